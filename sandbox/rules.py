@@ -1,0 +1,296 @@
+"""What Slack's incoming webhooks accept, as a pure check of a request's body.
+
+Slack's own rules always hold: https://docs.slack.dev/reference/block-kit/blocks. The strict rules are ours: they
+refuse what Slack might show wrongly, so that a test fails instead of a reader being misled.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+MAX_BLOCKS = 50
+MAX_HEADER = 150
+MAX_TEXT = 3000
+MAX_FIELDS = 10
+MAX_FIELD = 2000
+MAX_CONTEXT_ELEMENTS = 10
+MAX_BLOCK_ID = 255
+MAX_ACTIONS = 25
+MAX_BUTTON_TEXT = 75
+MAX_BUTTON_VALUE = 2000
+MAX_URL = 3000
+MAX_ALT_TEXT = 2000
+MAX_ATTACHMENTS = 100
+# Undocumented, measured by users: https://github.com/slackapi/bolt-js/issues/2509
+MAX_ALL_BLOCKS = 13_200
+HEADER_OVERHEAD = 100
+MAX_TOP_TEXT = 40_000
+# Beyond this Slack may split a message: https://docs.slack.dev/reference/methods/chat.postMessage#truncating
+BEST_TOP_TEXT = 4_000
+
+_PAYLOAD_KEYS = {"text", "blocks", "attachments", "unfurl_links", "unfurl_media"}
+_ATTACHMENT_KEYS = {"color", "fallback", "blocks"}
+
+_TOKEN = re.compile(r"<[^<>]*>")
+_MENTION = re.compile(r"<(?:!(?:here|channel|everyone)|!subteam\^S[A-Z0-9]+|@[UW][A-Z0-9]+)(?:\|[^<>|\n]+)?>")
+_LINK = re.compile(r"<https?://[^\s<>|]+(?:\|[^<>|\n]+)?>")
+_DATE = re.compile(r"<!date\^\d+\^[^<>|^]*\{[^<>|^]*(?:\^https?://[^\s<>|^]+)?\|[^<>|&]+>")
+_BARE_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt);)")
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+# Embeddings, overrides and isolates reorder what follows them.
+_REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+
+class Refused(Exception):
+    """Raised if Slack would not take the body: `word` is what it would answer, `reason` what it would not tell."""
+
+    def __init__(self, word: str, reason: str, status: int = 400) -> None:
+        super().__init__(f"{status} {word}: {reason}")
+        self.word = word
+        self.reason = reason
+        self.status = status
+
+
+def checked(body: bytes, *, strict: bool = True) -> dict[str, Any]:
+    """The payload in a request's body; raises Refused for anything that Slack (or `strict`) would not take."""
+    payload = _parsed(body)
+    text, blocks, attachments = payload.get("text"), payload.get("blocks"), payload.get("attachments")
+    if text is not None and not isinstance(text, str):
+        raise Refused("invalid_payload", "text is not a string")
+    if not (text or "").strip() and not blocks and not attachments:
+        raise Refused("no_text", "neither text nor blocks")
+    if _units(text or "") > MAX_TOP_TEXT:
+        raise Refused("msg_too_long", f"text has more than {MAX_TOP_TEXT} characters")
+    if strict:
+        _check_strict_payload(payload)
+    if blocks is not None:
+        _Blocks(strict, "invalid_blocks").check(blocks)
+    if attachments is not None:
+        _check_attachments(attachments, strict)
+    return payload
+
+
+def pings(payload: Mapping[str, Any]) -> list[str]:
+    """Every mention in a payload that would notify somebody, in order: <!here>, <@U…> and their kin."""
+    texts = [payload.get("text") or "", *_texts(payload.get("blocks")), *_texts(payload.get("attachments"))]
+    return [mention for text in texts for mention in _MENTION.findall(text)]
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        payload = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+        # Escaped halves of a surrogate pair pass the parser and fail here.
+        json.dumps(payload, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError) as error:
+        raise Refused("invalid_payload", f"not JSON in UTF-8: {type(error).__name__}") from None
+    if not isinstance(payload, dict):
+        raise Refused("invalid_payload", "not a JSON object")
+    return payload
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _check_strict_payload(payload: Mapping[str, Any]) -> None:
+    unknown = sorted(set(payload) - _PAYLOAD_KEYS)
+    if unknown:
+        raise Refused("invalid_payload", f"strict: a webhook does not read {', '.join(unknown)}")
+    if not (payload.get("text") or "").strip():
+        raise Refused("no_text", "strict: blocks without text leave notifications and screen readers empty")
+    for name in ("unfurl_links", "unfurl_media"):
+        if payload.get(name) is not False:
+            raise Refused("invalid_payload", f"strict: {name} is not false, Slack would fetch the message's links")
+    if _units(payload["text"]) > BEST_TOP_TEXT:
+        raise Refused("msg_too_long", f"strict: text has more than {BEST_TOP_TEXT} characters")
+    fault = _mrkdwn_fault(payload["text"])
+    if fault:
+        raise Refused("invalid_payload", f"strict: text has {fault}")
+
+
+def _check_attachments(attachments: object, strict: bool) -> None:
+    if not isinstance(attachments, list) or not all(isinstance(item, dict) for item in attachments):
+        raise Refused("invalid_attachments", "attachments is not a list of objects")
+    if len(attachments) > MAX_ATTACHMENTS:
+        raise Refused("too_many_attachments", f"more than {MAX_ATTACHMENTS} attachments")
+    for attachment in attachments:
+        unknown = sorted(set(attachment) - _ATTACHMENT_KEYS)
+        if strict and unknown:
+            raise Refused("invalid_attachments", f"strict: not checked here: {', '.join(unknown)}")
+        if "blocks" in attachment:
+            _Blocks(strict, "invalid_attachments").check(attachment["blocks"])
+
+
+class _Blocks:
+    """Checks a list of blocks; `word` is the answer to all but an excess of text in total."""
+
+    def __init__(self, strict: bool, word: str) -> None:
+        self.strict = strict
+        self.word = word
+
+    def check(self, blocks: object) -> None:
+        self.must(isinstance(blocks, list), "blocks is not a list")
+        assert isinstance(blocks, list)
+        self.must(len(blocks) <= MAX_BLOCKS, f"{len(blocks)} blocks are more than {MAX_BLOCKS}")
+        for number, block in enumerate(blocks):
+            self.block(block, f"blocks[{number}]")
+        ids = [block["block_id"] for block in blocks if "block_id" in block]
+        self.must(len(ids) == len(set(ids)), "a block_id occurs twice")
+        total = sum(map(_units, _texts(blocks)))
+        total += sum(HEADER_OVERHEAD for block in blocks if block["type"] == "header")
+        if total > MAX_ALL_BLOCKS:
+            raise Refused("msg_blocks_too_long", f"{total} characters in all blocks are more than {MAX_ALL_BLOCKS}")
+
+    def must(self, holds: bool, reason: str) -> None:
+        if not holds:
+            raise Refused(self.word, reason)
+
+    def block(self, block: object, where: str) -> None:
+        checks: dict[str, Callable[[dict[str, Any], str], None]] = {
+            "header": self.header,
+            "section": self.section,
+            "context": self.context,
+            "divider": lambda block, where: self.keys(block, where, {"type", "block_id"}),
+            "image": self.image,
+            "actions": self.actions,
+        }
+        found = self.mapping(block, where)
+        kind = found.get("type")
+        self.must(isinstance(kind, str) and kind in checks, f"{where} is of type {kind!r}, which is not known here")
+        if "block_id" in found:
+            self.string(found["block_id"], f"{where}.block_id", MAX_BLOCK_ID)
+        checks[str(kind)](found, where)
+
+    def header(self, block: dict[str, Any], where: str) -> None:
+        self.keys(block, where, {"type", "block_id", "text"})
+        self.text(block.get("text"), f"{where}.text", MAX_HEADER, only="plain_text")
+
+    def section(self, block: dict[str, Any], where: str) -> None:
+        self.keys(block, where, {"type", "block_id", "text", "fields", "accessory", "expand"})
+        self.must("text" in block or "fields" in block, f"{where} has neither text nor fields")
+        self.must(isinstance(block.get("expand", False), bool), f"{where}.expand is not true or false")
+        if "text" in block:
+            self.text(block["text"], f"{where}.text", MAX_TEXT)
+        for number, field in enumerate(self.items(block, "fields", where, MAX_FIELDS)):
+            self.text(field, f"{where}.fields[{number}]", MAX_FIELD)
+        if "accessory" in block:
+            self.accessory(block["accessory"], f"{where}.accessory")
+
+    def context(self, block: dict[str, Any], where: str) -> None:
+        self.keys(block, where, {"type", "block_id", "elements"})
+        self.must("elements" in block, f"{where} has no elements")
+        for number, element in enumerate(self.items(block, "elements", where, MAX_CONTEXT_ELEMENTS)):
+            place = f"{where}.elements[{number}]"
+            if isinstance(element, dict) and element.get("type") == "image":
+                self.image(element, place)
+            else:
+                self.text(element, place, MAX_TEXT)
+
+    def actions(self, block: dict[str, Any], where: str) -> None:
+        self.keys(block, where, {"type", "block_id", "elements"})
+        self.must("elements" in block, f"{where} has no elements")
+        for number, element in enumerate(self.items(block, "elements", where, MAX_ACTIONS)):
+            self.button(self.mapping(element, where), f"{where}.elements[{number}]")
+
+    def accessory(self, element: object, where: str) -> None:
+        found = self.mapping(element, where)
+        (self.image if found.get("type") == "image" else self.button)(found, where)
+
+    def button(self, button: dict[str, Any], where: str) -> None:
+        self.must(button.get("type") == "button", f"{where} is of type {button.get('type')!r}, not known here")
+        self.keys(button, where, {"type", "text", "action_id", "url", "value", "style"})
+        self.text(button.get("text"), f"{where}.text", MAX_BUTTON_TEXT, only="plain_text")
+        self.must(button.get("style", "primary") in ("primary", "danger"), f"{where}.style is not known")
+        for name, limit in (("action_id", MAX_BLOCK_ID), ("url", MAX_URL), ("value", MAX_BUTTON_VALUE)):
+            if name in button:
+                self.string(button[name], f"{where}.{name}", limit)
+        self.must(_is_web_url(button.get("url", "https://x")), f"{where}.url is not http(s)")
+
+    def image(self, image: dict[str, Any], where: str) -> None:
+        self.keys(image, where, {"type", "block_id", "image_url", "alt_text", "title"})
+        self.string(image.get("image_url"), f"{where}.image_url", MAX_URL)
+        self.must(_is_web_url(image["image_url"]), f"{where}.image_url is not http(s)")
+        self.string(image.get("alt_text"), f"{where}.alt_text", MAX_ALT_TEXT)
+        if "title" in image:
+            self.text(image["title"], f"{where}.title", MAX_ALT_TEXT, only="plain_text")
+
+    def text(self, text: object, where: str, limit: int, only: str | None = None) -> None:
+        """A text object; `only` is the one type allowed here."""
+        found = self.mapping(text, where)
+        kind = found.get("type")
+        flags = {"mrkdwn": "verbatim", "plain_text": "emoji"}
+        self.must(isinstance(kind, str) and kind in flags, f"{where} is of type {kind!r}, not mrkdwn or plain_text")
+        self.must(only in (None, kind), f"{where} must be {only}")
+        flag = flags[str(kind)]
+        self.keys(found, where, {"type", "text", flag})
+        self.must(isinstance(found.get(flag, False), bool), f"{where}.{flag} is not true or false")
+        self.string(found.get("text"), f"{where}.text", limit)
+        if self.strict:
+            fault = _mrkdwn_fault(found["text"]) if kind == "mrkdwn" else _plain_fault(found["text"])
+            self.must(not fault, f"strict: {where} has {fault}")
+
+    def mapping(self, value: object, where: str) -> dict[str, Any]:
+        self.must(isinstance(value, dict), f"{where} is not an object")
+        assert isinstance(value, dict)
+        return value
+
+    def items(self, block: dict[str, Any], name: str, where: str, limit: int) -> list[object]:
+        items = block.get(name, [None])
+        self.must(isinstance(items, list) and 1 <= len(items) <= limit, f"{where}.{name} is not a list of 1 to {limit}")
+        return list(items) if name in block else []
+
+    def string(self, value: object, where: str, limit: int) -> None:
+        self.must(isinstance(value, str), f"{where} is not a string")
+        self.must(bool(str(value).strip()), f"{where} is empty")
+        self.must(_units(str(value)) <= limit, f"{where} has {_units(str(value))} characters, more than {limit}")
+
+    def keys(self, value: dict[str, Any], where: str, known: set[str]) -> None:
+        unknown = sorted(set(value) - known)
+        self.must(not unknown, f"{where} has unknown keys: {', '.join(unknown)}")
+
+
+def _units(text: str) -> int:
+    """Characters as UTF-16 counts them, the largest of the ways in which Slack may count."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _is_web_url(url: object) -> bool:
+    return bool(re.match(r"https?://\S+$", str(url)))
+
+
+def _mrkdwn_fault(text: str) -> str | None:
+    """What in the text Slack might read otherwise than meant; None: nothing."""
+    for token in _TOKEN.findall(text):
+        if not any(pattern.fullmatch(token) for pattern in (_LINK, _MENTION, _DATE)):
+            return f"a token that is none: {token[:60]!r}"
+    rest = _TOKEN.sub(" ", text)
+    for character in "<>":
+        if character in rest:
+            return f"an unescaped {character}"
+    return "a bare or cut &" if _BARE_AMPERSAND.search(text) else _character_fault(text)
+
+
+def _plain_fault(text: str) -> str | None:
+    # Whether Slack decodes entities in plain_text is not documented.
+    return "a character that needs escaping" if re.search("[&<>]", text) else _character_fault(text)
+
+
+def _character_fault(text: str) -> str | None:
+    if _CONTROL.search(text):
+        return "a control character"
+    return "a character that reorders text" if _REORDERING.search(text) else None
+
+
+def _texts(value: object) -> Iterator[str]:
+    """The text of every text object in blocks or attachments, at any depth."""
+    if isinstance(value, dict):
+        if value.get("type") in ("mrkdwn", "plain_text") and isinstance(value.get("text"), str):
+            yield value["text"]
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)

@@ -1,0 +1,672 @@
+"""The sandbox itself: what the stand-in takes and refuses, how it answers, how it shows messages, the databases."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+import requests
+
+from sandbox import mrkdwn, postgres, rules, view
+from sandbox.__main__ import SETTINGS, environment
+from sandbox.postgres import Server, postgres_server
+from sandbox.slack import SlackStandIn, pings
+
+ROOT = Path(__file__).parent.parent
+PLAIN = {"text": "Hello", "unfurl_links": False, "unfurl_media": False}
+
+
+def text(words: str = "x", **more: object) -> dict[str, Any]:
+    return {"type": "mrkdwn", "text": words, **more}
+
+
+def header(words: str = "x", **more: object) -> dict[str, Any]:
+    return {"type": "header", "text": {"type": "plain_text", "text": words, **more}}
+
+
+def section(words: str = "x", **more: object) -> dict[str, Any]:
+    return {"type": "section", "text": text(words), **more}
+
+
+def fields(*texts: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "section", "fields": list(texts)}
+
+
+def context(*elements: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "context", "elements": list(elements)}
+
+
+def actions(*elements: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "actions", "elements": list(elements)}
+
+
+def button(words: str = "Open", **more: object) -> dict[str, Any]:
+    return {"type": "button", "text": {"type": "plain_text", "text": words}, **more}
+
+
+def image(**more: object) -> dict[str, Any]:
+    return {"type": "image", "image_url": "https://example.com/a.png", "alt_text": "a", **more}
+
+
+def refusal(payload: object, *, strict: bool = True) -> str:
+    """The word and reason of the refusal; "" where the payload is taken."""
+    try:
+        rules.checked(json.dumps(payload).encode(), strict=strict)
+    except rules.Refused as refused:
+        return f"{refused.word} {refused.reason}"
+    return ""
+
+
+# ---- Rules -----------------------------------------------------------------------------------------------------------
+
+ACCEPTED_BLOCKS = {
+    "header of 150": [header("x" * 150, emoji=True)],
+    "section of 3000": [section("x" * 3000)],
+    "50 blocks": [section()] * 50,
+    "10 fields of 1200": [fields(*[text("x" * 1200)] * 10)],
+    "field of 2000": [fields(text("x" * 2000))],
+    "context of 10": [context(*[text()] * 9, image())],
+    "divider, image, buttons": [{"type": "divider"}, image(), actions(button(url="https://example.com", value="v"))],
+    "accessories": [section(accessory=button()), section(accessory=image())],
+    "flags": [section(expand=True, block_id="a"), {"type": "section", "text": text(verbatim=True)}],
+    "13,200 in all": [section("x" * 3000)] * 4 + [section("x" * 1200)],
+    "1,500 emoji of two units": [section("😀" * 1500)],
+}
+
+REFUSED_BLOCKS = {
+    "51 blocks": ([section()] * 51, "51 blocks are more than 50"),
+    "not a list": ({"type": "divider"}, "not a list"),
+    "not an object": (["x"], "blocks[0] is not an object"),
+    "no type": ([{}], "of type None"),
+    "unknown type": ([{"type": "alert"}], "of type 'alert'"),
+    "type of odd type": ([{"type": []}], "of type []"),
+    "header of 151": ([header("x" * 151)], "151 characters"),
+    "header of 76 emoji": ([header("😀" * 76)], "152 characters"),
+    "header as mrkdwn": ([{"type": "header", "text": text()}], "must be plain_text"),
+    "empty header": ([header("")], "empty"),
+    "empty section": ([{"type": "section"}], "neither text nor fields"),
+    "empty text": ([section("")], "empty"),
+    "blank text": ([section(" \n")], "empty"),
+    "text that is none": ([{"type": "section", "text": text(None)}], "not a string"),  # type: ignore[arg-type]
+    "string as text": ([{"type": "section", "text": "x"}], "not an object"),
+    "section of 3001": ([section("x" * 3001)], "3001 characters"),
+    "no fields": ([fields()], "fields is not a list of 1 to 10"),
+    "11 fields": ([fields(*[text()] * 11)], "fields is not a list of 1 to 10"),
+    "field of 2001": ([fields(text("x" * 2001))], "2001 characters"),
+    "empty field": ([fields(text(""))], "fields[0].text is empty"),
+    "no elements": ([context()], "elements is not a list of 1 to 10"),
+    "missing elements": ([{"type": "context"}], "has no elements"),
+    "11 elements": ([context(*[text()] * 11)], "elements is not a list of 1 to 10"),
+    "26 buttons": ([actions(*[button()] * 26)], "elements is not a list of 1 to 25"),
+    "button of 76": ([actions(button("x" * 76))], "76 characters"),
+    "button to nowhere": ([actions(button(url="javascript:alert(1)"))], "not http(s)"),
+    "image without words": ([{"type": "image", "image_url": "https://example.com"}], "alt_text is not a string"),
+    "block_id of 256": ([section(block_id="x" * 256)], "256 characters"),
+    "block_id twice": ([section(block_id="a"), section(block_id="a")], "occurs twice"),
+    "unknown key": ([section(colour="red")], "unknown keys: colour"),
+    "verbatim on plain_text": ([header(verbatim=True)], "unknown keys: verbatim"),
+    "emoji on mrkdwn": ([{"type": "section", "text": text(emoji=True)}], "unknown keys: emoji"),
+    "flag that is none": ([{"type": "section", "text": text(verbatim="yes")}], "not true or false"),
+}
+
+
+@pytest.mark.parametrize("name", ACCEPTED_BLOCKS)
+def test_blocks_within_the_limits_are_taken(name: str) -> None:
+    assert refusal({**PLAIN, "blocks": ACCEPTED_BLOCKS[name]}) == ""
+
+
+@pytest.mark.parametrize("name", REFUSED_BLOCKS)
+def test_blocks_beyond_the_limits_are_refused(name: str) -> None:
+    blocks, reason = REFUSED_BLOCKS[name]
+    refused = refusal({**PLAIN, "blocks": blocks}, strict=False)
+    assert refused.startswith("invalid_blocks ")
+    assert reason in refused
+
+
+def test_all_blocks_together_have_a_limit_in_which_a_header_costs_more() -> None:
+    blocks = [section("x" * 3000)] * 4
+    assert refusal({**PLAIN, "blocks": [*blocks, header("x" * 100), section("x" * 1000)]}) == ""
+    refused = refusal({**PLAIN, "blocks": [*blocks, header("x" * 101), section("x" * 1000)]})
+    assert refused.startswith("msg_blocks_too_long 13201")
+
+
+@pytest.mark.parametrize(
+    ("payload", "word"),
+    [
+        ([], "invalid_payload"),
+        ({"text": 1}, "invalid_payload"),
+        ({"text": "\ud800"}, "invalid_payload"),
+        ({"text": float("nan")}, "invalid_payload"),
+        ({}, "no_text"),
+        ({"text": ""}, "no_text"),
+        ({"text": " ", "blocks": []}, "no_text"),
+        ({"text": "x" * 40_001}, "msg_too_long"),
+        ({"text": "x", "attachments": {}}, "invalid_attachments"),
+        ({"text": "x", "attachments": [{"blocks": [section("")]}]}, "invalid_attachments"),
+        ({"text": "x", "attachments": [{}] * 101}, "too_many_attachments"),
+    ],
+    ids=str,
+)
+def test_payload_that_slack_refuses(payload: object, word: str) -> None:
+    assert refusal(payload, strict=False).split()[0] == word
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff{}", b"payload=%7B%7D", b"[" * 100_000], ids=range(5))
+def test_body_that_is_not_json_is_refused(body: bytes) -> None:
+    with pytest.raises(rules.Refused, match="invalid_payload"):
+        rules.checked(body)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "a &amp; b &lt;c&gt;",
+        "<https://example.com/?a=1&amp;b=2|View Logs>",
+        "<http://example.com>",
+        "<!here> <!channel> <!subteam^S0123ABC> <@U123>",
+        "<!date^1700000000^{date_short_pretty} {time}|2023-11-14 22:13 UTC>",
+        "line\nline `code` 🚨",
+    ],
+)
+def test_markup_that_is_well_formed_is_taken(words: str) -> None:
+    assert refusal({**PLAIN, "text": words, "blocks": [section(words)]}) == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *[
+            "a & b",
+            "cut &am",
+            "&quot;",
+            "&amp",
+            "a < b",
+            "a > b",
+            "<cut",
+            "<div>",
+            "<javascript:alert(1)|x>",
+            "<#C123>",
+        ],
+        *["<https://example.com|>", "<https://a b|x>", "<https://example.com|a|b>", "<!date^1^{time}>", "<!HERE>"],
+        *["tab\t", "null\x00", "escape\x1b[31m", "right-to-left \u202e override"],
+    ],
+)
+def test_strict_refuses_markup_that_could_be_misread(words: str) -> None:
+    assert refusal({**PLAIN, "text": words}).startswith("invalid_payload strict: ")
+    assert refusal({**PLAIN, "blocks": [section(words)]}).startswith("invalid_blocks strict: ")
+    assert refusal({**PLAIN, "text": words, "blocks": [section(words)]}, strict=False) == ""
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {**PLAIN, "channel": "#general"},
+        {**PLAIN, "unfurl_links": True},
+        {"text": "x", "unfurl_links": False},
+        {**PLAIN, "text": "x" * 4001},
+        {"blocks": [section()], "unfurl_links": False, "unfurl_media": False},
+        {**PLAIN, "blocks": [header("Q&A")]},
+        {**PLAIN, "attachments": [{"title": "x"}]},
+    ],
+    ids=str,
+)
+def test_strict_refuses_what_slack_would_show_worse(payload: dict[str, Any]) -> None:
+    assert "strict: " in refusal(payload)
+    assert refusal(payload, strict=False) == ""
+
+
+def test_pings_names_every_mention() -> None:
+    payload = {"text": "<!here> <https://example.com|<!here>", "blocks": [section("<@U1> &lt;!channel&gt;")]}
+    assert pings(payload) == ["<!here>", "<!here>", "<@U1>"]
+    assert pings({**PLAIN, "blocks": [fields(text("<!subteam^S1|ops>")), context(text("<!channel>"))]}) == [
+        "<!subteam^S1|ops>",
+        "<!channel>",
+    ]
+    assert pings(PLAIN) == []
+
+
+# ---- Markup ----------------------------------------------------------------------------------------------------------
+
+LINK = '<a href="{}" target="_blank" rel="noopener noreferrer">{}</a>'
+
+
+@pytest.mark.parametrize(
+    ("words", "html"),
+    [
+        ("*bold* _italic_ ~strike~", "<b>bold</b> <i>italic</i> <s>strike</s>"),
+        ("*_both_*", "<b><i>both</i></b>"),
+        ("in_a_word 2*3*4 * x *", "in_a_word 2*3*4 * x *"),
+        ("*no\nbold*", "*no\nbold*"),
+        ("`a *b* &lt;`", "<code>a *b* &lt;</code>"),
+        ("*Task:* `x`", "<b>Task:</b> <code>x</code>"),
+        ("*<https://a.b|x>*", "<b>" + LINK.format("https://a.b", "x") + "</b>"),
+        ("a\n```\n*x*\n  y```\nb", "a<pre>*x*\n  y</pre>b"),
+        ("a\n&gt; q *b*\n&gt; r\nc", "a<blockquote>q <b>b</b>\nr</blockquote>c"),
+        ("<https://a.b/?x=1&amp;y=2|View &lt;Logs&gt;>", LINK.format("https://a.b/?x=1&amp;y=2", "View &lt;Logs&gt;")),
+        ("<!here> <@U1> <#C1|dev>", " ".join(f'<span class="mention">{n}</span>' for n in ("@here", "@U1", "#dev"))),
+        ("<!subteam^S1>", '<span class="mention">@S1</span>'),
+        ("<!date^1^{time}|12:00 UTC>", '<span class="date">12:00 UTC</span>'),
+        ("  • two  spaces", "  • two  spaces"),
+        ("https://a.b", "https://a.b"),
+    ],
+)
+def test_markup_shows_as_in_slack(words: str, html: str) -> None:
+    assert mrkdwn.render(words) == html
+
+
+def test_bare_address_is_a_link_unless_verbatim() -> None:
+    assert mrkdwn.render("see https://a.b/c_d_e", verbatim=False) == "see " + LINK.format(
+        "https://a.b/c_d_e", "https://a.b/c_d_e"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "html"),
+    [
+        ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
+        ("&lt;script&gt;", "&lt;script&gt;"),
+        ("&amp;lt;b&amp;gt; &quot;", "&amp;lt;b&amp;gt; &amp;quot;"),
+        ("<javascript:alert(1)|x>", "&lt;javascript:alert(1)|x&gt;"),
+        ('<https://a.b/"onclick="x|y>', LINK.format("https://a.b/&quot;onclick=&quot;x", "y")),
+        ("<|x>", "&lt;|x&gt;"),
+        ("*<img src=x>*", "<b>&lt;img src=x&gt;</b>"),
+        ("`<b>`", "<code>&lt;b&gt;</code>"),
+        ("\x000\x00 `x`", "0 <code>x</code>"),
+    ],
+)
+def test_hostile_text_stays_text(words: str, html: str) -> None:
+    assert mrkdwn.render(words) == html
+
+
+# ---- The stand-in ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def slack() -> Iterator[SlackStandIn]:
+    with SlackStandIn() as stand_in:
+        yield stand_in
+
+
+def post(url: str, payload: object = PLAIN, seconds: float = 5) -> requests.Response:
+    return requests.post(url, json=payload, timeout=seconds, allow_redirects=False)
+
+
+class InBackground(threading.Thread):
+    """A post whose outcome, a response or an exception, is read from result()."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(daemon=True)
+        self.url = url
+        self.outcome: requests.Response | Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.outcome = post(self.url, seconds=30)
+        except requests.RequestException as error:
+            self.outcome = error
+
+    def result(self) -> requests.Response | Exception | None:
+        self.join(10)
+        return self.outcome
+
+
+def test_accepted_message_is_answered_and_kept(slack: SlackStandIn) -> None:
+    response = post(slack.webhook())
+    assert (response.status_code, response.text, response.headers["content-type"]) == (200, "ok", "text/html")
+    assert slack.messages() == [PLAIN]
+    assert slack.messages("other") == []
+    (request,) = slack.requests
+    assert (request.method, request.status, request.answer, request.reason) == ("POST", 200, "ok", None)
+    assert request.accepted
+    assert json.loads(request.body) == PLAIN
+
+
+def test_refusal_tells_its_reason_only_here(slack: SlackStandIn) -> None:
+    response = post(slack.webhook(), {**PLAIN, "blocks": [section("")]})
+    assert (response.status_code, response.text) == (400, "invalid_blocks")
+    assert slack.messages() == []
+    assert slack.requests[0].reason == "blocks[0].text.text is empty"
+
+
+def test_webhook_is_one_for_each_channel(slack: SlackStandIn) -> None:
+    assert slack.webhook() == slack.webhook("alerts") != slack.webhook("other")
+    secret = slack.webhook().rpartition("/")[2]
+    assert len(secret) == 24
+    assert secret.isalnum()
+    post(slack.webhook("other"))
+    assert (slack.messages(), slack.messages("other")) == ([], [PLAIN])
+
+
+def test_unknown_webhook_method_and_content_type(slack: SlackStandIn) -> None:
+    unknown = post(slack.page + "services/T0/B0/gone")
+    assert (unknown.status_code, unknown.text) == (404, "no_service")
+    assert requests.get(slack.webhook(), timeout=5).status_code == 405
+    form = requests.post(slack.webhook(), data={"payload": json.dumps(PLAIN)}, timeout=5)
+    assert (form.status_code, form.text) == (400, "invalid_payload")
+    assert [request.status for request in slack.requests] == [404, 405, 400]
+
+
+def test_scripted_answers_come_in_order_then_the_usual_one(slack: SlackStandIn) -> None:
+    slack.answer(503, "rollup_error", times=2)
+    slack.answer(429, headers={"Retry-After": "7"})
+    slack.answer(204, "")
+    responses = [post(slack.webhook()) for _ in range(5)]
+    assert [response.status_code for response in responses] == [503, 503, 429, 204, 200]
+    assert responses[2].headers["Retry-After"] == "7"
+    assert len(slack.messages()) == 2
+
+
+def test_scripted_answer_for_one_channel_until_normal(slack: SlackStandIn) -> None:
+    slack.answer(500, times=None, channel="other")
+    assert post(slack.webhook()).status_code == 200
+    assert [post(slack.webhook("other")).status_code for _ in range(3)] == [500] * 3
+    slack.answer_normally()
+    assert post(slack.webhook("other")).status_code == 200
+
+
+def test_scripted_success_is_none_for_an_invalid_message(slack: SlackStandIn) -> None:
+    slack.answer(200, "ok")
+    assert post(slack.webhook(), {}).status_code == 400
+
+
+@pytest.mark.parametrize(("fault", "accepted"), [("reset", 0), ("close", 0), ("accept_then_reset", 1)])
+def test_fault_ends_the_connection(slack: SlackStandIn, fault: str, accepted: int) -> None:
+    slack.answer(fault=fault)
+    with pytest.raises(requests.ConnectionError) as error:
+        post(slack.webhook())
+    assert ("ConnectionResetError" in repr(error.value)) == fault.endswith("reset")
+    assert len(slack.messages()) == accepted
+    assert slack.requests[0].status is None
+    assert post(slack.webhook()).status_code == 200
+
+
+@pytest.mark.parametrize("fault", ["hang", "drip", "drip_headers"])
+def test_fault_lasts_until_released(slack: SlackStandIn, fault: str) -> None:
+    slack.answer(fault=fault)
+    sending = InBackground(slack.webhook())
+    slack.wait_for(1)
+    assert sending.outcome is None
+    slack.release()
+    assert isinstance(sending.result(), requests.RequestException)
+    assert len(slack.messages()) == (fault != "hang")
+
+
+def test_delay_comes_before_the_answer(slack: SlackStandIn) -> None:
+    slack.answer(delay=30)
+    sending = InBackground(slack.webhook())
+    slack.wait_for(1)
+    assert slack.messages() == []
+    slack.release()
+    assert isinstance(sending.result(), requests.Response)
+
+
+def test_unknown_fault_is_an_error(slack: SlackStandIn) -> None:
+    with pytest.raises(ValueError, match="fault must be one of hang, "):
+        slack.answer(fault="hung")
+
+
+def test_held_request_is_accepted_when_it_may_go(slack: SlackStandIn) -> None:
+    with slack.hold() as held:
+        sending = InBackground(slack.webhook())
+        held.wait_received()
+        assert (len(slack.requests), slack.messages(), sending.outcome) == (1, [], None)
+        held.go()
+        assert isinstance(sending.result(), requests.Response)
+    assert len(slack.messages()) == 1
+
+
+def test_held_request_is_dropped_at_the_end(slack: SlackStandIn) -> None:
+    with slack.hold() as held:
+        sending = InBackground(slack.webhook())
+        held.wait_received()
+    assert isinstance(sending.result(), requests.ConnectionError)
+    assert slack.messages() == []
+    with slack.hold():
+        pass
+    assert post(slack.webhook()).status_code == 200
+
+
+def test_waiting_for_what_does_not_come_ends(slack: SlackStandIn) -> None:
+    with pytest.raises(TimeoutError, match="0 of 1 requests"):
+        slack.wait_for(1, seconds=0.01)
+    with slack.hold() as held, pytest.raises(TimeoutError):
+        held.wait_received(0.01)
+
+
+def test_close_does_not_wait_for_hanging_requests() -> None:
+    with SlackStandIn() as slack:
+        slack.answer(fault="hang")
+        sending = InBackground(slack.webhook())
+        slack.wait_for(1)
+    assert isinstance(sending.result(), requests.ConnectionError)
+
+
+def test_rate_limit_after_a_burst() -> None:
+    with SlackStandIn(rate_limit=True) as slack:
+        responses = [post(slack.webhook()) for _ in range(7)]
+        assert [response.status_code for response in responses[:5]] == [200] * 5
+        assert responses[6].status_code == 429
+        assert responses[6].headers["Retry-After"] == "1"
+        assert post(slack.webhook("other")).status_code == 200
+
+
+def test_clear_forgets_all_but_the_webhooks(slack: SlackStandIn) -> None:
+    webhook = slack.webhook()
+    post(webhook)
+    slack.answer(500)
+    slack.clear()
+    assert slack.requests == []
+    assert post(webhook).status_code == 200
+    assert len(slack.messages()) == 1
+
+
+# ---- The page --------------------------------------------------------------------------------------------------------
+
+
+def test_page_shows_channels_messages_and_refusals(slack: SlackStandIn) -> None:
+    slack.webhook("renders")
+    post(slack.webhook(), {**PLAIN, "text": "*Hello*"})
+    post(slack.webhook("renders"), {**PLAIN, "username": "<b>"})
+    home = requests.get(slack.page, timeout=5)
+    assert "<b>Hello</b>" in home.text
+    assert 'href="/channel/renders"' in home.text
+    assert "default-src 'none'" in home.headers["Content-Security-Policy"]
+    other = requests.get(slack.page + "channel/renders", timeout=5).text
+    assert "<b>400</b> <code>invalid_payload</code>" in other
+    assert "strict: a webhook does not read username" in other
+    assert len(slack.requests) == 2
+
+
+def test_page_of_an_empty_channel_and_of_none(slack: SlackStandIn) -> None:
+    assert "No messages yet" in requests.get(slack.page, timeout=5).text
+    assert requests.get(slack.page + "channel/unknown", timeout=5).status_code == 404
+    assert requests.get(slack.page + "page.css", timeout=5).headers["Content-Type"].startswith("text/css")
+
+
+def test_channel_name_is_escaped(slack: SlackStandIn) -> None:
+    slack.webhook("<b>/&?")
+    page = requests.get(slack.page + "channel/%3Cb%3E%2F%26%3F", timeout=5)
+    assert page.status_code == 200
+    assert "<b>/" not in page.text
+
+
+def test_message_shows_every_kind_of_block() -> None:
+    blocks = [
+        header("<Alert>"),
+        section("*a*", accessory=button()),
+        fields(text("f1"), text("f2")),
+        context(text("c"), image(alt_text="<i>")),
+        {"type": "divider"},
+        image(),
+        actions(button()),
+    ]
+    html = view.message({**PLAIN, "blocks": blocks, "attachments": [{"fallback": "<f>"}, {"blocks": [section("z")]}]})
+    assert "<h2>&lt;Alert&gt;</h2>" in html
+    assert '<div class="text"><b>a</b></div><span><span class="button">Open</span></span>' in html
+    assert '<div class="fields"><div>f1</div><div>f2</div></div>' in html
+    assert '<div class="context"><span>c</span><span><span class="image">&lt;i&gt;</span></span></div>' in html
+    assert "<hr>" in html
+    assert '<div class="attachment">&lt;f&gt;</div>' in html
+    assert "Hello" not in html
+
+
+# ---- PostgreSQL ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with postgres_server() as running:
+        yield running
+
+
+def query(url: str, statement: str) -> list[tuple[Any, ...]]:
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall()
+
+
+@pytest.mark.parametrize(("timestamps", "type_name"), [("timestamp", "without"), ("timestamptz", "with")])
+def test_sample_has_what_the_alerts_are_about(server: Server, timestamps: str, type_name: str) -> None:
+    url = postgres.create_database(server.url)
+    postgres.create_tasks_table(url, timestamps)
+    postgres.insert_sample(url)
+    columns = "SELECT DISTINCT data_type FROM information_schema.columns WHERE table_name = 'tasks'"
+    assert (f"timestamp {type_name} time zone",) in query(url, columns)
+    since = "extract(epoch FROM now() - {}::timestamp AT TIME ZONE 'UTC') > 1800"
+    if timestamps == "timestamptz":
+        since = "now() - {} > interval '30 minutes'"
+    updated, created, started = (since.format(name) for name in ("updated_at", "created_at", "started_at"))
+    counts = {
+        f"status = 'failed' AND NOT {updated}": 3,
+        f"status = 'failed' AND {updated}": 1,
+        f"status = 'queued' AND {created}": 3,
+        f"status = 'queued' AND NOT {created}": 1,
+        f"status IN ('in_progress', 'inprogress') AND {started}": 2,
+        f"status IN ('in_progress', 'inprogress') AND NOT {started}": 1,
+        f"status = 'finished' AND NOT {updated}": 4,
+    }
+    assert {where: query(url, f"SELECT count(*) FROM tasks WHERE {where}")[0][0] for where in counts} == counts
+    postgres.drop_database(url)
+
+
+def test_database_is_cloned_and_dropped_whoever_is_connected(server: Server) -> None:
+    template = postgres.create_database(server.url)
+    postgres.create_tasks_table(template)
+    clone = postgres.create_database(server.url, template=postgres.database_name(template))
+    assert query(clone, "SELECT count(*) FROM tasks") == [(0,)]
+    with closing(psycopg2.connect(clone)):
+        postgres.drop_database(clone)
+    with pytest.raises(psycopg2.OperationalError, match="does not exist"):
+        psycopg2.connect(clone)
+    with pytest.raises(postgres.SandboxError, match="not a database of the sandbox: postgres"):
+        postgres.drop_database(server.url)
+
+
+def test_worker_needs_the_password_and_the_superuser_none(server: Server) -> None:
+    assert query(postgres.worker_url(server.url), "SELECT current_user") == [("worker",)]
+    assert query(server.socket_url, "SELECT inet_server_addr()") == [(None,)]
+    with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+        psycopg2.connect(postgres.url_of(server.url, login="worker:wrong"))
+
+
+def test_standby_follows_and_is_read_only(server: Server) -> None:
+    with server.standby() as standby:
+        assert query(standby.url, "SELECT pg_is_in_recovery()") == [(True,)]
+        with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
+            query(standby.url, "CREATE TABLE t ()")
+    with pytest.raises(psycopg2.OperationalError):
+        psycopg2.connect(standby.url)
+
+
+@pytest.mark.parametrize(
+    ("url", "changed"),
+    [
+        ("postgresql://u:p%40@h:1/a", "postgresql://u:p%40@h:1/b"),
+        (
+            "postgresql+psycopg2://u@h1:1,h2:2/a?sslmode=require&x=1",
+            "postgresql+psycopg2://u@h1:1,h2:2/b?sslmode=require&x=1",
+        ),
+        ("postgresql:///a?host=/tmp&dbname=c", "postgresql:///b?host=/tmp"),
+        ("postgres://h", "postgres://h/b"),
+        ("postgres://[::1]:5432?dbname=c&x=1", "postgres://[::1]:5432/b?x=1"),
+    ],
+)
+def test_url_keeps_all_but_the_database(url: str, changed: str) -> None:
+    assert postgres.url_of(url, database="b") == changed
+
+
+def test_server_is_gone_even_if_its_process_is_killed() -> None:
+    script = """from sandbox.postgres import *
+with postgres_server() as server, server.standby() as standby:
+    print(server.folder, server.url, standby.url, flush=True)
+    input()"""
+    with subprocess.Popen([sys.executable, "-c", script], stdin=-1, stdout=-1, text=True, cwd=ROOT) as process:
+        assert process.stdout
+        folder, *urls = process.stdout.readline().split()
+        assert [query(url, "SELECT 1") for url in urls] == [[(1,)], [(1,)]]
+        process.kill()
+    deadline = time.monotonic() + 20
+    while Path(folder).exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(folder).exists()
+    for url in urls:
+        with pytest.raises(psycopg2.OperationalError, match="refused"):
+            psycopg2.connect(url)
+
+
+# ---- python -m sandbox -----------------------------------------------------------------------------------------------
+
+
+def test_demonstration_is_free_of_your_own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SLACK_QUIET_HOURS", "SLACK_SOMETHING_NEW", "SMTP_URL", "DEBUG", "PGOPTIONS", "HOME_OF_MINE"):
+        monkeypatch.setenv(name, "mine")
+    passed = environment("postgresql://…", "http://…")
+    assert [name for name, value in passed.items() if value == "mine"] == ["HOME_OF_MINE"]
+    assert {name: passed[name] for name in SETTINGS if passed[name]} == {
+        "DATABASE_URL": "postgresql://…",
+        "SLACK_WEBHOOK": "http://…",
+    }
+
+
+def test_demonstration_says_where_to_look_until_it_is_ended() -> None:
+    command = [sys.executable, "-m", "sandbox"]
+    with subprocess.Popen(command, stdout=-1, stderr=-2, text=True, cwd=ROOT) as process:
+        assert process.stdout
+        lines: list[str] = []
+        while not lines or "Ctrl-C" not in lines[-1]:
+            lines.append(process.stdout.readline())
+            assert lines[-1], "".join(lines)
+        page = next(line.strip() for line in lines if line.strip().startswith("http"))
+        shown = requests.get(page, timeout=5).text
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert "Failed Tasks Alert" in shown
+    assert "Stuck Tasks Alert" in shown
+    exports = [line.split("=")[0].strip() for line in lines if "export" in line]
+    assert exports == ["export DATABASE_URL", "export SLACK_WEBHOOK"]
+
+
+def test_demonstration_once_ends_with_the_exit_code_of_the_notifier() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sandbox", "--once"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.count("Slack message sent successfully")) == (0, 2), done.stderr
+
+
+def test_demonstration_names_a_port_that_is_taken(slack: SlackStandIn) -> None:
+    port = slack.page.rstrip("/").rpartition(":")[2]
+    command = [sys.executable, "-m", "sandbox", "--once", "--port", port]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == f"The sandbox did not start: port {port} cannot be used: Address already in use\n"

@@ -1,0 +1,154 @@
+"""The page of the stand-in for Slack: a channel as a person would see it. Everything in it is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, unquote
+
+from sandbox import mrkdwn
+
+if TYPE_CHECKING:
+    from sandbox.slack import Request, SlackStandIn
+
+# The page is fetched every second.
+MAX_SHOWN = 200
+
+_WEB = Path(__file__).with_name("web")
+_FILES = {"/page.css": "text/css", "/page.js": "text/javascript"}
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+_PAGE = Template((_WEB / "page.html").read_text(encoding="utf-8"))
+
+_CHANNEL = Template('<a class="channel$current" href="$address"><span class="hash">#</span>$name</a>\n')
+
+_MESSAGE = Template("""
+<article class="message">
+  <div class="avatar" aria-hidden="true">P</div>
+  <div class="body">
+    <div class="byline"><b>ProtoReel</b><span class="app">APP</span><time datetime="$iso">$time</time></div>
+    $content
+  </div>
+</article>
+""")
+
+_REFUSAL = Template("""
+<article class="refused">
+  <div><b>$status</b> <code>$word</code><time datetime="$iso">$time</time></div>
+  <div>$reason</div>
+</article>
+""")
+
+_EMPTY = """
+<div class="empty"><p>No messages yet.</p><p>What is posted to this channel's webhook appears here by itself.</p></div>
+"""
+
+
+class Resource(NamedTuple):
+    body: bytes
+    headers: Mapping[str, str]
+
+
+def resource(path: str, stand_in: SlackStandIn) -> Resource | None:
+    """What the page's server has under this path; None: nothing."""
+    path = path.partition("?")[0]
+    if path in _FILES:
+        return _resource((_WEB / path[1:]).read_text(encoding="utf-8"), _FILES[path])
+    channel = stand_in.channels[0] if path == "/" else unquote(path.partition("/channel/")[2])
+    if channel not in stand_in.channels:
+        return None
+    return _resource(_page(channel, stand_in), "text/html")
+
+
+def _resource(text: str, kind: str) -> Resource:
+    return Resource(text.encode("utf-8"), {**_HEADERS, "Content-Type": f"{kind}; charset=utf-8"})
+
+
+def _page(channel: str, stand_in: SlackStandIn) -> str:
+    channels = stand_in.channels
+    # A request to an unknown webhook belongs to no channel; it shows in the first.
+    shown = [request for request in stand_in.requests if (request.channel or channels[0]) == channel]
+    shown = shown[-MAX_SHOWN:]
+    return _PAGE.substitute(
+        name=escape(channel),
+        channels="".join(_channel(name, name == channel) for name in channels),
+        messages="".join(map(_entry, shown)) or _EMPTY,
+    )
+
+
+def _channel(name: str, current: bool) -> str:
+    address = escape(f"/channel/{quote(name, safe='')}")
+    return _CHANNEL.substitute(current=" current" if current else "", address=address, name=escape(name))
+
+
+def _entry(request: Request) -> str:
+    moment = {"iso": escape(request.time.isoformat()), "time": request.time.astimezone().strftime("%H:%M")}
+    if request.payload is not None:
+        return _MESSAGE.substitute(moment, content=message(request.payload))
+    return _REFUSAL.substitute(
+        moment,
+        status=request.status or "No answer",
+        word=escape(request.answer or "–"),
+        reason=escape(request.reason or ""),
+    )
+
+
+def message(payload: Mapping[str, Any]) -> str:
+    """A message as Slack shows it: its blocks, or its text where it has none."""
+    blocks = payload.get("blocks")
+    html = "".join(map(_block, blocks)) if blocks else f'<div class="text">{_top_text(payload)}</div>'
+    return html + "".join(map(_attachment, payload.get("attachments") or []))
+
+
+def _top_text(payload: Mapping[str, Any]) -> str:
+    return mrkdwn.render(payload.get("text") or "", verbatim=False)
+
+
+def _attachment(attachment: Mapping[str, Any]) -> str:
+    blocks = "".join(map(_block, attachment.get("blocks") or []))
+    return f'<div class="attachment">{blocks or escape(str(attachment.get("fallback") or ""))}</div>'
+
+
+def _block(block: Mapping[str, Any]) -> str:
+    kind = block["type"]
+    if kind == "header":
+        return f"<h2>{_text(block['text'])}</h2>"
+    if kind == "section":
+        return _section(block)
+    if kind == "divider":
+        return "<hr>"
+    if kind == "image":
+        return f'<div class="text">{_element(block)}</div>'
+    elements = "".join(f"<span>{_element(element)}</span>" for element in block["elements"])
+    return f'<div class="{escape(kind)}">{elements}</div>'
+
+
+def _section(block: Mapping[str, Any]) -> str:
+    text = f'<div class="text">{_text(block["text"])}</div>' if "text" in block else ""
+    fields = "".join(f"<div>{_text(field)}</div>" for field in block.get("fields", []))
+    accessory = f"<span>{_element(block['accessory'])}</span>" if "accessory" in block else ""
+    return f"{text}{accessory}" + (f'<div class="fields">{fields}</div>' if fields else "")
+
+
+def _element(element: Mapping[str, Any]) -> str:
+    """A text, a button or an image, which shows as its description: the page loads nothing from elsewhere."""
+    if element["type"] == "button":
+        return f'<span class="button">{_text(element["text"])}</span>'
+    if element["type"] == "image":
+        return f'<span class="image">{escape(element["alt_text"])}</span>'
+    return _text(element)
+
+
+def _text(text: Mapping[str, Any]) -> str:
+    if text["type"] == "plain_text":
+        return mrkdwn.plain(text["text"])
+    return mrkdwn.render(text["text"], verbatim=text.get("verbatim", False))
