@@ -13,6 +13,7 @@ Exit codes: 0 delivered or nothing to report, 1 something could not be read or d
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import logging
 import os
@@ -114,9 +115,10 @@ def _database_url(value: str) -> str:
     except psycopg2.Error:
         # The driver's text quotes the part that it cannot read, which may be of the password.
         host = "@"
-    if "@" in host:
+    # An unencoded @ ends up in the host, an unencoded / makes a port or a database of the password's pieces.
+    if "@" in host or re.search(r"://[^/?]*/[^?]*@", url):
         raise SettingError(
-            "DATABASE_URL is not a valid PostgreSQL URL: percent-encode special characters in it, @ as %40"
+            "DATABASE_URL is not a valid PostgreSQL URL: percent-encode special characters in it, @ as %40 and / as %2F"
         )
     return url
 
@@ -148,8 +150,8 @@ ERROR_CHARACTERS = 200
 # A link that is longer cannot share a section with the rest of its task (Slack: 3,000 characters a section).
 LINK_CHARACTERS = 1200
 LABEL_CHARACTERS = 64
-# Errors of megabytes exist; nothing beyond these two ends can appear in a line of 200 characters.
-ERROR_END_CHARACTERS = 10_000
+# Errors of megabytes exist, and text on which the patterns below take quadratic time; nobody reads beyond this.
+LINE_CHARACTERS = 2000
 
 # What can reorder, hide or break text: controls, bidirectional marks, zero-width characters, lone surrogates, tags.
 # The joiner of emoji sequences (U+200D) and its sibling stay.
@@ -179,7 +181,10 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b(bearer|basic)\s+(?=[\w.~+/-]*[\d._~+/=-])[\w.~+/-]{8,}=*"), rf"\1 {_MASK}"),
     (re.compile(r"(?i)\b(bearer)\s+[\w.~+/-]{16,}=*"), rf"\1 {_MASK}"),
     (
-        re.compile(rf"(?i)(?<![\w-])({_SECRET_NAME}[\"']?\s*[:=]\s*)(?:\"[^\"]*\"?|'[^']*'?|[^\s\"'&,;)}}\]]+)"),
+        re.compile(
+            rf"(?i)(?<![\w-])({_SECRET_NAME}\\?[\"']?\s*[:=]\s*)"
+            r"(?:\\\"[^\"]*\"?|\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|[^\s\"'&,;)}\]]+)"
+        ),
         rf"\1{_MASK}",
     ),
     (re.compile(r"\bxox[a-z]-[\w-]{6,}|\bxapp-[\w-]{6,}"), _MASK),
@@ -197,9 +202,17 @@ def redact(text: str) -> str:
     return text
 
 
+def _string(value: object) -> str:
+    try:
+        return str(value).strip()
+    except Exception:
+        # Python refuses integers of more than 4,300 digits, and any class may refuse.
+        return ""
+
+
 def one_line(value: object) -> str:
     """A value from outside as one line of visible text; backticks, which could end a code span, become quotes."""
-    text = " ".join(str(value).split())
+    text = " ".join(_string(value)[:LINE_CHARACTERS].split())
     return _INVISIBLE.sub("", text).replace("`", "'").strip()
 
 
@@ -217,11 +230,9 @@ def task_text(value: object, characters: int = LABEL_CHARACTERS) -> str:
     return escape(shorten(redact(one_line(value)), characters)) if value is not None else ""
 
 
-def error_line(error: str | None) -> str:
+def error_line(error: object) -> str:
     """What went wrong in one line: the text before a Python traceback, else the traceback's last line."""
-    text = (error or "").strip()
-    if len(text) > 2 * ERROR_END_CHARACTERS:
-        text = f"{text[:ERROR_END_CHARACTERS]}\n{text[-ERROR_END_CHARACTERS:]}"
+    text = _string("" if error is None else error)
     message, mark, stack = text.partition("Traceback (most recent call last)")
     if mark and not message.strip():
         message = stack.rstrip().rpartition("\n")[2]
@@ -237,10 +248,10 @@ def mask_key(key: object) -> str:
 
 def log_link(uri: object, label: str) -> str:
     """A Slack link, or '' where the URI is not http(s) or too long; a URI can end neither the link nor its label."""
-    text = str(uri or "").strip()
+    text = re.sub(r"(?i)^https?:", lambda scheme: scheme[0].lower(), _string(uri))
     # https://docs.slack.dev/messaging/formatting-message-text#linking-urls: a space or | breaks a link.
     url = escape(quote(text, safe="%/:=&?~#+!$,;'@()*[]", errors="replace"))
-    return f"<{url}|{label}>" if re.match(r"(?i)https?://[^/\s]", text) and len(url) <= LINK_CHARACTERS else ""
+    return f"<{url}|{label}>" if re.match(r"https?://[^/\s]", text) and len(url) <= LINK_CHARACTERS else ""
 
 
 def format_time(moment: datetime | None) -> str:
@@ -248,7 +259,10 @@ def format_time(moment: datetime | None) -> str:
     if not isinstance(moment, datetime):
         return "unknown"
     if moment.tzinfo is not None:
-        moment = moment.astimezone(timezone.utc)
+        try:
+            moment = moment.astimezone(timezone.utc)
+        except OverflowError:
+            return "unknown"
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
@@ -797,9 +811,9 @@ class SlackNotifier:
         found, error = _attempt(lambda: self._read(alert, minutes))
         if found is None or not found.tasks:
             return Report(error=error)
-        message = alert.message(found.tasks, minutes, found.read_at)
-        _, error = _attempt(lambda: self._deliver(message))
-        return Report(len(found.tasks), not error and not self.dry_run, error)
+        tasks, read_at = found
+        _, error = _attempt(lambda: self._deliver(alert.message(tasks, minutes, read_at)))
+        return Report(len(tasks), not error and not self.dry_run, error)
 
     def _read(self, alert: Alert, minutes: float) -> Found:
         parameters = {"minutes": _minutes(minutes)}
@@ -904,6 +918,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.json and not arguments.dry_run:
         parser.error("--json goes with --dry-run")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal without emoji must not cost the preview.
+        sys.stdout.reconfigure(errors="replace")
     try:
         notifier = _notifier(arguments)
     except SettingError as error:

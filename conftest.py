@@ -1,0 +1,254 @@
+"""Fixtures: a fresh database for each test, a stand-in for Slack, and a watch for secrets in all that is written."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any, Callable, NamedTuple, Union
+
+import psycopg2
+import pytest
+
+from sandbox.postgres import create_database, create_tasks_table, drop_database, postgres_server, url_of
+from sandbox.slack import SlackStandIn
+from slack_notifier import Settings, SlackNotifier
+
+# The server never asks for it; it must show up nowhere all the same.
+DATABASE_PASSWORD = "password-of-the-database"
+
+PROGRAM = Path(__file__).with_name("slack_notifier.py")
+
+VARIABLES = """
+    DATABASE_URL SLACK_WEBHOOK SLACK_WEBHOOK_FAILED SLACK_WEBHOOK_STUCK SLACK_WEBHOOK_CREATED SLACK_WEBHOOK_STARTED
+    SLACK_USER_WEBHOOKS_FILE SLACK_NOTIFY_ON_TASK_CREATION SLACK_NOTIFY_ON_TASK_START SLACK_NOTIFY_ON_RECOVERY
+    SLACK_REMIND_MINUTES SLACK_CRITICAL_COUNT SLACK_CRITICAL_MENTION SLACK_QUIET_HOURS SLACK_TIMEZONE
+    SLACK_TASK_TEMPLATE SMTP_URL ALERT_EMAIL_TO ALERT_EMAIL_FROM HEARTBEAT_URL DEBUG
+""".split()  # noqa: SIM905
+
+# What else of the developer's own environment would reach libpq, requests or the clock.
+FOREIGN_VARIABLES = """
+    PGTZ PGOPTIONS PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE PGSERVICE PGSSLMODE PGAPPNAME PGCLIENTENCODING
+    http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY
+""".split()  # noqa: SIM905
+
+
+# ---- Nothing secret is written -----------------------------------------------------------------------------------
+
+
+class Watch:
+    """Remembers the secrets of a test and all that it wrote; neither may hold a piece of the other."""
+
+    def __init__(self) -> None:
+        self.secrets = {DATABASE_PASSWORD}
+        self.written: list[str] = []
+
+    def check(self) -> None:
+        for secret in self.secrets:
+            for text in self.written:
+                assert secret not in text, "a secret was written"
+
+
+@pytest.fixture(autouse=True)
+def watch(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Iterator[Watch]:
+    """Everything is logged at DEBUG, that of the libraries included; all of it and all output is checked at the end."""
+    caplog.set_level(logging.DEBUG)
+    for name in ("slack_notifier", "urllib3", "requests"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    watch = Watch()
+    yield watch
+    formatter = logging.Formatter()
+    watch.written += [formatter.format(record) for when in ("setup", "call") for record in caplog.get_records(when)]
+    watch.written += capfd.readouterr()
+    watch.check()
+
+
+@pytest.fixture
+def printed(watch: Watch, capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """What went to standard output since the last call."""
+
+    def read() -> str:
+        out, error = capfd.readouterr()
+        watch.written += [out, error]
+        return out
+
+    return read
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*VARIABLES, *FOREIGN_VARIABLES]:
+        monkeypatch.delenv(name, raising=False)
+
+
+# ---- Database ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """TEST_DATABASE_URL, whose role must be a superuser, or a server that lives as long as the tests."""
+    own = os.environ.get("TEST_DATABASE_URL")
+    if own:
+        # As libpq reads it, should it be SQLAlchemy's form.
+        yield re.sub(r"^(\w+)\+\w+://", r"\1://", own)
+        return
+    with postgres_server() as server:
+        yield url_of(server.url, login=f"postgres:{DATABASE_PASSWORD}")
+
+
+@pytest.fixture(scope="session")
+def database(server_url: str) -> Iterator[str]:
+    url = create_database(server_url)
+    yield url
+    drop_database(url)
+
+
+EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC"
+
+
+@pytest.fixture
+def database_url(database: str) -> str:
+    """As new, with the worker's empty table. (A clone of a template for each test takes 30 times as long.)"""
+    with closing(psycopg2.connect(database)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(EMPTY)
+    create_tasks_table(database)
+    return database
+
+
+Time = Union[float, str, None]
+
+
+class Tasks:
+    """Writes to the worker's table. Times are minutes ago, counted by the database, or a literal of PostgreSQL's."""
+
+    def __init__(self, database_url: str) -> None:
+        self.connection = psycopg2.connect(database_url, options="-c TimeZone=UTC")
+        self.connection.autocommit = True
+
+    def execute(self, statement: str, parameters: Any = None) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+
+    def add(
+        self,
+        status: str = "failed",
+        *,
+        created: Time = 60,
+        updated: Time = None,
+        started: Time = None,
+        **columns: Any,
+    ) -> str:
+        """Returns the task's id. It was updated when it was started or created, unless `updated` says when."""
+        if updated is None:
+            updated = created if started is None else started
+        moments = {"created_at": created, "updated_at": updated, "started_at": started}
+        row = {"id": str(secrets.token_hex(8)), "user_api_key": "key-of-a-user", "status": status, **columns, **moments}
+        values = [
+            "now() - %s * interval '1 minute'" if name in moments and isinstance(value, (int, float)) else "%s"
+            for name, value in row.items()
+        ]
+        self.execute(f"INSERT INTO tasks ({', '.join(row)}) VALUES ({', '.join(values)})", list(row.values()))
+        return str(row["id"])
+
+    def fail(self, *, updated: Time = 5, **columns: Any) -> str:
+        """A task that has just failed."""
+        return self.add("failed", updated=updated, **columns)
+
+    def clear(self) -> None:
+        self.execute("DELETE FROM tasks")
+
+
+@pytest.fixture
+def make_tasks() -> Iterator[Callable[[str], Tasks]]:
+    """Tasks in a database of your choice."""
+    with ExitStack() as connections:
+
+        def make(url: str) -> Tasks:
+            tasks = Tasks(url)
+            connections.enter_context(closing(tasks.connection))
+            return tasks
+
+        yield make
+
+
+@pytest.fixture
+def tasks(make_tasks: Callable[[str], Tasks], database_url: str) -> Tasks:
+    return make_tasks(database_url)
+
+
+class Role(NamedTuple):
+    """A database role with a password and no rights; `url` is its way in."""
+
+    name: str
+    password: str
+    url: str
+
+
+@pytest.fixture
+def role(database_url: str, tasks: Tasks, watch: Watch) -> Iterator[Role]:
+    name, password = f"sandbox_{secrets.token_hex(8)}", secrets.token_urlsafe(16)
+    watch.secrets.add(password)
+    tasks.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+    yield Role(name, password, url_of(database_url, login=f"{name}:{password}"))
+    tasks.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+# ---- Slack, and the notifier between the two ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def slack(watch: Watch) -> Iterator[SlackStandIn]:
+    with SlackStandIn() as stand_in:
+        yield stand_in
+        watch.secrets |= {stand_in.webhook(channel).rpartition("/")[2] for channel in stand_in.channels}
+
+
+@pytest.fixture
+def settings(database_url: str, slack: SlackStandIn) -> Settings:
+    return Settings.from_environment({"DATABASE_URL": database_url, "SLACK_WEBHOOK": slack.webhook()})
+
+
+@pytest.fixture
+def notifier(settings: Settings) -> SlackNotifier:
+    return SlackNotifier(settings=settings)
+
+
+class Run(NamedTuple):
+    """How a run of the command line ended."""
+
+    code: int
+    out: str
+    log: str
+
+
+@pytest.fixture
+def run(tmp_path: Path, watch: Watch) -> Callable[..., Run]:
+    """Runs the program with the environment's variables as keywords, in a folder of its own with an empty .env."""
+    (tmp_path / ".env").touch()
+
+    def run(*arguments: object, program: Path = PROGRAM, cwd: Path = tmp_path, **environment: str) -> Run:
+        command = [sys.executable, str(program), *map(str, arguments)]
+        environment = {"PATH": os.environ["PATH"], **environment}
+        done = subprocess.run(command, env=environment, cwd=cwd, capture_output=True, timeout=60, check=False)
+        out, log = done.stdout.decode(), done.stderr.decode()
+        watch.written += [out, log]
+        assert "Traceback" not in log
+        return Run(done.returncode, out, log)
+
+    return run
+
+
+@pytest.fixture
+def cli(run: Callable[..., Run], database_url: str, slack: SlackStandIn) -> Callable[..., Run]:
+    """The program with a database and a webhook."""
+
+    def cli(*arguments: object, **environment: str) -> Run:
+        return run(*arguments, **{"DATABASE_URL": database_url, "SLACK_WEBHOOK": slack.webhook(), **environment})
+
+    return cli

@@ -1,0 +1,1373 @@
+"""Alerts, settings, database errors and the command line: python test_slack_notifier.py"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import HealthCheck, example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+import slack_notifier
+from sandbox.postgres import create_database, create_tasks_table, database_name, drop_database, insert_sample, url_of
+from sandbox.slack import SlackStandIn, pings
+from slack_notifier import Settings, SlackNotifier, error_line, format_time, log_link, mask_key, redact, task_info
+
+SENT = "Slack message sent successfully"
+NOT_SET = "SLACK_WEBHOOK environment variable not set"
+NOT_SENT = "Failed to send Slack message"
+NOTHING = "No failed or stuck tasks to report"
+
+FAILED_TITLE = "🚨 Failed Tasks Alert"
+STUCK_TITLE = "⚠️ Stuck Tasks Alert"
+
+HERE = Path(__file__).parent
+
+
+def titles(slack: SlackStandIn, channel: str = "alerts") -> list[str]:
+    return [message["text"].splitlines()[0] for message in slack.messages(channel)]
+
+
+def only(slack: SlackStandIn) -> dict[str, Any]:
+    (message,) = slack.messages()
+    return message
+
+
+def block_texts(message: dict[str, Any]) -> list[str]:
+    """The text of every block in order."""
+    texts = []
+    for block in message["blocks"]:
+        parts = [block["text"]] if "text" in block else block.get("fields") or block["elements"]
+        texts += [part["text"] for part in parts]
+    return texts
+
+
+def characters(text: str) -> int:
+    """As Slack may count them: in UTF-16."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+def logged(log: str, level: str) -> list[str]:
+    """The distinct messages of that level in a program's log."""
+    return list(dict.fromkeys(re.findall(rf"^\S+ \S+ {level} (.*)$", log, re.MULTILINE)))
+
+
+# ---- Settings ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "environ", [{}, dict.fromkeys(["SLACK_WEBHOOK", "DATABASE_URL", "DEBUG"], "")], ids=["unset", "empty"]
+)
+def test_settings_have_defaults_where_nothing_is_set(environ):
+    settings = Settings.from_environment(environ)
+    assert not SlackNotifier(settings=settings).enabled
+    assert settings.notify_on_task_creation is True
+    assert settings.notify_on_task_start is True
+    assert settings.debug is False
+
+
+FLAGS = {
+    "SLACK_NOTIFY_ON_TASK_CREATION": "notify_on_task_creation",
+    "SLACK_NOTIFY_ON_TASK_START": "notify_on_task_start",
+    "DEBUG": "debug",
+}
+
+
+@pytest.mark.parametrize("variable", FLAGS)
+def test_flag_understands_its_words(variable):
+    for word, meaning in {
+        "true": True,
+        "1": True,
+        "YES": True,
+        " on ": True,
+        "false": False,
+        "0": False,
+        "No": False,
+    }.items():
+        assert getattr(Settings.from_environment({variable: word}), FLAGS[variable]) is meaning
+
+
+@pytest.mark.parametrize("variable", FLAGS)
+@pytest.mark.parametrize("word", ["maybe", "2", "tru", "-"])
+def test_flag_refuses_other_words_by_name(variable, word):
+    with pytest.raises(ValueError, match=rf"^{variable} must be true or false"):
+        Settings.from_environment({variable: word})
+
+
+@pytest.mark.parametrize(
+    "webhook",
+    [
+        "hooks.slack.com/services/T/B/x",
+        "ftp://hooks.slack.com/x",
+        "https://",
+        "https:///x",
+        "javascript:x",
+        "https://a b/x",
+    ],
+)
+def test_webhook_that_is_no_web_address_is_refused_by_name(webhook):
+    with pytest.raises(ValueError, match=r"^SLACK_WEBHOOK must be"):
+        Settings.from_environment({"SLACK_WEBHOOK": webhook})
+    with pytest.raises(ValueError, match=r"^webhook_url must be"):
+        SlackNotifier(webhook, settings=Settings())
+
+
+# The pieces of a password that an unencoded character leaves must not be shown either.
+WRONG_DATABASE_URLS = [
+    pytest.param("mysql://worker:first-second@127.0.0.1/app", id="mysql"),
+    pytest.param("postgresql:worker:first-second@127.0.0.1/app", id="no-slashes"),
+    pytest.param("first-second", id="no-url"),
+    pytest.param("postgresql://worker:first@second@127.0.0.1/app", id="at"),
+    pytest.param("postgresql://worker:first/second@127.0.0.1/app", id="slash"),
+    pytest.param("postgresql://worker:first@second/third@127.0.0.1/app", id="at-and-slash"),
+    pytest.param("postgresql://worker:first%second@127.0.0.1/app", id="percent"),
+    pytest.param("postgresql://worker:first?/second@127.0.0.1/app", id="question-mark-and-slash"),
+    pytest.param("postgresql://worker:first-second@127.0.0.1/app?sslmod=require", id="unknown-option"),
+]
+
+
+@pytest.mark.parametrize("url", WRONG_DATABASE_URLS)
+def test_wrong_database_url_is_refused_without_a_piece_of_the_password(run, url):
+    done = run("--dry-run", DATABASE_URL=url)
+    assert done.code == 2
+    assert "DATABASE_URL" in done.log
+    assert not re.search("first|second|third", done.out + done.log)
+    with pytest.raises(ValueError, match=r"^DATABASE_URL ") as caught:
+        Settings.from_environment({"DATABASE_URL": url})
+    assert not re.search("first|second|third", repr(caught.value))
+
+
+@pytest.mark.parametrize(
+    "scheme", ["postgres", "postgresql", "postgresql+psycopg2", "postgresql+asyncpg", "postgres+psycopg"]
+)
+def test_database_url_may_be_of_sqlalchemy(database_url, tasks, scheme):
+    task = tasks.fail()
+    url = scheme + database_url[database_url.index("://") :]
+    notifier = SlackNotifier(settings=Settings.from_environment({"DATABASE_URL": url}))
+    assert [found["id"] for found in notifier.get_failed_tasks_last_30min()] == [task]
+
+
+def test_settings_show_no_secret(settings):
+    for text in (repr(settings), str(settings), f"{settings}", repr([settings]), "%r" % (settings,)):  # noqa: UP031
+        assert "postgres" not in text
+        assert "/services/" not in text
+
+
+def test_constructor_reads_the_environment(monkeypatch, slack):
+    monkeypatch.setenv("SLACK_WEBHOOK", slack.webhook())
+    notifier = SlackNotifier()
+    assert notifier.enabled is True
+    assert notifier.webhook_url == slack.webhook()
+    assert notifier.send_message("Hello") is True
+
+
+def test_constructor_argument_goes_before_the_environment(monkeypatch, slack):
+    monkeypatch.setenv("SLACK_WEBHOOK", slack.webhook("environment"))
+    assert SlackNotifier(slack.webhook("argument")).send_message("Hello")
+    assert (len(slack.messages("argument")), len(slack.messages("environment"))) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("DEBUG", "maybe"), ("SLACK_WEBHOOK", "hooks.slack.com"), ("DATABASE_URL", "mysql://h/d")]
+)
+def test_constructor_raises_only_for_a_wrong_setting_by_name(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ValueError, match=variable):
+        SlackNotifier()
+
+
+# ---- Text --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        pytest.param(None, "No error message", id="null"),
+        pytest.param("", "No error message", id="empty"),
+        pytest.param(" \n\t ", "No error message", id="blank"),
+        pytest.param("\u200b\u202e\x00", "No error message", id="invisible"),
+        pytest.param("Permission denied", "Permission denied", id="plain"),
+        pytest.param("a\n\n  b\t c\r\nd", "a b c d", id="whitespace-is-folded"),
+        pytest.param("a & b < c > d", "a &amp; b &lt; c &gt; d", id="escaped-once"),
+        pytest.param("&amp;", "&amp;amp;", id="entities-are-text"),
+        pytest.param("<!channel> <@U123>", "&lt;!channel&gt; &lt;@U123&gt;", id="mentions"),
+        pytest.param("<https://evil|click>", "&lt;https://evil|click&gt;", id="fake-link"),
+        pytest.param("```x```", "'''x'''", id="backticks"),
+        pytest.param("red\x1b[31m\x07 bell", "red[31m bell", id="controls"),
+        pytest.param("abc\u202edef\u2066ghi\u200e", "abcdefghi", id="bidirectional"),
+        pytest.param("😀 Zoë 中文", "😀 Zoë 中文", id="unicode-stays"),
+        pytest.param("half \ud83d pair", "half  pair", id="lone-surrogate"),
+        pytest.param("x" * 200, "x" * 200, id="200-characters"),
+        pytest.param("x" * 201, "x" * 200 + "...", id="201-characters"),
+        pytest.param("&" * 300, "&amp;" * 200 + "...", id="cut-before-escaping"),
+        pytest.param(
+            'RuntimeError: no font\nTraceback (most recent call last):\n  File "a.py", line 1, in f\nOther: x',
+            "RuntimeError: no font",
+            id="before-the-traceback",
+        ),
+        pytest.param(
+            'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    g()\nValueError: bad scene\n\n',
+            "ValueError: bad scene",
+            id="last-line-of-the-traceback",
+        ),
+        pytest.param(
+            "Traceback (most recent call last):\n  File 'a'\nKeyError: 'x'\n\nDuring handling of the above exception, "
+            "another exception occurred:\n\nTraceback (most recent call last):\n  File 'b'\nRenderError: scene 2",
+            "RenderError: scene 2",
+            id="last-of-two-tracebacks",
+        ),
+        pytest.param(
+            "Traceback (most recent call last):\n" + "  File 'a'\n" * 9000 + "ValueError: at the end",
+            "ValueError: at the end",
+            id="long-traceback",
+        ),
+        pytest.param(
+            "Traceback (most recent call last):\n  f()\nValueError: " + "y" * 30_000,
+            "ValueError: " + "y" * 188 + "...",
+            id="long-last-line",
+        ),
+    ],
+)
+def test_error_line_tells_what_went_wrong(error, line):
+    assert error_line(error) == line
+
+
+# What stands between ⟦ and ⟧ is secret.
+SECRETS = [
+    pytest.param("postgresql://worker:⟦hunter2⟧@db.internal:5432/app", id="url-password"),
+    pytest.param("redis://:⟦hunter2⟧@cache:6379/0", id="url-password-without-user"),
+    pytest.param("https://⟦ghp-like-token-in-url⟧@git.example.com/x.git", id="url-user"),
+    pytest.param("postgresql://worker:⟦hun@ter2⟧@db/app", id="url-password-unencoded"),
+    pytest.param("postgresql://worker:⟦hun/ter2⟧@db/app", id="url-password-unencoded-slash"),
+    pytest.param("amqp://u:⟦p#s?w⟧@mq/vhost", id="url-password-odd-characters"),
+    pytest.param("Authorization: Bearer ⟦ya29.a0AfB_byCabcdef⟧", id="bearer-header"),
+    pytest.param("bearer ⟦abcdefghijklmnopqrstuv⟧", id="bearer-letters"),
+    pytest.param("{'Authorization': 'Bearer ⟦s3cr3t-t0ken-value⟧'}", id="bearer-dict"),
+    pytest.param("Authorization: Basic ⟦dXNlcjpwYXNzd29yZA==⟧", id="basic"),
+    pytest.param("Authorization: Token ⟦0123456789abcdef⟧", id="authorization-token"),
+    pytest.param("POST /v1?api_key=⟦abc123⟧&format=mp4", id="api-key-in-query"),
+    pytest.param("api_key=⟦abc123⟧", id="api-key"),
+    pytest.param("API-KEY: ⟦abc123⟧", id="api-key-dash"),
+    pytest.param("xi-api-key: ⟦abc123⟧", id="api-key-prefixed"),
+    pytest.param("apiKey=⟦abc123⟧", id="api-key-camel"),
+    pytest.param('{"apiKey": "⟦abc 123⟧"}', id="api-key-json"),
+    pytest.param("token: ⟦abc123⟧", id="token"),
+    pytest.param("access_token=⟦abc123⟧", id="access-token"),
+    pytest.param("refreshToken: '⟦abc 123⟧'", id="refresh-token"),
+    pytest.param("password=⟦hunter2⟧", id="password"),
+    pytest.param("PASSWORD = ⟦hunter2⟧", id="password-upper"),
+    pytest.param('password="⟦two words⟧"', id="password-quoted"),
+    pytest.param("password='⟦two words⟧'", id="password-single-quoted"),
+    pytest.param('{"user": "a", "password": "⟦hunter2⟧"}', id="password-json"),
+    pytest.param("{'db_password': '⟦hunter2⟧', 'host': 'db'}", id="password-dict"),
+    pytest.param('{\\"password\\": \\"⟦hunter2⟧\\"}', id="password-escaped-json"),
+    pytest.param('"password": "⟦hun\\"ter2⟧"', id="password-holding-a-quote"),
+    pytest.param("PGPASSWORD=⟦hunter2⟧ psql", id="pgpassword"),
+    pytest.param("AWS_SECRET_ACCESS_KEY=⟦wJalrXUtnFEMI/K7MDENG/bPxRfiCY⟧", id="aws-secret"),
+    pytest.param("client_secret=⟦abc123⟧", id="client-secret"),
+    pytest.param("the bot used ⟦xoxb-1234567890-abcdefghij⟧", id="slack-bot"),
+    pytest.param("⟦xoxp-1234567890-abcdefghij⟧", id="slack-user"),
+    pytest.param("⟦AKIAIOSFODNN7EXAMPLE⟧", id="aws-key"),
+    pytest.param("⟦AIzaSyA1234567890abcdefghijklmnopqrstuv⟧", id="google-key"),
+    pytest.param("Incorrect API key provided: ⟦sk-abcdefghijklmnopqrstuvwx⟧", id="openai-key"),
+    pytest.param("⟦sk-proj-abcdefghij_klmnopqrst-uvwx⟧", id="openai-project-key"),
+    pytest.param("⟦eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dBjftJeZ4CVPmB92K27uhbUJU1p1r⟧", id="jwt"),
+    pytest.param("PUT https://b.s3.amazonaws.com/k?X-Amz-Algorithm=A&X-Amz-Signature=⟦0a1b2c3d⟧ failed", id="s3"),
+    pytest.param(
+        "https://b.s3.amazonaws.com/k?AWSAccessKeyId=⟦AKIDEXAMPLE⟧&Expires=1&Signature=⟦vjbyPxybd⟧", id="s3-v2"
+    ),
+    pytest.param("https://storage.googleapis.com/b/o?X-Goog-Credential=⟦me%40x⟧&X-Goog-Signature=⟦2f6d0c9b⟧", id="gcs"),
+    pytest.param("https://a.blob.core.windows.net/c/b?sv=2022&se=2025&sr=b&sp=r&sig=⟦abc%2Fdef%3D⟧", id="azure"),
+    pytest.param(
+        "POST https://hooks.slack.com/services/⟦T00000000/B00000000/XXXXXXXXXXXXXXXX⟧ 404", id="slack-webhook"
+    ),
+]
+
+
+@pytest.mark.parametrize("marked", SECRETS)
+def test_secret_in_an_error_is_masked(marked):
+    line = error_line(re.sub("[⟦⟧]", "", marked))
+    for secret in re.findall("⟦(.*?)⟧", marked):
+        for piece in re.findall(r"\w{3,}", secret):
+            assert piece not in line
+    first_word = re.match(r"\W*\w*", marked.partition("⟦")[0])
+    assert line.startswith(first_word[0])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "max_tokens: 4096",
+        "HTTP 429",
+        "disk-usage-1234567890abcdef",
+        "task-123",
+        "https://example.com/watch?v=abc",
+        "bearer of bad news",
+        "at 12:30:45",
+        "token limit exceeded after 512 tokens",
+        "Secret Garden.mp4 not found",
+        "basic authentication required",
+        "KeyError: 'scene_duration'",
+        "https://cdn.example.com:8080/logo@2x.png",
+        "connection to db.internal:5432 refused",
+        "16:9 @ 30fps",
+        "mail ops@example.com",
+        "file /tmp/passwords.txt is missing",
+        "author: Kim",
+        "a 6f1c2a94-8d3b-4e57-9a60-2b7de15c0f83 b",
+        "ask-a-question-about-it",
+        "the keyboard: broken, monkey=1",
+    ],
+)
+def test_innocent_text_stays_whole(text):
+    assert error_line(text) == text
+
+
+def test_text_around_a_secret_stays():
+    text = "Upload failed: password=hunter2, attempt 3 of 5; retry with token: abc123 at 12:30"
+    assert redact(text) == "Upload failed: password=***, attempt 3 of 5; retry with token: *** at 12:30"
+
+
+def test_secret_is_not_hidden_from_the_mask_by_invisible_characters():
+    assert "hunter2" not in error_line("pass\u200bword=hunter2")
+    assert "hunter2" not in error_line("password=\n\n  hunter2")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["token", "password=", "http://a?", "a://b:c", "eyJaaaaaaa.", "sk-", "bearer ", "-----BEGIN PRIVATE KEY-----"],
+)
+def test_huge_error_takes_no_time(piece):
+    started = time.process_time()
+    for _ in range(5):
+        error_line(piece * 100_000)
+        task_info({"id": piece * 100_000})
+    assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("test-api-key-12345", "test-api..."),
+        ("123456789012", "12345678..."),
+        ("12345678901", "12345..."),
+        ("abcd", "ab..."),
+        ("a", "..."),
+        ("&&&&&&&&&&&&", "&amp;" * 8 + "..."),
+    ],
+)
+def test_masked_key_shows_its_start(key, shown):
+    assert mask_key(key) == shown
+
+
+@pytest.mark.parametrize(
+    ("uri", "link"),
+    [
+        ("https://logs.example.com/a", "<https://logs.example.com/a|View Logs>"),
+        ("http://logs.example.com", "<http://logs.example.com|View Logs>"),
+        (" https://logs.example.com/a\n", "<https://logs.example.com/a|View Logs>"),
+        ("https://x/?a=1&b=2", "<https://x/?a=1&amp;b=2|View Logs>"),
+        ("https://x/a|Click here", "<https://x/a%7CClick%20here|View Logs>"),
+        ("https://x/a><!channel>", "<https://x/a%3E%3C!channel%3E|View Logs>"),
+        ("https://x/query;a%3D%22b%22", "<https://x/query;a%3D%22b%22|View Logs>"),
+        ("https://x/ü`\x00", "<https://x/%C3%BC%60%00|View Logs>"),
+        ("javascript:alert(1)", ""),
+        ("JavaScript:https://x/", ""),
+        ("gs://bucket/log", ""),
+        ("/var/log/task.log", ""),
+        ("https://", ""),
+        ("https:///path", ""),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_log_link_is_a_link_only_where_the_uri_is_one(uri, link):
+    assert log_link(uri, "View Logs") == link
+
+
+def test_log_link_takes_a_console_url_of_600_characters():
+    uri = "https://console.cloud.google.com/logs/query;query=" + "a%3D%22b%22" * 50
+    assert log_link(uri, "View Logs") == f"<{uri}|View Logs>"
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (datetime(2025, 9, 1, 12, 0, 0), "2025-09-01 12:00:00 UTC"),
+        (datetime(2025, 9, 1, 12, 0, 0, 999_999, tzinfo=timezone.utc), "2025-09-01 12:00:00 UTC"),
+        (datetime(2025, 9, 1, 21, 0, tzinfo=timezone(timedelta(hours=9))), "2025-09-01 12:00:00 UTC"),
+        (datetime(2025, 8, 31, 20, 0, tzinfo=timezone(timedelta(hours=-4))), "2025-09-01 00:00:00 UTC"),
+        (None, "unknown"),
+    ],
+)
+def test_time_is_shown_in_utc(moment, text):
+    assert format_time(moment) == text
+
+
+# ---- Messages ----------------------------------------------------------------------------------------------------
+
+
+def mrkdwn(text: str) -> dict[str, Any]:
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
+
+
+def section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": mrkdwn(text)}
+
+
+def expected_alert(title: str, sections: list[str], footer: str, text: str) -> dict[str, Any]:
+    return {
+        "text": text,
+        "unfurl_links": False,
+        "unfurl_media": False,
+        "blocks": [
+            {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": True}},
+            *map(section, sections),
+            {"type": "context", "elements": [mrkdwn(footer)]},
+        ],
+    }
+
+
+def footer_of(message: dict[str, Any]) -> str:
+    """The context line with the time of the report, which must be of now."""
+    footer = message["blocks"][-1]["elements"][0]["text"]
+    said = datetime.strptime(footer, "Reported at %Y-%m-%d %H:%M:%S UTC").replace(tzinfo=timezone.utc)
+    assert abs((datetime.now(timezone.utc) - said).total_seconds()) < 60
+    return footer
+
+
+def add_documented_failure(tasks) -> None:
+    tasks.fail(
+        id="abc123-def456",
+        created="2025-09-01 12:00:00",
+        error="Captacity subtitle generation failed: Permission denied",
+        log_uri="https://logs.example.com/?task=abc123&x=1",
+    )
+
+
+FAILED_TEXT = """\
+🚨 Failed Tasks Alert
+1 task failed in the last 30 minutes:
+• Task ID: `abc123-def456`
+  Status: failed
+  Created: 2025-09-01 12:00:00 UTC
+  Error: Captacity subtitle generation failed: Permission denied
+  Logs: {link}
+{footer}"""
+
+
+def test_failed_alert_is_as_documented(tasks, notifier, slack):
+    add_documented_failure(tasks)
+    assert notifier.send_failed_tasks_notification() is True
+    message = only(slack)
+    footer = footer_of(message)
+    link = "<https://logs.example.com/?task=abc123&amp;x=1|View Logs>"
+    sections = [
+        "*1 task failed in the last 30 minutes:*",
+        "• *Task ID:* `abc123-def456`\n"
+        "  *Status:* failed\n"
+        "  *Created:* 2025-09-01 12:00:00 UTC\n"
+        "  *Error:* Captacity subtitle generation failed: Permission denied\n"
+        f"  *Logs:* {link}",
+    ]
+    assert message == expected_alert(FAILED_TITLE, sections, footer, FAILED_TEXT.format(link=link, footer=footer))
+
+
+def test_stuck_alert_is_as_documented(tasks, notifier, slack):
+    tasks.add("queued", id="q-2", created="2025-09-01 12:00:00")
+    tasks.add("queued", id="q-1", created="2025-09-01 11:00:00")
+    tasks.add("inprogress", id="p-1", created="2025-09-01 10:00:00", started="2025-09-01 10:30:00", error="slow")
+    assert notifier.send_stuck_tasks_notification(45) is True
+    message = only(slack)
+    footer = footer_of(message)
+
+    def lines(task: str, status: str, created: str, error: str) -> str:
+        return (
+            f"• *Task ID:* `{task}`\n  *Status:* {status}\n  *Created:* 2025-09-01 {created} UTC\n"
+            f"  *Error:* {error}\n  *Logs:* No logs available"
+        )
+
+    sections = [
+        "*3 tasks stuck for more than 45 minutes:*",
+        "*Queued Tasks (2):*",
+        lines("q-1", "queued", "11:00:00", "No error message"),
+        lines("q-2", "queued", "12:00:00", "No error message"),
+        "*In Progress Tasks (1):*",
+        lines("p-1", "in_progress", "10:00:00", "slow"),
+    ]
+    text = "\n".join([STUCK_TITLE, *sections, footer]).replace("*", "")
+    assert message == expected_alert(STUCK_TITLE, sections, footer, text)
+
+
+@pytest.mark.parametrize(
+    ("count", "summary"),
+    [(1, "1 task failed in the last 30 minutes:"), (2, "2 tasks failed in the last 30 minutes:")],
+)
+def test_failed_alert_counts_its_tasks(tasks, notifier, slack, count, summary):
+    for _ in range(count):
+        tasks.fail()
+    notifier.send_failed_tasks_notification()
+    assert block_texts(only(slack))[:2] == [FAILED_TITLE, f"*{summary}*"]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "summary"),
+    [(1, "1 task stuck for more than 1 minute:"), (90, "1 task stuck for more than 90 minutes:")],
+)
+def test_stuck_alert_names_its_timeout(tasks, notifier, slack, minutes, summary):
+    tasks.add("queued", created=100)
+    notifier.send_stuck_tasks_notification(minutes)
+    assert block_texts(only(slack))[:3] == [STUCK_TITLE, f"*{summary}*", "*Queued Tasks (1):*"]
+
+
+def test_failed_tasks_are_listed_newest_first(tasks, notifier, slack):
+    for minutes in (20, 5, 10):
+        tasks.fail(id=f"failed-{minutes}", updated=minutes)
+    notifier.send_failed_tasks_notification()
+    assert re.findall(r"failed-\d+", only(slack)["text"]) == ["failed-5", "failed-10", "failed-20"]
+
+
+def test_stuck_tasks_are_listed_oldest_first(tasks, notifier, slack):
+    for minutes in (50, 90, 70):
+        tasks.add("queued", id=f"queued-{minutes}", created=minutes)
+        tasks.add("in_progress", id=f"started-{minutes}", created=100 - minutes / 10, started=minutes)
+    notifier.send_stuck_tasks_notification()
+    expected = [f"{status}-{minutes}" for status in ("queued", "started") for minutes in (90, 70, 50)]
+    assert re.findall(r"\w+-\d\d(?=`)", only(slack)["text"]) == expected
+
+
+def assert_complete(message: dict[str, Any], count: int) -> None:
+    """Text and blocks each tell of every task, by listing or counting it, and fit."""
+    texts = block_texts(message)
+    for text in (message["text"], "\n".join(texts).replace("*", "")):
+        assert re.search(rf"^{count} tasks? (failed|stuck) ", text, re.MULTILINE)
+        more = re.search(r"^… and (\d+) more$", text, re.MULTILINE)
+        assert text.count("• Task ID: ") + int(more[1] if more else 0) == count
+        assert re.search(r"\nReported at .*\Z", text)
+    assert characters(message["text"]) <= 3900
+    assert sum(map(characters, texts)) <= 9000
+
+
+NASTY_ERROR = "repeat('<&>`', 2500)"
+
+
+@pytest.mark.parametrize("count", [1, 11, 25, 5000])
+@pytest.mark.parametrize("error", ["'out of memory'", NASTY_ERROR], ids=["short", "10,000-characters"])
+def test_alerts_of_any_number_of_tasks_are_one_complete_message_each(tasks, notifier, slack, count, error):
+    tasks.execute(
+        "INSERT INTO tasks (id, user_api_key, status, error, created_at, updated_at)"
+        f" SELECT status || number, 'key', status, {error}, now() - interval '1 hour', now() - number * interval '1 ms'"
+        " FROM generate_series(1, %s) AS number, unnest(ARRAY['failed', 'queued']) AS status",
+        [count],
+    )
+    result = notifier.send_combined_notification()
+    assert (result["failed_tasks_count"], result["stuck_tasks_count"], result["error"]) == (count, count, None)
+    assert titles(slack) == [FAILED_TITLE, STUCK_TITLE]
+    for message in slack.messages():
+        assert_complete(message, count)
+
+
+def test_as_many_tasks_as_fit_are_listed(tasks, notifier, slack):
+    for number in range(25):
+        tasks.fail(id=f"task-{number:02}", updated=number, error="out of memory")
+    notifier.send_failed_tasks_notification()
+    listed = "\n".join(block_texts(only(slack)))
+    assert re.findall(r"task-\d\d", listed) == [f"task-{number:02}" for number in range(20)]
+    assert "… and 5 more" in block_texts(only(slack))
+    assert only(slack)["text"].count("• Task ID: ") >= 15
+
+
+@pytest.mark.parametrize(("queued", "started"), [(40, 1), (1, 40), (40, 40)])
+def test_both_kinds_of_stuck_tasks_are_listed_where_one_abounds(tasks, notifier, slack, queued, started):
+    for status, count in (("queued", queued), ("inprogress", started)):
+        tasks.execute(
+            "INSERT INTO tasks (id, user_api_key, status, error, log_uri, created_at, updated_at)"
+            f" SELECT '{status}-' || number, 'key', '{status}', {NASTY_ERROR}, 'https://x/' || repeat('a', 600),"
+            " now() - interval '1 hour', now() FROM generate_series(1, %s) AS number",
+            [count],
+        )
+    notifier.send_stuck_tasks_notification()
+    message = only(slack)
+    assert_complete(message, queued + started)
+    for text in (message["text"], "\n".join(block_texts(message)).replace("*", "")):
+        assert f"\nQueued Tasks ({queued}):\n• Task ID: `queued-" in text
+        assert f"\nIn Progress Tasks ({started}):\n• Task ID: `inprogress-" in text
+
+
+NASTY = [
+    "",
+    " ",
+    "`" * 500,
+    "``` ` ```",
+    "<!channel> <!here> <!everyone> <@U012AB3CD> <!subteam^S012AB3CD>",
+    "<https://evil.example.com|View Logs>",
+    "https://x/|View Logs> <!here>",
+    "javascript:alert(1)",
+    "&amp; &lt; & < > \" '",
+    "\x01\x07\x1b[31m\x7f\x85",
+    "\u202e\u2066\u200f\u061c",
+    "😀👩‍👩‍👧🇨🇭" * 100,
+    "*bold* _it_ ~no~\n> quote\n• list",
+    "&" * 20_000,
+    "😀" * 20_000,
+    "x\r\ny\u2028z",
+]
+
+
+def test_nasty_task_text_is_accepted_pings_nobody_and_fakes_no_link(tasks, notifier, slack):
+    for text in NASTY:
+        tasks.fail(id=text, error=text, log_uri=text)
+    assert notifier.send_failed_tasks_notification(), slack.requests[-1].reason
+    message = only(slack)
+    assert not pings(message)
+    assert_complete(message, len(NASTY))
+    for text in block_texts(message):
+        assert text.count("`") in (0, 2)
+        for link in re.findall("<.*?>", text):
+            assert re.fullmatch(r"<https://x/%7CView%20Logs%3E%20%3C!here%3E\|View Logs>", link)
+
+
+@pytest.mark.parametrize("column", ["id", "error", "log_uri"])
+def test_header_carries_no_task_text(tasks, notifier, slack, column):
+    tasks.fail(**{column: "text-of-a-task"})
+    notifier.send_failed_tasks_notification()
+    assert only(slack)["blocks"][0]["text"]["text"] == FAILED_TITLE
+
+
+def test_secret_in_a_task_stays_out_of_the_message(tasks, notifier, slack):
+    tasks.fail(error="401 for https://api:hunter2@tts.example.com", user_api_key="pr_live_4c81f0a27be94d6f")
+    notifier.send_failed_tasks_notification()
+    assert not re.search("hunter2|4c81f0a27be94d6f", json.dumps(only(slack)))
+
+
+PG_TEXT = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60),
+    st.sampled_from(NASTY),
+)
+PG_TIMES = st.one_of(
+    st.integers(0, 100),
+    st.datetimes().map(datetime.isoformat),
+    st.sampled_from(
+        ["infinity", "-infinity", "4713-01-01 BC", "12000-01-01", "0001-01-01", "9999-12-31 23:59:59.999999"]
+    ),
+)
+ROWS = st.fixed_dictionaries(
+    {
+        "id": PG_TEXT,
+        "status": st.sampled_from(["failed", "failed", "queued", "in_progress", "inprogress"]) | PG_TEXT,
+        "created": PG_TIMES,
+        "updated": PG_TIMES,
+    },
+    optional={"started": PG_TIMES, "error": PG_TEXT, "log_uri": PG_TEXT | PG_TEXT.map("https://x/{}".format)},
+)
+FAR_ROW = {"id": "far", "status": "failed", "created": "4713-01-01 BC", "updated": "infinity"}
+
+
+@hypothesis_settings(
+    max_examples=100, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(rows=st.lists(ROWS, max_size=6, unique_by=lambda row: row["id"]))
+@example(
+    rows=[FAR_ROW, {**FAR_ROW, "id": "later", "created": "12000-01-01"}, {**FAR_ROW, "id": "x", "created": "infinity"}]
+)
+@example(rows=[{"id": "old", "status": "queued", "created": "-infinity", "updated": "-infinity"}])
+def test_task_of_any_content_is_accepted_and_pings_nobody(tasks, notifier, slack, rows):
+    tasks.clear()
+    slack.clear()
+    for row in rows:
+        tasks.add(**row)
+    result = notifier.send_combined_notification()
+    assert result["error"] is None, slack.requests[-1].reason
+    counts = [result["failed_tasks_count"], result["stuck_tasks_count"]]
+    assert len(slack.messages()) == sum(map(bool, counts))
+    for message, count in zip(slack.messages(), filter(None, counts)):
+        assert not pings(message)
+        assert_complete(message, count)
+
+
+# ---- Tasks and time ----------------------------------------------------------------------------------------------
+
+
+def test_failed_task_counts_for_30_minutes(tasks, notifier):
+    recent = tasks.fail(created=500, started=400, updated=29)
+    tasks.fail(created=29, updated=31)
+    assert [task["id"] for task in notifier.get_failed_tasks_last_30min()] == [recent]
+
+
+@pytest.mark.parametrize(
+    ("status", "times", "stuck"),
+    [
+        pytest.param("queued", {"created": 29}, False, id="queued-29"),
+        pytest.param("queued", {"created": 31}, True, id="queued-31"),
+        pytest.param("queued", {"created": 31, "started": 2, "updated": 1}, True, id="queued-again-31"),
+        pytest.param("in_progress", {"created": 500, "started": 29}, False, id="started-29"),
+        pytest.param("in_progress", {"created": 500, "started": 31}, True, id="started-31"),
+        pytest.param("in_progress", {"created": 500, "started": 31, "updated": 1}, True, id="started-31-and-touched"),
+        pytest.param("in_progress", {"created": 29}, False, id="never-started-29"),
+        pytest.param("in_progress", {"created": 31}, True, id="never-started-31"),
+        pytest.param("inprogress", {"created": 500, "started": 29}, False, id="inprogress-29"),
+        pytest.param("inprogress", {"created": 500, "started": 31}, True, id="inprogress-31"),
+        pytest.param("failed", {"created": 500, "updated": 400}, False, id="failed"),
+        pytest.param("finished", {"created": 500, "updated": 400}, False, id="finished"),
+        pytest.param("cancelled", {"created": 500, "updated": 400}, False, id="any-other-word"),
+    ],
+)
+def test_task_is_stuck_after_the_timeout(tasks, notifier, status, times, stuck):
+    task = tasks.add(status, **times)
+    assert [found["id"] for found in notifier.get_stuck_tasks()] == ([task] if stuck else [])
+
+
+@pytest.mark.parametrize(("minutes", "stuck"), [(59, False), (61, True)])
+def test_timeout_can_be_chosen(tasks, notifier, minutes, stuck):
+    tasks.add("queued", created=minutes)
+    assert len(notifier.get_stuck_tasks(60)) == stuck
+
+
+def test_task_dict_has_the_documented_keys(tasks, notifier):
+    row = {"id": "t", "status": "failed", "error": "e", "log_uri": "https://x", "user_api_key": "k"}
+    tasks.fail(**{name: value for name, value in row.items() if name != "status"}, created="2025-09-01 12:00:00")
+    (task,) = notifier.get_failed_tasks_last_30min()
+    assert set(task) == {"id", "status", "error", "log_uri", "created_at", "updated_at", "user_api_key"}
+    assert {name: task[name] for name in row} == row
+    assert format_time(task["created_at"]) == "2025-09-01 12:00:00 UTC"
+    assert isinstance(task["updated_at"], datetime)
+
+
+def test_reading_tasks_sends_nothing(tasks, notifier, slack):
+    tasks.fail()
+    tasks.add("queued", created=60)
+    assert len(notifier.get_failed_tasks_last_30min()) == len(notifier.get_stuck_tasks()) == 1
+    assert slack.requests == []
+
+
+def test_formatted_task_is_what_the_alert_lists(tasks, notifier, slack):
+    tasks.fail(id="<a>", error="b & c", log_uri="https://x/")
+    (task,) = notifier.get_failed_tasks_last_30min()
+    notifier.send_failed_tasks_notification()
+    assert notifier.format_task_info(task) == block_texts(only(slack))[2]
+
+
+ZONES = ["UTC", "Asia/Tokyo", "America/New_York"]
+
+
+@pytest.fixture(scope="module", params=["timestamp", "timestamptz"])
+def typed_database(request, server_url):
+    url = create_database(server_url)
+    create_tasks_table(url, request.param)
+    yield url
+    drop_database(url)
+
+
+@pytest.mark.parametrize(
+    ("session", "server"),
+    [(zone, "UTC") for zone in ZONES] + [(None, zone) for zone in ZONES[1:]] + [("Asia/Tokyo", "America/New_York")],
+)
+def test_time_zones_change_nothing(run, typed_database, make_tasks, session, server):
+    tasks = make_tasks(typed_database)
+    tasks.clear()
+    tasks.execute(f"ALTER DATABASE \"{database_name(typed_database)}\" SET timezone = '{server}'")
+    for minutes in (29, 31):
+        tasks.fail(id=f"failed-{minutes}", updated=minutes, created="2025-09-01 12:00:00")
+        tasks.add("queued", id=f"queued-{minutes}", created=minutes)
+        tasks.add("in_progress", id=f"started-{minutes}", created=minutes + 60, started=minutes)
+    tasks.add("queued", id="queued-long-ago", created="2025-03-30 01:30:00")
+    zone = {"PGTZ": session, "TZ": session} if session else {}
+    done = run("--dry-run", DATABASE_URL=typed_database, **zone)
+    assert done.code == 0
+    assert re.findall("`(.*)`", done.out) == ["failed-29", "queued-long-ago", "queued-31", "started-31"]
+    assert "failed-29`\n  Status: failed\n  Created: 2025-09-01 12:00:00 UTC\n" in done.out
+    assert "queued-long-ago`\n  Status: queued\n  Created: 2025-03-30 01:30:00 UTC\n" in done.out
+    for said in re.findall(r"Reported at (.*) UTC", done.out):
+        reported = datetime.strptime(said, "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
+        assert abs((datetime.now(timezone.utc) - reported).total_seconds()) < 60
+
+
+# ---- Database errors ---------------------------------------------------------------------------------------------
+
+
+def unreachable(url: str) -> str:
+    # Port 1 belongs to nobody.
+    return re.sub(r":\d+(?=/)", ":1", url)
+
+
+def without_server(tasks, role, url):
+    return unreachable(role.url)
+
+
+def without_password(tasks, role, url):
+    return role.url.replace(role.password, "some-other-password")
+
+
+def without_database(tasks, role, url):
+    return url_of(url, database="sandbox_no_such_database")
+
+
+def without_table(tasks, role, url):
+    tasks.execute("DROP TABLE tasks")
+    return url
+
+
+def without_column(tasks, role, url):
+    tasks.execute("ALTER TABLE tasks DROP COLUMN log_uri")
+    return url
+
+
+def without_right(tasks, role, url):
+    return role.url
+
+
+UNREADABLE = [
+    pytest.param(without_server, r"Cannot connect to the database: .*refused.*; check DATABASE_URL", id="unreachable"),
+    pytest.param(
+        without_password, r"Cannot connect .*authentication failed.*; check DATABASE_URL", id="wrong-password"
+    ),
+    pytest.param(without_database, r"Cannot connect .*does not exist.*; check DATABASE_URL", id="missing-database"),
+    pytest.param(
+        without_table, r'Cannot read the tasks: relation "tasks" does not exist; is this .*', id="missing-table"
+    ),
+    pytest.param(without_column, r".*column .*log_uri.* does not exist; .* lacks a column.*", id="missing-column"),
+    pytest.param(
+        without_right, r".*permission denied for table tasks; GRANT SELECT ON tasks .*", id="permission-denied"
+    ),
+]
+
+
+@pytest.mark.parametrize(("break_it", "line"), UNREADABLE)
+def test_unreadable_database_is_one_clear_line_and_exit_1(cli, tasks, role, database_url, break_it, line):
+    tasks.fail()
+    done = cli(DATABASE_URL=break_it(tasks, role, database_url), DEBUG="true")
+    (error,) = logged(done.log, "ERROR")
+    assert done.code == 1
+    assert re.fullmatch(line, error)
+    assert "password" not in error.replace("password authentication failed", "")
+    assert NOTHING not in done.log
+
+
+@pytest.mark.parametrize(("break_it", "line"), UNREADABLE)
+def test_unreadable_database_never_raises(slack, caplog, tasks, role, database_url, break_it, line):
+    tasks.fail()
+    url = break_it(tasks, role, database_url)
+    notifier = SlackNotifier(slack.webhook(), settings=Settings.from_environment({"DATABASE_URL": url}))
+    assert notifier.get_failed_tasks_last_30min() == []
+    assert notifier.get_stuck_tasks() == []
+    assert notifier.send_failed_tasks_notification() is False
+    assert notifier.send_stuck_tasks_notification() is False
+    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert len(errors) == 4
+    assert all(re.fullmatch(line, error) for error in errors)
+    result = notifier.send_combined_notification()
+    assert re.fullmatch(line, result.pop("error"))
+    assert result == {
+        "failed_tasks_count": 0,
+        "stuck_tasks_count": 0,
+        "failed_notification_sent": False,
+        "stuck_notification_sent": False,
+    }
+
+
+def test_database_password_with_special_characters_gets_in(tasks, role):
+    password = "p@ss/w:rd?#%&=' x"
+    tasks.execute(f"ALTER ROLE {role.name} PASSWORD %s", [password])
+    tasks.execute(f"GRANT SELECT ON tasks TO {role.name}")
+    task = tasks.fail()
+    url = role.url.replace(role.password, "p%40ss%2Fw%3Ard%3F%23%25%26%3D%27%20x")
+    notifier = SlackNotifier(settings=Settings.from_environment({"DATABASE_URL": url}))
+    assert [found["id"] for found in notifier.get_failed_tasks_last_30min()] == [task]
+
+
+def test_missing_database_url_is_an_error_and_not_silence(slack, caplog):
+    notifier = SlackNotifier(settings=Settings.from_environment({"SLACK_WEBHOOK": slack.webhook()}))
+    assert notifier.get_failed_tasks_last_30min() == []
+    assert notifier.send_failed_tasks_notification() is False
+    assert caplog.messages == ["DATABASE_URL environment variable not set"] * 2
+
+
+# ---- Delivery ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(400, "invalid_payload"), (403, "invalid_token"), (404, "no_service"), (410, "channel_is_archived"), (302, "")],
+)
+def test_refused_message_is_an_error_with_the_reason(tasks, notifier, slack, caplog, status, body):
+    tasks.fail()
+    slack.answer(status, body, {"Location": slack.page}, times=None)
+    assert notifier.send_failed_tasks_notification() is False
+    (error,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert error.startswith(f"{NOT_SENT}: ")
+    assert str(status) in error
+    assert body in error
+    assert SENT not in caplog.text
+    assert [request.method for request in slack.requests] == ["POST"]
+
+
+@pytest.mark.parametrize("fault", ["close", "reset"])
+def test_broken_connection_is_an_error(tasks, notifier, slack, caplog, fault):
+    tasks.fail()
+    slack.answer(fault=fault, times=None)
+    assert notifier.send_failed_tasks_notification() is False
+    assert f"{NOT_SENT}: no connection" in caplog.text
+
+
+def test_unreachable_webhook_is_an_error(settings, tasks, caplog):
+    tasks.fail()
+    notifier = SlackNotifier("http://127.0.0.1:1/services/T/B/secret", settings=settings)
+    assert notifier.send_failed_tasks_notification() is False
+    assert f"{NOT_SENT}: no connection" in caplog.text
+    assert "/services" not in caplog.text
+
+
+def test_refusal_that_quotes_the_webhook_does_not_spread_it(notifier, slack, caplog):
+    slack.answer(404, f"no such address: https://hooks.slack.com{urlsplit(slack.webhook()).path}", times=None)
+    assert notifier.send_message("Hello") is False
+    assert "no such address" in caplog.text
+
+
+@contextmanager
+def proxy(monkeypatch: pytest.MonkeyPatch, body: str) -> Iterator[None]:
+    """Every host there is, answering 200 and `body`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.server_port}")
+        yield
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("host", "body", "delivered"),
+    [
+        ("hooks.slack.com", "ok", True),
+        ("hooks.slack.com", "<html>Sign in</html>", False),
+        ("HOOKS.slack.com", "", False),
+        ("hooks.slack-gov.com", "ok", True),
+        ("hooks.slack-gov.com", "no", False),
+        ("mattermost.example.com", "", True),
+        ("chat.example.com", '{"success":true}', True),
+    ],
+)
+def test_slack_must_say_ok_and_others_need_not(monkeypatch, host, body, delivered):
+    with proxy(monkeypatch, body):
+        assert SlackNotifier(f"http://{host}/services/T0/B0/x", settings=Settings()).send_message("Hello") is delivered
+
+
+# ---- Public API --------------------------------------------------------------------------------------------------
+
+
+def test_combined_notification_reports_both_in_a_message_each(tasks, notifier, slack):
+    tasks.fail()
+    tasks.fail()
+    tasks.add("queued", created=60)
+    assert notifier.send_combined_notification() == {
+        "failed_tasks_count": 2,
+        "stuck_tasks_count": 1,
+        "failed_notification_sent": True,
+        "stuck_notification_sent": True,
+        "error": None,
+    }
+    assert titles(slack) == [FAILED_TITLE, STUCK_TITLE]
+
+
+@pytest.mark.usefixtures("tasks")
+def test_nothing_to_report_is_success_without_a_message(notifier, slack):
+    assert notifier.send_failed_tasks_notification() is True
+    assert notifier.send_stuck_tasks_notification() is True
+    assert notifier.send_combined_notification() == {
+        "failed_tasks_count": 0,
+        "stuck_tasks_count": 0,
+        "failed_notification_sent": False,
+        "stuck_notification_sent": False,
+        "error": None,
+    }
+    assert slack.requests == []
+
+
+def test_combined_notification_takes_a_timeout(tasks, notifier):
+    tasks.add("queued", created=50)
+    assert notifier.send_combined_notification(timeout_minutes=60)["stuck_tasks_count"] == 0
+    assert notifier.send_combined_notification(timeout_minutes=40)["stuck_tasks_count"] == 1
+
+
+def test_combined_notification_tells_what_was_refused(tasks, notifier, slack):
+    tasks.fail()
+    tasks.add("queued", created=60)
+    slack.answer(404, "no_service", times=None)
+    result = notifier.send_combined_notification()
+    assert (result["failed_tasks_count"], result["stuck_tasks_count"]) == (1, 1)
+    assert (result["failed_notification_sent"], result["stuck_notification_sent"]) == (False, False)
+    assert result["error"].startswith(f"{NOT_SENT}: ")
+    assert "\n" not in result["error"]
+
+
+def test_sent_message_is_logged(notifier, slack, caplog):
+    assert notifier.send_message("Hello") is True
+    assert [
+        (record.levelname, record.getMessage()) for record in caplog.records if record.name == "slack_notifier"
+    ] == [("INFO", SENT)]
+    assert only(slack) == {"text": "Hello", "unfurl_links": False, "unfurl_media": False}
+
+
+def test_own_message_may_have_blocks_and_markup(notifier, slack):
+    blocks = [section("*bold* <https://x|link>")]
+    assert notifier.send_message("<https://x|link>", blocks) is True
+    assert (only(slack)["text"], only(slack)["blocks"]) == ("<https://x|link>", blocks)
+
+
+@pytest.mark.parametrize("webhook", [None, ""])
+def test_notifier_without_a_webhook_warns_once_and_is_disabled(tasks, database_url, caplog, webhook):
+    tasks.fail()
+    notifier = SlackNotifier(webhook, settings=Settings.from_environment({"DATABASE_URL": database_url}))
+    assert notifier.enabled is False
+    assert not notifier.webhook_url
+    assert notifier.send_message("Hello") is False
+    assert notifier.send_failed_tasks_notification() is False
+    assert notifier.send_stuck_tasks_notification() is False
+    assert notifier.send_combined_notification()["error"]
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("WARNING", NOT_SET)]
+    assert len(notifier.get_failed_tasks_last_30min()) == 1
+
+
+def test_dry_run_prints_what_would_be_sent_and_sends_nothing(tasks, settings, slack, printed):
+    add_documented_failure(tasks)
+    notifier = SlackNotifier(settings=settings, dry_run=True)
+    assert notifier.send_failed_tasks_notification() is True
+    out = printed()
+    footer = out.strip().splitlines()[-1]
+    link = "View Logs (https://logs.example.com/?task=abc123&x=1)"
+    assert out.strip() == FAILED_TEXT.format(link=link, footer=footer)
+    result = notifier.send_combined_notification()
+    assert (result["failed_tasks_count"], result["failed_notification_sent"]) == (1, False)
+    assert slack.requests == []
+
+
+@pytest.mark.parametrize(
+    "timeout", ["soon", None, 0, -5, float("nan"), float("inf"), 10**30, [], "30; DROP TABLE tasks"]
+)
+def test_wrong_timeout_is_a_logged_error(tasks, notifier, slack, caplog, timeout):
+    tasks.add("queued", created=60)
+    assert notifier.get_stuck_tasks(timeout) == []
+    assert notifier.send_stuck_tasks_notification(timeout) is False
+    assert "positive number of minutes" in notifier.send_combined_notification(timeout)["error"]
+    assert slack.requests == []
+    assert "positive number of minutes" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        {},
+        dict.fromkeys(["id", "status", "error", "log_uri", "created_at", "updated_at", "user_api_key"]),
+        {"id": 7, "status": 5, "error": ValueError("x"), "log_uri": object(), "created_at": "2025-09-01"},
+        {"created_at": datetime.max.replace(tzinfo=timezone(timedelta(hours=-12)))},
+        {"created_at": datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))},
+    ],
+    ids=["empty", "nulls", "odd-types", "end-of-time", "start-of-time"],
+)
+def test_formatting_a_task_never_raises(task):
+    lines = SlackNotifier(settings=Settings()).format_task_info(task).splitlines()
+    assert [re.sub(r":\*.*", "", line) for line in lines] == [
+        "• *Task ID",
+        "  *Status",
+        "  *Created",
+        "  *Error",
+        "  *Logs",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("message", "blocks"), [("", None), (None, None), ("x", [object()]), ("x", [{"type": "none"}]), ("\ud800", None)]
+)
+def test_message_that_cannot_be_sent_returns_false(notifier, message, blocks):
+    assert notifier.send_message(message, blocks) is False
+
+
+# ---- Command line ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def failed_and_stuck(tasks):
+    """A failed and three stuck tasks, stuck for 40, 50 and 70 minutes."""
+    tasks.fail(id="failed")
+    for minutes in (40, 50, 70):
+        tasks.add("queued", id=f"queued-{minutes}", created=minutes)
+
+
+def test_program_reports_both_alerts(cli, failed_and_stuck, slack):
+    done = cli()
+    assert (done.code, done.out) == (0, "")
+    assert re.findall("(INFO|WARNING|ERROR) (.*)", done.log) == [("INFO", SENT)] * 2
+    assert titles(slack) == [FAILED_TITLE, STUCK_TITLE]
+
+
+@pytest.mark.usefixtures("tasks")
+def test_program_says_when_there_is_nothing_to_report(cli, slack):
+    done = cli()
+    assert (done.code, done.out, slack.requests) == (0, "", [])
+    assert re.findall("(INFO|WARNING|ERROR) (.*)", done.log) == [("INFO", NOTHING)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("--failed-only", {FAILED_TITLE: ["failed"]}),
+        ("--stuck-only", {STUCK_TITLE: ["queued-70", "queued-50", "queued-40"]}),
+        ("--stuck-only --timeout 45", {STUCK_TITLE: ["queued-70", "queued-50"]}),
+        ("--timeout 60", {FAILED_TITLE: ["failed"], STUCK_TITLE: ["queued-70"]}),
+        ("--timeout 90", {FAILED_TITLE: ["failed"]}),
+    ],
+)
+def test_flag_chooses_what_is_reported(cli, failed_and_stuck, slack, arguments, expected):
+    assert cli(*arguments.split()).code == 0
+    listed = {message["text"].splitlines()[0]: re.findall("`(.*)`", message["text"]) for message in slack.messages()}
+    assert listed == expected
+
+
+def test_webhook_url_argument_replaces_the_variable(cli, failed_and_stuck, slack):
+    assert cli("--failed-only", "--webhook-url", slack.webhook("other")).code == 0
+    assert (titles(slack, "other"), titles(slack)) == ([FAILED_TITLE], [])
+
+
+def test_refused_alert_is_exit_1(cli, failed_and_stuck, slack):
+    slack.answer(404, "no_service", times=None)
+    done = cli(DEBUG="true")
+    assert done.code == 1
+    assert all(error.startswith(f"{NOT_SENT}: ") and "no_service" in error for error in logged(done.log, "ERROR"))
+    assert NOTHING not in done.log
+    assert SENT not in done.log
+
+
+def test_one_refused_alert_of_two_is_exit_1_and_the_other_goes_out(cli, failed_and_stuck, slack):
+    slack.answer(404, "no_service")
+    assert cli().code == 1
+    assert titles(slack) == [STUCK_TITLE]
+
+
+def without_times(text: str) -> str:
+    return re.sub(r"Reported at .*? UTC", "Reported at …", text)
+
+
+def test_dry_run_prints_the_alerts_that_a_run_sends(cli, run, failed_and_stuck, database_url, slack):
+    preview = cli("--dry-run")
+    assert (preview.code, slack.requests) == (0, [])
+    assert without_times(run("--dry-run", DATABASE_URL=database_url).out) == without_times(preview.out)
+    assert cli().code == 0
+    sent = "\n\n".join(message["text"] for message in slack.messages())
+    assert without_times(preview.out).split() == without_times(sent).split()
+
+
+def test_json_dry_run_prints_the_payloads_that_a_run_sends(cli, failed_and_stuck, slack):
+    preview = cli("--dry-run", "--json")
+    assert (preview.code, slack.requests) == (0, [])
+    assert cli().code == 0
+    payloads = [json.loads(line) for line in without_times(preview.out).splitlines()]
+    assert payloads == json.loads(without_times(json.dumps(slack.messages(), ensure_ascii=False)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("--failed-only", [FAILED_TITLE]),
+        ("--stuck-only --timeout 45", [STUCK_TITLE]),
+        ("--timeout 90", [FAILED_TITLE]),
+        ("--webhook-url https://hooks.slack.com/services/T0/B0/x", [FAILED_TITLE, STUCK_TITLE]),
+    ],
+)
+def test_dry_run_goes_with_each_other_flag(run, failed_and_stuck, database_url, arguments, expected):
+    done = run("--dry-run", *arguments.split(), DATABASE_URL=database_url)
+    assert done.code == 0
+    assert re.findall("^.*Alert$", done.out, re.MULTILINE) == expected
+    assert NOT_SET not in done.log
+
+
+@pytest.mark.usefixtures("tasks")
+def test_dry_run_says_when_there_is_nothing_to_report(run, database_url):
+    done = run("--dry-run", DATABASE_URL=database_url)
+    assert (done.code, done.out) == (0, "")
+    assert logged(done.log, "INFO") == [NOTHING]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_dry_run_prints_to_a_terminal_of_few_characters(cli, failed_and_stuck, encoding):
+    done = cli("--dry-run", PYTHONIOENCODING=encoding)
+    assert done.code == 0
+    assert "Failed Tasks Alert" in done.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--failed-only --stuck-only",
+        "--test-creation --test-start",
+        "--failed-only --test-start",
+        "--timeout 0",
+        "--timeout -5",
+        "--timeout soon",
+        "--timeout nan",
+        "--timeout inf",
+        "--timeout",
+        "--json",
+        "--unknown",
+        "extra",
+    ],
+)
+def test_wrong_usage_is_exit_2(cli, failed_and_stuck, slack, arguments):
+    done = cli(*arguments.split())
+    assert (done.code, done.out, slack.requests) == (2, "", [])
+    assert "error: " in done.log
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"DATABASE_URL": ""}, "DATABASE_URL environment variable not set"),
+        ({"SLACK_WEBHOOK": ""}, NOT_SET),
+        ({"SLACK_WEBHOOK": ""}, "--webhook-url"),
+        ({"SLACK_WEBHOOK": "hooks.slack.com/services/T0/B0/x"}, "SLACK_WEBHOOK must be"),
+        ({"DEBUG": "maybe"}, "DEBUG must be true or false"),
+        ({"SLACK_NOTIFY_ON_TASK_START": "si"}, "SLACK_NOTIFY_ON_TASK_START must be true or false"),
+    ],
+)
+def test_wrong_setting_is_exit_2_and_named(cli, failed_and_stuck, slack, environment, words):
+    done = cli(**environment)
+    assert (done.code, done.out, slack.requests) == (2, "", [])
+    assert words in done.log
+
+
+def test_missing_webhook_is_a_warning(cli, failed_and_stuck):
+    assert logged(cli(SLACK_WEBHOOK="").log, "WARNING") == [NOT_SET]
+
+
+def test_wrong_webhook_argument_is_exit_2(cli, failed_and_stuck):
+    done = cli("--webhook-url", "hooks.slack.com/x")
+    assert done.code == 2
+    assert re.search("webhook.url must be", done.log)
+
+
+def test_env_file_is_read_and_the_real_environment_wins(run, failed_and_stuck, database_url, slack, tmp_path):
+    (tmp_path / ".env").write_text(f"DATABASE_URL={database_url}\nSLACK_WEBHOOK={slack.webhook('file')}\n")
+    assert run("--failed-only").code == 0
+    assert (titles(slack, "file"), titles(slack, "real")) == ([FAILED_TITLE], [])
+    assert run("--stuck-only", SLACK_WEBHOOK=slack.webhook("real")).code == 0
+    assert (titles(slack, "file"), titles(slack, "real")) == ([FAILED_TITLE], [STUCK_TITLE])
+
+
+def test_env_file_beside_the_program_is_read_from_anywhere(run, failed_and_stuck, database_url, slack, tmp_path):
+    """As cron runs it."""
+    program = shutil.copy(slack_notifier.__file__, tmp_path)
+    (tmp_path / ".env").write_text(f"DATABASE_URL={database_url}\nSLACK_WEBHOOK={slack.webhook()}\n")
+    assert run(program=program, cwd=Path("/")).code == 0
+    assert titles(slack) == [FAILED_TITLE, STUCK_TITLE]
+
+
+def test_wrong_value_in_the_env_file_is_exit_2(run, tmp_path):
+    (tmp_path / ".env").write_text("DEBUG=maybe\n")
+    done = run("--dry-run")
+    assert done.code == 2
+    assert "DEBUG" in done.log
+
+
+def test_debug_logs_more_and_no_secret(cli, failed_and_stuck):
+    done = cli(DEBUG="true")
+    assert done.code == 0
+    assert "DEBUG" in done.log
+    assert "DEBUG" not in cli(DEBUG="false").log
+
+
+def test_version_is_printed(run):
+    done = run("--version")
+    assert (done.code, done.out) == (0, f"slack_notifier.py {slack_notifier.__version__}\n")
+
+
+def test_help_is_the_readmes(run):
+    blocks = re.findall(
+        r"^```\w*\n(usage: slack_notifier\.py.*?)^```$", (HERE / "README.md").read_text("utf-8"), re.M | re.S
+    )
+    done = run("--help")
+    assert (done.code, [done.out]) == (0, blocks)
+
+
+# ---- Import ------------------------------------------------------------------------------------------------------
+
+IMPORT = """
+import logging, os, sys
+sys.addaudithook(lambda event, _: event.startswith("socket.") and print(event))
+before = dict(os.environ)
+import slack_notifier
+assert dict(os.environ) == before
+assert logging.getLogger().handlers == logging.getLogger("slack_notifier").handlers == []
+assert logging.getLogger().level == logging.WARNING
+logging.disable()
+notifier = slack_notifier.SlackNotifier()
+assert not notifier.enabled
+assert notifier.get_failed_tasks_last_30min() == []
+assert dict(os.environ) == before
+"""
+
+
+def test_import_has_no_effect(tmp_path):
+    (tmp_path / ".env").write_text(
+        "SLACK_WEBHOOK=https://hooks.slack.com/services/T0/B0/x\nDATABASE_URL=postgresql:///x\n"
+    )
+    shutil.copy(slack_notifier.__file__, tmp_path)
+    command = [sys.executable, "-B", "-c", IMPORT]
+    done = subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+# ---- The page of the sandbox -------------------------------------------------------------------------------------
+
+
+def find_browser() -> str | None:
+    return next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+
+
+def page_in_browser(browser: str, url: str, profile: Path) -> str:
+    """The page as it stands once its scripts have run."""
+    options = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    options += " --disable-component-update --disable-sync --virtual-time-budget=3000 --dump-dom"
+    command = [browser, *options.split(), f"--user-data-dir={profile}", url]
+    environment = {**os.environ, "TZ": "UTC"}
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=True)
+    return done.stdout.decode()
+
+
+@pytest.mark.skipif(not find_browser(), reason="no Chromium is installed")
+def test_alert_can_be_read_in_a_browser(cli, database_url, slack, tmp_path):
+    insert_sample(database_url)
+    assert cli().code == 0
+    page = page_in_browser(str(find_browser()), slack.page, tmp_path / "profile")
+    assert re.search(r"<(h\d|b|strong)\b[^>]*>[^<]*Failed Tasks Alert", page)
+    assert "Captacity subtitle generation failed: Permission denied" in page
+    assert re.search(r"<(b|strong)>Task ID:</\1>\s*<code>6f1c2a94-8d3b-4e57-9a60-2b7de15c0f83</code>", page)
+    assert re.search(r'<a [^>]*href="https://console.cloud.google.com/[^"]*"[^>]*>View Logs</a>', page)
+    assert "&lt;final.mp4&gt; &amp; thumbnail" in page
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

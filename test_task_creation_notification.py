@@ -1,0 +1,334 @@
+"""Created and started events: python test_task_creation_notification.py"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from sandbox.slack import pings
+from slack_notifier import Settings, SlackNotifier
+
+REQUEST = {
+    "scenes": [{"duration": 15}, {"duration": 20}, {"duration": 10}],
+    "global_subtitle_config": {"font": "Bangers-Regular.ttf", "size": 90, "position": "middle"},
+    "logo": {"url": "https://example.com/logo.png", "position": "top-right", "size": 100},
+}
+TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+
+
+@pytest.fixture
+def settings(slack):
+    """Events need no database."""
+    return Settings.from_environment({"SLACK_WEBHOOK": slack.webhook()})
+
+
+def switched(settings: Settings, **switches: bool) -> SlackNotifier:
+    return SlackNotifier(settings=settings._replace(**switches))
+
+
+def created(notifier: SlackNotifier, payload: Any = None, log_uri: Any = None) -> bool:
+    return notifier.send_task_creation_notification("abc123", "test-api-key-12345", payload, log_uri)
+
+
+def lines(slack) -> list[str]:
+    """The text of the only message."""
+    (message,) = slack.messages()
+    return message["text"].splitlines()
+
+
+def mrkdwn(text: str) -> dict[str, Any]:
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
+
+
+def expected_message(title: str, sentence: str, status: str, footer: str) -> dict[str, Any]:
+    return {
+        "text": f"{title}\n{sentence}\nTask ID: `abc123`\nUser API Key: `test-api...`\nStatus: {status}\n"
+        "Scenes: 3 | Duration: 45s\n"
+        "Subtitle Config: Font: Bangers-Regular.ttf, Size: 90, Position: middle\n"
+        "Logo Config: Logo URL provided, Position: top-right, Size: 100\n"
+        f"Logs: <https://logs.example.com/abc123|View Task Logs>\n{footer}",
+        "unfurl_links": False,
+        "unfurl_media": False,
+        "blocks": [
+            {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": True}},
+            {"type": "section", "text": mrkdwn(sentence)},
+            {
+                "type": "section",
+                "text": mrkdwn(f"*Task ID:* `abc123`\n*User API Key:* `test-api...`\n*Status:* {status}"),
+            },
+            {"type": "section", "fields": [mrkdwn("*Scenes:* 3"), mrkdwn("*Duration:* 45s")]},
+            {
+                "type": "section",
+                "text": mrkdwn(
+                    "*Subtitle Config:* Font: Bangers-Regular.ttf, Size: 90, Position: middle\n"
+                    "*Logo Config:* Logo URL provided, Position: top-right, Size: 100\n"
+                    "*Logs:* <https://logs.example.com/abc123|View Task Logs>"
+                ),
+            },
+            {"type": "context", "elements": [mrkdwn(footer)]},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "title", "sentence", "status", "time_label"),
+    [
+        pytest.param(
+            "send_task_creation_notification",
+            "🎬 New Task Created",
+            "Task `abc123` has been created and queued for processing.",
+            "queued",
+            "Created at",
+            id="created",
+        ),
+        pytest.param(
+            "send_task_start_notification",
+            "▶️ Task Started Processing",
+            "Task `abc123` has started processing.",
+            "in_progress",
+            "Started at",
+            id="started",
+        ),
+    ],
+)
+def test_event_message_is_as_documented(notifier, slack, method, title, sentence, status, time_label):
+    send = getattr(notifier, method)
+    assert send("abc123", "test-api-key-12345", REQUEST, "https://logs.example.com/abc123") is True
+    (message,) = slack.messages()
+    footer = message["text"].splitlines()[-1]
+    assert message == expected_message(title, sentence, status, footer)
+    assert re.fullmatch(f"{time_label} {TIME} UTC", footer)
+    said = datetime.strptime(footer, f"{time_label} %Y-%m-%d %H:%M:%S UTC").replace(tzinfo=timezone.utc)
+    assert abs((datetime.now(timezone.utc) - said).total_seconds()) < 60
+
+
+@pytest.mark.parametrize("payload", [None, {}, "", []], ids=repr)
+def test_event_without_details_says_what_there_is(notifier, slack, payload):
+    assert created(notifier, payload)
+    assert lines(slack)[:-1] == [
+        "🎬 New Task Created",
+        "Task `abc123` has been created and queued for processing.",
+        "Task ID: `abc123`",
+        "User API Key: `test-api...`",
+        "Status: queued",
+        "Logs: Not available yet",
+    ]
+    (message,) = slack.messages()
+    assert not any("fields" in block for block in message["blocks"])
+
+
+@pytest.mark.parametrize(
+    ("payload", "line"),
+    [
+        pytest.param({"scenes": [{"duration": 5}]}, "Scenes: 1 | Duration: 5s", id="one-scene"),
+        pytest.param({"scenes": [{}, {}]}, "Scenes: 2", id="scenes-without-duration"),
+        pytest.param({"scenes": [{"duration": 12.5}, {"duration": 20}]}, "Scenes: 2 | Duration: 32.5s", id="fraction"),
+        pytest.param({"scenes": [{"duration": True}, {"duration": 4}]}, "Scenes: 2 | Duration: 4s", id="bool"),
+        pytest.param({"scenes": [{"duration": "9"}, None, 3]}, "Scenes: 3", id="no-numbers"),
+        pytest.param({"scenes": [{"duration": float("nan")}]}, "Scenes: 1", id="nan"),
+        pytest.param({"scenes": [{"duration": 10**400}]}, "Scenes: 1", id="huge-duration"),
+        pytest.param({"scenes": "abc", "duration": 30}, "Duration: 30s", id="scenes-are-text"),
+        pytest.param({"subtitle_config": {"font": "A.ttf"}}, "Subtitle Config: Font: A.ttf", id="only-a-font"),
+        pytest.param(
+            {"subtitle_config": {"size": 40, "position": "top"}},
+            "Subtitle Config: Size: 40, Position: top",
+            id="no-font",
+        ),
+        pytest.param({"logo_config": {"url": "https://x"}}, "Logo Config: Logo URL provided", id="only-a-logo"),
+        pytest.param({"logo_config": {"position": "left"}}, "Logo Config: Position: left", id="logo-without-url"),
+        pytest.param(
+            {"subtitle_config": {"font": "<!here> & `x`"}},
+            "Subtitle Config: Font: &lt;!here&gt; &amp; 'x'",
+            id="escaped",
+        ),
+    ],
+)
+def test_event_shows_only_what_the_request_holds(notifier, slack, payload, line):
+    assert created(notifier, payload)
+    _, _, _, _, _, *details = lines(slack)
+    assert details[:-1] == [line, "Logs: Not available yet"]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"subtitle_config": value} for value in ({}, {"font": None}, {"font": ""}, [], "big", 7)]
+    + [{"logo_config": value} for value in ({}, {"url": ""}, None, ["url"], {"opacity": 1})],
+    ids=repr,
+)
+def test_event_has_no_line_for_an_empty_config(notifier, slack, config):
+    assert created(notifier, config)
+    assert "Config" not in "\n".join(lines(slack))
+
+
+def test_logo_address_is_not_shown(notifier, slack):
+    assert created(notifier, {"logo_config": {"url": "https://cdn.example.com/private-logo.png"}})
+    assert "private-logo" not in json.dumps(slack.messages())
+
+
+@pytest.mark.parametrize(
+    ("log_uri", "line"),
+    [
+        ("https://logs.example.com/?a=1&b=2", "Logs: <https://logs.example.com/?a=1&amp;b=2|View Task Logs>"),
+        ("gs://bucket/log.txt", "Logs: Not available yet"),
+        ("javascript:alert(1)", "Logs: Not available yet"),
+        ("", "Logs: Not available yet"),
+        (None, "Logs: Not available yet"),
+    ],
+)
+def test_event_links_web_addresses_only(notifier, slack, log_uri, line):
+    assert created(notifier, None, log_uri)
+    assert lines(slack)[-2] == line
+
+
+@pytest.mark.parametrize(
+    ("key", "line"),
+    [
+        ("pr_live_4c81f0a27be9", "User API Key: `pr_live_...`"),
+        ("12345678", "User API Key: `1234...`"),
+        ("`<!channel>` and more", "User API Key: `'&lt;!chann...`"),
+    ],
+)
+def test_event_never_shows_a_whole_key(notifier, slack, key, line):
+    assert notifier.send_task_creation_notification("abc123", key, None)
+    assert line in lines(slack)
+
+
+@pytest.mark.parametrize("key", [None, ""])
+def test_event_without_a_key_has_no_line_for_it(notifier, slack, key):
+    assert notifier.send_task_start_notification("abc123", key, None)
+    assert "API Key" not in "\n".join(lines(slack))
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise RuntimeError("no text of mine")
+
+
+ODD = [None, 0, 3.5, True, "", "text", b"bytes", [], [[]], {}, {1: 2}, object(), Unprintable(), 10**5000, float("inf")]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda value: type(value).__name__)
+def test_event_of_odd_types_is_delivered(notifier, slack, odd):
+    payload = {"scenes": odd, "duration": odd, "subtitle_config": {"font": odd, "size": odd}, "logo_config": odd}
+    assert notifier.send_task_creation_notification(odd, odd, odd, odd)
+    assert notifier.send_task_start_notification("abc123", "key", payload)
+    assert len(slack.messages()) == 2
+
+
+TEXT = st.one_of(
+    st.text(st.characters(), max_size=40),
+    st.sampled_from(["<!channel>", "`" * 300, "&<>" * 2000, "\ud83c", "\u202e", "<https://evil|x>", "|", "\0\x1b[31m"]),
+)
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(TEXT, children, max_size=4),
+    max_leaves=10,
+)
+CONFIG = st.dictionaries(st.sampled_from(["font", "size", "position", "url", "duration", "color"]), JUNK) | JUNK
+REQUESTS = JUNK | st.fixed_dictionaries(
+    {},
+    optional={
+        "scenes": st.lists(CONFIG, max_size=5) | JUNK,
+        "duration": JUNK,
+        "subtitle_config": CONFIG,
+        "global_subtitle_config": CONFIG,
+        "logo_config": CONFIG,
+        "logo": CONFIG,
+    },
+)
+
+
+@hypothesis_settings(
+    max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(task_id=TEXT, key=TEXT, payload=REQUESTS, log_uri=st.none() | TEXT | TEXT.map("https://x/{}".format))
+@example(task_id="&" * 5000, key="<>" * 500, payload=REQUEST, log_uri="https://x/" + "&" * 5000)
+@example(task_id="😀" * 500, key="😀" * 500, payload={"logo": {"position": "<" * 900}}, log_uri="HTTPS://X/|y>z")
+def test_event_of_any_content_is_accepted_and_pings_nobody(notifier, slack, task_id, key, payload, log_uri):
+    slack.clear()
+    assert notifier.send_task_creation_notification(task_id, key, payload, log_uri), slack.requests[-1].reason
+    assert notifier.send_task_start_notification(task_id, key, payload, log_uri), slack.requests[-1].reason
+    for message in slack.messages():
+        assert not pings(message)
+        assert message["text"].splitlines()[-1] == message["blocks"][-1]["elements"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("switch", "expected"),
+    [
+        ("notify_on_task_creation", ["▶️ Task Started Processing"]),
+        ("notify_on_task_start", ["🎬 New Task Created"]),
+    ],
+)
+def test_switched_off_event_is_not_sent_and_the_other_is(settings, slack, switch, expected):
+    notifier = switched(settings, **{switch: False})
+    sent = [notifier.send_task_creation_notification("a", "k", {}), notifier.send_task_start_notification("a", "k", {})]
+    assert sorted(sent) == [False, True]
+    assert [message["text"].splitlines()[0] for message in slack.messages()] == expected
+
+
+def test_refused_event_returns_false_and_does_not_raise(notifier, slack, caplog):
+    slack.answer(404, "no_service", times=None)
+    assert created(notifier) is False
+    assert "Failed to send Slack message" in caplog.text
+
+
+def test_event_without_a_webhook_returns_false(caplog):
+    notifier = SlackNotifier(settings=Settings.from_environment({}))
+    assert created(notifier, REQUEST) is False
+    assert notifier.send_task_start_notification("abc123", "key", REQUEST) is False
+    assert caplog.messages == ["SLACK_WEBHOOK environment variable not set"]
+
+
+# ---- Command line ------------------------------------------------------------------------------------------------
+
+EVENTS = [
+    pytest.param("--test-creation", "🎬 New Task Created", id="creation"),
+    pytest.param("--test-start", "▶️ Task Started Processing", id="start"),
+]
+
+
+@pytest.mark.parametrize(("flag", "title"), EVENTS)
+@pytest.mark.parametrize("switch", ["", "false"], ids=["on", "off"])
+def test_test_flag_sends_a_sample_even_where_the_notice_is_off(run, slack, flag, title, switch):
+    done = run(
+        flag,
+        SLACK_WEBHOOK=slack.webhook(),
+        SLACK_NOTIFY_ON_TASK_CREATION=switch,
+        SLACK_NOTIFY_ON_TASK_START=switch,
+    )
+    assert (done.code, done.out) == (0, "")
+    assert "INFO Slack message sent successfully" in done.log
+    text = "\n".join(lines(slack))
+    assert text.startswith(title)
+    for part in ("Scenes: 3 | Duration: 45s", "Subtitle Config: Font: ", "Logo Config: Logo URL provided"):
+        assert part in text
+
+
+@pytest.mark.parametrize(("flag", "title"), EVENTS)
+def test_test_flag_with_dry_run_prints_the_sample(run, slack, flag, title):
+    done = run(flag, "--dry-run", SLACK_WEBHOOK=slack.webhook())
+    assert (done.code, slack.requests) == (0, [])
+    assert done.out.startswith(title)
+    payload = json.loads(run(flag, "--dry-run", "--json").out)
+    assert payload["blocks"][0]["text"]["text"] == title
+
+
+def test_test_flag_exits_1_where_the_webhook_refuses(run, slack):
+    slack.answer(410, "channel_is_archived", times=None)
+    done = run("--test-creation", SLACK_WEBHOOK=slack.webhook())
+    assert done.code == 1
+    assert "ERROR Failed to send Slack message: " in done.log
+    assert "channel_is_archived" in done.log
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))
