@@ -13,6 +13,7 @@ Exit codes: 0 delivered or nothing to report, 1 something could not be read or d
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import logging
 import os
@@ -20,10 +21,10 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import psycopg2
@@ -47,6 +48,10 @@ WEBHOOK_READ_SECONDS = 10
 
 DATABASE_CONNECT_SECONDS = 5
 DATABASE_STATEMENT_SECONDS = 60
+# How long a run waits for tasks that another run is just reporting.
+LOCK_WAIT_SECONDS = 20
+# After this long without a word from its client the server drops a claim: longer than any delivery takes.
+CLAIM_HOLD_SECONDS = 45
 
 
 class NotifierError(Exception):
@@ -75,6 +80,8 @@ class Settings(NamedTuple):
     webhook: str = ""
     notify_on_task_creation: bool = True
     notify_on_task_start: bool = True
+    notify_on_recovery: bool = True
+    remind_minutes: int = 240
     debug: bool = False
 
     @classmethod
@@ -85,6 +92,8 @@ class Settings(NamedTuple):
             webhook=_webhook("SLACK_WEBHOOK", environ.get("SLACK_WEBHOOK", "")),
             notify_on_task_creation=_flag(environ, "SLACK_NOTIFY_ON_TASK_CREATION", default=True),
             notify_on_task_start=_flag(environ, "SLACK_NOTIFY_ON_TASK_START", default=True),
+            notify_on_recovery=_flag(environ, "SLACK_NOTIFY_ON_RECOVERY", default=True),
+            remind_minutes=_whole_number(environ, "SLACK_REMIND_MINUTES", default=240),
             debug=_flag(environ, "DEBUG", default=False),
         )
 
@@ -101,6 +110,15 @@ def _flag(environ: Mapping[str, str], name: str, *, default: bool) -> bool:
     if word and word not in _FLAG_WORDS:
         raise SettingError(f"{name} must be true or false (or 1/0, yes/no, on/off)")
     return _FLAG_WORDS.get(word, default)
+
+
+def _whole_number(environ: Mapping[str, str], name: str, *, default: int) -> int:
+    text = environ.get(name, "").strip()
+    if not text:
+        return default
+    if not re.fullmatch(r"[0-9]{1,6}", text):
+        raise SettingError(f"{name} must be a whole number from 0 to 999999")
+    return int(text)
 
 
 def _database_url(value: str) -> str:
@@ -310,6 +328,19 @@ class Message(NamedTuple):
         return {**payload, "blocks": self.blocks} if self.blocks else payload
 
 
+class Claim(NamedTuple):
+    """What one destination has yet to be told of one alert.
+
+    `tasks` are the first of them, most important first: the columns of a task, its `alert` in the ledger, and as
+    `total` how many tasks that alert has. `since` is None where all of it happened within the alert's usual window.
+    """
+
+    tasks: Sequence[Task]
+    total: int
+    claimed_at: datetime
+    since: datetime | None = None
+
+
 class Group(NamedTuple):
     """Tasks under one heading ('' for none), most important first; of `total` there may be fewer here."""
 
@@ -354,32 +385,48 @@ def task_info(task: Task) -> str:
     )
 
 
-def failed_message(tasks: Sequence[Task], minutes: float, reported_at: datetime) -> Message:
-    """`tasks` failed within the last `minutes`, newest first."""
-    summary = f"{plural(len(tasks), 'task')} failed in the last {plural(minutes, 'minute')}:"
-    return _alert_message("🚨 Failed Tasks Alert", summary, [Group("", tasks, len(tasks))], reported_at)
+def recovered_info(task: Task) -> str:
+    return f"• {code(task_text(task.get('id')))} is {task_text(task.get('status')) or 'unknown'}"
 
 
-def stuck_message(tasks: Sequence[Task], minutes: float, reported_at: datetime) -> Message:
-    """`tasks` have been stuck for more than `minutes`, oldest first."""
-    queued = [task for task in tasks if task["status"] == "queued"]
-    started = [task for task in tasks if task["status"] != "queued"]
-    headings = {"Queued Tasks": queued, "In Progress Tasks": started}
-    groups = [Group(heading, members, len(members)) for heading, members in headings.items() if members]
-    summary = f"{plural(len(tasks), 'task')} stuck for more than {plural(minutes, 'minute')}:"
-    return _alert_message("⚠️ Stuck Tasks Alert", summary, groups, reported_at)
+def failed_message(claim: Claim, minutes: float) -> Message:
+    """Tasks that failed within the last `minutes`, or since the last report where that is longer ago."""
+    span = f"since {format_time(claim.since)}" if claim.since else f"in the last {plural(minutes, 'minute')}"
+    summary = f"{plural(claim.total, 'task')} failed {span}:"
+    return _alert_message("🚨 Failed Tasks Alert", summary, claim, [Group("", claim.tasks, claim.total)])
 
 
-def _alert_message(title: str, summary: str, groups: Sequence[Group], reported_at: datetime) -> Message:
-    footer = f"Reported at {format_time(reported_at)}"
+def stuck_message(claim: Claim, minutes: float) -> Message:
+    """Tasks that have been stuck for more than `minutes`."""
+    summary = f"{plural(claim.total, 'task')} stuck for more than {plural(minutes, 'minute')}:"
+    headings = {STUCK_QUEUED: "Queued Tasks", STUCK_IN_PROGRESS: "In Progress Tasks"}
+    groups = []
+    for alert, heading in headings.items():
+        tasks = [task for task in claim.tasks if task["alert"] == alert]
+        if tasks:
+            groups.append(Group(heading, tasks, tasks[0]["total"]))
+    return _alert_message("⚠️ Stuck Tasks Alert", summary, claim, groups)
+
+
+def recovered_message(claim: Claim, minutes: float) -> Message:
+    """Tasks that were reported as stuck and have moved on."""
+    summary = f"{plural(claim.total, 'task')} no longer stuck:"
+    groups = [Group("", claim.tasks, claim.total)]
+    return _alert_message("✅ Stuck Tasks Recovered", summary, claim, groups, recovered_info)
+
+
+def _alert_message(
+    title: str, summary: str, claim: Claim, groups: Sequence[Group], describe: Callable[[Task], str] = task_info
+) -> Message:
+    footer = f"Reported at {format_time(claim.claimed_at)}"
     fixed = size(title + summary + footer)
-    listed = _listing(groups, MESSAGE_CHARACTERS - fixed)
+    listed = _listing(groups, describe, MESSAGE_CHARACTERS - fixed)
     blocks = [header(title), *map(section, [bold(summary), *listed]), context(footer)]
-    text_lines = [title, summary, *_listing(groups, TEXT_CHARACTERS - fixed), footer]
-    return Message(_without_bold("\n".join(text_lines)), blocks)
+    lines = [title, summary, *_listing(groups, describe, TEXT_CHARACTERS - fixed), footer]
+    return Message(_without_bold("\n".join(lines)), blocks)
 
 
-def _listing(groups: Sequence[Group], characters: int) -> list[str]:
+def _listing(groups: Sequence[Group], describe: Callable[[Task], str], characters: int) -> list[str]:
     """Headings and tasks, as many as fit, each group given its share of the room; then how many tasks are left out."""
     lines: list[str] = []
     left_out = 0
@@ -387,7 +434,7 @@ def _listing(groups: Sequence[Group], characters: int) -> list[str]:
     characters -= size("… and 1234567890 more\n") + sum(size(group.heading) + 20 for group in groups)
     for position, group in enumerate(groups):
         shares = len(groups) - position
-        texts = _fitting(map(task_info, group.tasks[: -(-tasks_left // shares)]), characters // shares)
+        texts = _fitting(map(describe, group.tasks[: -(-tasks_left // shares)]), characters // shares)
         if group.heading:
             lines.append(bold(f"{group.heading} ({group.total}):"))
         lines += texts
@@ -498,19 +545,22 @@ def _settings_line(labels: Mapping[str, Sequence[str]], config: object) -> str:
     return ", ".join(f"{label}: {value}" for label, value in values.items() if value)
 
 
-# ---- Tasks -----------------------------------------------------------------------------------------------------------
+# ---- Tasks and ledger ------------------------------------------------------------------------------------------------
 
 # Opens every transaction. In UTC, `timestamp` columns (which hold UTC) and `timestamptz` columns compare and convert
-# alike; LOCAL, because behind a transaction pooler the session belongs to others as well.
-BEGIN = """
-BEGIN;
+# alike; LOCAL, because behind a transaction pooler the session belongs to others as well. Read committed, because a
+# claim that waited for another run must see what that run has committed.
+BEGIN = f"""
+BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL TIME ZONE 'UTC';
-SET LOCAL statement_timeout = %(statement_timeout)s;
+SET LOCAL statement_timeout = '{DATABASE_STATEMENT_SECONDS}s';
+SET LOCAL lock_timeout = '{LOCK_WAIT_SECONDS}s';
+SET LOCAL idle_in_transaction_session_timeout = '{CLAIM_HOLD_SECONDS}s';
 """
 
 # The columns of a task as the public API returns them. PostgreSQL's times reach further than Python's.
 _TASK_COLUMNS = """
-    id::text AS id, status, error, log_uri, user_api_key,
+    tasks.id::text AS id, status, error, log_uri, user_api_key,
     greatest(least(created_at::timestamptz, '9999-12-30'), '0001-01-02') AS created_at,
     greatest(least(updated_at::timestamptz, '9999-12-30'), '0001-01-02') AS updated_at
 """
@@ -533,20 +583,199 @@ WHERE (status = 'queued' AND created_at < now() - %(minutes)s * interval '1 minu
 ORDER BY CASE status WHEN 'queued' THEN tasks.created_at ELSE coalesce(tasks.started_at, tasks.created_at) END, tasks.id
 """
 
-# The clock of record.
-DATABASE_TIME = "SELECT now() AS now"
+# Whether the ledger is there and may be written, or what could be done about it.
+LEDGER_STATE = """
+SELECT
+    current_setting('transaction_read_only') = 'on' AS read_only,
+    pg_is_in_recovery() AS standby,
+    ledger IS NULL AS missing,
+    ledger IS NOT NULL AND has_table_privilege(ledger, 'SELECT') AND has_table_privilege(ledger, 'INSERT')
+        AND has_table_privilege(ledger, 'UPDATE') AND has_table_privilege(ledger, 'DELETE') AS writable,
+    coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
+    quote_ident(current_schema()) AS schema,
+    quote_ident(current_user) AS role
+FROM to_regclass('slack_notifications') AS ledger
+"""
+
+# What each destination has been told. The row with an empty task_id holds until when that is complete.
+_LEDGER_COLUMNS = """
+slack_notifications (
+    destination text NOT NULL,
+    alert text NOT NULL,
+    task_id text NOT NULL,
+    event_at timestamptz NOT NULL,
+    notified_at timestamptz NOT NULL,
+    PRIMARY KEY (destination, alert, task_id)
+)
+"""
+
+# Two first runs at once: IF NOT EXISTS alone does not keep the second from failing on the first one's catalogue rows.
+CREATE_LEDGER = f"""
+SELECT pg_advisory_xact_lock(hashtext('slack_notifications'));
+CREATE TABLE IF NOT EXISTS {_LEDGER_COLUMNS};
+COMMIT;
+"""
+
+# For a role that may not write the ledger: the same statements, with no memory beyond the transaction.
+CREATE_TEMPORARY_LEDGER = f"""
+CREATE TEMPORARY TABLE {_LEDGER_COLUMNS} ON COMMIT DROP;
+"""
+
+# Claims every failed task that the destination has not been told of, by writing it down; the commit makes it final.
+# Runs that want the same tasks wait for each other here, in the order of the ids, so that none can deadlock.
+# From the last complete report on, less one window: for tasks that were committed late or by a skewed clock.
+# A task that fails again counts as new one window after the failure that was reported.
+CLAIM_FAILED = """
+INSERT INTO slack_notifications AS told (destination, alert, task_id, event_at, notified_at)
+SELECT %(destination)s, 'failed', failed.task_id, failed.event_at, now()
+FROM (
+    SELECT id::text AS task_id, least(updated_at::timestamptz, '9999-12-30') AS event_at
+    FROM tasks
+    WHERE status = 'failed' AND updated_at >= (
+        SELECT least(max(event_at), now()) - %(minutes)s * interval '1 minute'
+        FROM slack_notifications
+        WHERE destination = %(destination)s AND alert = 'failed' AND task_id = ''
+    )
+) AS failed
+WHERE NOT EXISTS (
+    SELECT FROM slack_notifications AS known
+    WHERE known.destination = %(destination)s AND known.alert = 'failed' AND known.task_id = failed.task_id
+      AND known.event_at > failed.event_at - %(minutes)s * interval '1 minute'
+)
+ORDER BY failed.task_id
+ON CONFLICT (destination, alert, task_id) DO UPDATE
+SET event_at = excluded.event_at, notified_at = excluded.notified_at
+WHERE told.event_at <= excluded.event_at - %(minutes)s * interval '1 minute'
+"""
+
+# Notes that the destination has been told of every failure up to this transaction. After the claim: held while the
+# message is on its way, this row would let only one run work at a time.
+COMPLETE_FAILED = """
+INSERT INTO slack_notifications AS told (destination, alert, task_id, event_at, notified_at)
+VALUES (%(destination)s, 'failed', '', now(), now())
+ON CONFLICT (destination, alert, task_id) DO UPDATE
+SET event_at = greatest(told.event_at, excluded.event_at), notified_at = excluded.notified_at
+"""
+
+STUCK_QUEUED = "stuck:queued"
+STUCK_IN_PROGRESS = "stuck:in_progress"
+
+# Claims stuck tasks that the destination has not been told of in their present status, or not for so long that a
+# reminder is due. What it was told of another status is forgotten: a task that returns there is news again.
+CLAIM_STUCK = """
+SELECT pg_advisory_xact_lock(hashtextextended(%(destination)s, 0));
+WITH stuck AS (
+    SELECT id::text AS task_id,
+           CASE status WHEN 'queued' THEN 'stuck:queued' ELSE 'stuck:in_progress' END AS alert,
+           CASE status WHEN 'queued' THEN created_at::timestamptz
+                ELSE coalesce(started_at, created_at)::timestamptz END AS event_at
+    FROM tasks
+    WHERE (status = 'queued' AND created_at < now() - %(minutes)s * interval '1 minute')
+       OR (status IN ('in_progress', 'inprogress')
+           AND coalesce(started_at, created_at) < now() - %(minutes)s * interval '1 minute')
+), left_behind AS (
+    DELETE FROM slack_notifications AS told
+    USING stuck
+    WHERE told.destination = %(destination)s AND told.task_id = stuck.task_id
+      AND told.alert IN ('stuck:queued', 'stuck:in_progress') AND told.alert <> stuck.alert
+)
+INSERT INTO slack_notifications AS told (destination, alert, task_id, event_at, notified_at)
+SELECT %(destination)s, stuck.alert, stuck.task_id, greatest(stuck.event_at, '0001-01-02'), now()
+FROM stuck
+WHERE NOT EXISTS (
+    SELECT FROM slack_notifications AS known
+    WHERE known.destination = %(destination)s AND known.alert = stuck.alert AND known.task_id = stuck.task_id
+      AND (%(remind)s = 0 OR known.notified_at > now() - %(remind)s * interval '1 minute')
+)
+ORDER BY stuck.task_id
+ON CONFLICT (destination, alert, task_id) DO UPDATE
+SET event_at = excluded.event_at, notified_at = excluded.notified_at
+WHERE %(remind)s > 0 AND told.notified_at <= now() - %(remind)s * interval '1 minute'
+"""
+
+# Claims the tasks that the destination was told are stuck and that are so no more. Of those that failed, or are gone
+# from the table, nothing more is told here.
+CLAIM_RECOVERED = """
+SELECT pg_advisory_xact_lock(hashtextextended(%(destination)s, 0));
+WITH gone AS (
+    DELETE FROM slack_notifications AS told
+    WHERE told.destination = %(destination)s AND told.alert IN ('stuck:queued', 'stuck:in_progress')
+      AND NOT EXISTS (
+          SELECT FROM tasks
+          WHERE tasks.id::text = told.task_id AND tasks.status IN ('queued', 'in_progress', 'inprogress')
+      )
+    RETURNING told.task_id
+)
+INSERT INTO slack_notifications AS told (destination, alert, task_id, event_at, notified_at)
+SELECT DISTINCT %(destination)s, 'recovered', gone.task_id, now(), now()
+FROM gone
+JOIN tasks ON tasks.id::text = gone.task_id
+WHERE tasks.status <> 'failed' AND %(notify_on_recovery)s
+ON CONFLICT (destination, alert, task_id) DO UPDATE
+SET event_at = excluded.event_at, notified_at = excluded.notified_at
+"""
+
+# When this transaction claimed, and since when its claims date where that is longer ago than the usual window.
+CLAIM_SPAN = """
+SELECT now() AS claimed_at,
+       CASE WHEN min(event_at) FILTER (WHERE task_id <> '' AND notified_at = now())
+                 < now() - %(minutes)s * interval '1 minute'
+            THEN min(event_at) FILTER (WHERE task_id = '' OR notified_at = now())
+       END AS since
+FROM slack_notifications
+WHERE destination = %(destination)s AND alert = 'failed'
+"""
+
+# The most important of the tasks that this transaction claimed: its now() is the same all through.
+CLAIMED_TASKS = f"""
+SELECT {_TASK_COLUMNS}, claimed.alert, claimed.total
+FROM (
+    SELECT task_id, alert,
+           count(*) OVER (PARTITION BY alert) AS total,
+           row_number() OVER (PARTITION BY alert ORDER BY
+               CASE WHEN alert = 'failed' THEN now() - event_at ELSE event_at - now() END, task_id) AS place
+    FROM slack_notifications
+    WHERE destination = %(destination)s AND alert = ANY(%(alerts)s) AND task_id <> '' AND notified_at = now()
+) AS claimed
+JOIN tasks ON tasks.id::text = claimed.task_id
+WHERE claimed.place <= %(listed)s
+ORDER BY claimed.alert, claimed.place
+"""
+
+# Forgets what no statement above can ask for any more: after a week, failures that no window reaches back to, stuck
+# tasks (of destinations that no longer run) that are so no more, and recoveries. Skips rows that a run is using.
+CLEAN_UP = """
+DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
+    SELECT told.ctid
+    FROM slack_notifications AS told
+    WHERE told.notified_at < now() - interval '7 days' AND told.task_id <> '' AND CASE told.alert
+        WHEN 'failed' THEN told.event_at < now() - interval '7 days' AND told.event_at < (
+            SELECT complete.event_at - 2 * %(minutes)s * interval '1 minute'
+            FROM slack_notifications AS complete
+            WHERE complete.destination = told.destination AND complete.alert = 'failed' AND complete.task_id = '')
+        WHEN 'recovered' THEN true
+        ELSE NOT EXISTS (
+            SELECT FROM tasks
+            WHERE tasks.id::text = told.task_id AND tasks.status IN ('queued', 'in_progress', 'inprogress'))
+        END
+    LIMIT 10000
+    FOR UPDATE SKIP LOCKED
+))
+"""
 
 
 class Alert(NamedTuple):
-    """One kind of report: the statement that finds its tasks, and the message that tells of them."""
+    """One kind of report: its names in the ledger, the statement that claims its tasks, the message that tells them."""
 
     name: str
-    statement: str
-    message: Callable[[Sequence[Task], float, datetime], Message]
+    ledger_names: Sequence[str]
+    claim: str
+    message: Callable[[Claim, float], Message]
 
 
-FAILED = Alert("failed", FAILED_TASKS, failed_message)
-STUCK = Alert("stuck", STUCK_TASKS, stuck_message)
+FAILED = Alert("failed", ["failed"], CLAIM_FAILED, failed_message)
+STUCK = Alert("stuck", [STUCK_QUEUED, STUCK_IN_PROGRESS], CLAIM_STUCK, stuck_message)
+RECOVERED = Alert("recovered", ["recovered"], CLAIM_RECOVERED, recovered_message)
 
 Connection = psycopg2.extensions.connection
 Cursor = psycopg2.extensions.cursor
@@ -563,60 +792,114 @@ _DATABASE_ADVICE = {
     psycopg2.errorcodes.UNDEFINED_TABLE: "is this the worker's database, and its schema in the search_path?",
     psycopg2.errorcodes.UNDEFINED_COLUMN: "the tasks table lacks a column that the notifier reads, see the README",
     psycopg2.errorcodes.INSUFFICIENT_PRIVILEGE: "GRANT SELECT ON tasks TO the role of DATABASE_URL",
+    psycopg2.errorcodes.LOCK_NOT_AVAILABLE: "another run is reporting these tasks, or the next one will",
     psycopg2.errorcodes.QUERY_CANCELED: "is the recommended index there, see the README?",
 }
 
 
 @contextmanager
 def connect(database_url: str) -> Iterator[Connection]:
-    """A connection for a few transactions; every error of PostgreSQL inside becomes a DatabaseError."""
+    """A connection for a few transactions; DatabaseError if there is none to be had."""
     if not database_url:
         raise DatabaseError("DATABASE_URL environment variable not set")
     parameters = {**_CONNECTION_DEFAULTS, **psycopg2.extensions.parse_dsn(database_url)}
     try:
         connection = psycopg2.connect(cursor_factory=psycopg2.extras.RealDictCursor, **parameters)
     except psycopg2.Error as error:
-        reason = _driver_line(error, parameters)
+        reason = _driver_line(error, parameters.get("password"))
         raise DatabaseError(f"Cannot connect to the database: {reason}; check DATABASE_URL") from None
     # Transactions are opened by BEGIN above, in one round trip with their settings.
     connection.autocommit = True
     with closing(connection):
-        try:
-            yield connection
-        except (psycopg2.Error, UnicodeDecodeError) as error:
-            raise _database_error(error, parameters) from None
+        yield connection
 
 
-def _database_error(error: Exception, parameters: Mapping[str, str]) -> DatabaseError:
-    advice = _DATABASE_ADVICE.get(getattr(error, "pgcode", None) or "")
-    text = f"Cannot read the tasks: {_driver_line(error, parameters)}"
-    return DatabaseError(f"{text}; {advice}" if advice else text)
-
-
-def _driver_line(error: Exception, parameters: Mapping[str, str]) -> str:
-    """The driver's words in one line; they may quote the password, as typed or in its URL."""
-    text = one_line(str(error).partition("\nLINE ")[0])
-    password = parameters.get("password")
-    return redact(text.replace(password, _MASK) if password else text)
+class _RollBack(Exception):
+    """Ends a transaction without a trace and without an error."""
 
 
 @contextmanager
 def transaction(connection: Connection) -> Iterator[Cursor]:
-    """Commits at the end of the block, rolls back if it raises."""
-    with connection.cursor() as cursor:
-        cursor.execute(BEGIN, {"statement_timeout": f"{DATABASE_STATEMENT_SECONDS}s"})
-        try:
-            yield cursor
-        except BaseException:
-            if not connection.closed:
-                cursor.execute("ROLLBACK")
-            raise
-        cursor.execute("COMMIT")
+    """Commits at the end of the block, rolls back if it raises; PostgreSQL's errors become a DatabaseError."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(BEGIN)
+            try:
+                yield cursor
+            except BaseException:
+                # The connection may be the very thing that broke; the server then rolls back by itself.
+                with suppress(psycopg2.Error):
+                    cursor.execute("ROLLBACK")
+                raise
+            cursor.execute("COMMIT")
+    except _RollBack:
+        return
+    except (psycopg2.Error, UnicodeDecodeError) as error:
+        raise _database_error(error, connection) from None
+
+
+def _database_error(error: Exception, connection: Connection) -> DatabaseError:
+    advice = _DATABASE_ADVICE.get(getattr(error, "pgcode", None) or "")
+    text = f"Cannot read the tasks: {_driver_line(error, connection.info.password)}"
+    return DatabaseError(f"{text}; {advice}" if advice else text)
+
+
+def _driver_line(error: Exception, password: str | None) -> str:
+    """The driver's words in one line; they may quote the password."""
+    text = one_line(str(error).partition("\nLINE ")[0])
+    return redact(text.replace(password, _MASK) if password else text)
 
 
 def fetch_all(cursor: Cursor, statement: str, parameters: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
     cursor.execute(statement, parameters)
     return [dict(row) for row in cursor.fetchall()]
+
+
+def open_ledger(cursor: Cursor, *, may_create: bool = True) -> str | None:
+    """Makes slack_notifications usable in this transaction, which is at its start: creates it on first use.
+
+    Where the role may not, it is a temporary table, and a warning with what to grant is returned. A server that
+    cannot even do that raises DatabaseError.
+    """
+    state = fetch_all(cursor, LEDGER_STATE)[0]
+    if state["standby"]:
+        raise DatabaseError("The database is a read-only standby: use the primary (?target_session_attrs=read-write)")
+    if state["writable"] and not state["read_only"]:
+        return None
+    if state["missing"] and state["may_create"] and may_create and not state["read_only"]:
+        # Committed at once: a roll-back of the claim must not take the table along.
+        cursor.execute(CREATE_LEDGER)
+        cursor.execute(BEGIN)
+        return None
+    if state["read_only"]:
+        cursor.execute("ROLLBACK")
+        cursor.execute(BEGIN)
+        cursor.execute("SET TRANSACTION READ WRITE")
+    cursor.execute(CREATE_TEMPORARY_LEDGER)
+    return None if state["missing"] and state["may_create"] else _ledger_advice(state)
+
+
+def _ledger_advice(state: Mapping[str, Any]) -> str:
+    if state["read_only"]:
+        remedy = f"ALTER ROLE {state['role']} SET default_transaction_read_only = off"
+    elif state["missing"]:
+        remedy = f"GRANT CREATE ON SCHEMA {state['schema'] or 'public'} TO {state['role']}"
+    else:
+        remedy = f"GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO {state['role']}"
+    return f"Cannot remember what was reported, so alerts repeat with every run: {remedy}"
+
+
+def claim(cursor: Cursor, alert: Alert, parameters: Mapping[str, object]) -> Claim | None:
+    """Takes what the destination has yet to be told, until this transaction ends; None if that is nothing."""
+    cursor.execute(alert.claim, parameters)
+    total = cursor.rowcount
+    if not total:
+        return None
+    span = fetch_all(cursor, CLAIM_SPAN, parameters)[0]
+    tasks = fetch_all(
+        cursor, CLAIMED_TASKS, {**parameters, "alerts": list(alert.ledger_names), "listed": MAX_LISTED_TASKS}
+    )
+    return Claim(tasks, total, **span)
 
 
 # ---- Delivery --------------------------------------------------------------------------------------------------------
@@ -684,15 +967,6 @@ def _accepted(webhook: str, status: int, body: str) -> bool:
 
 # ---- SlackNotifier ---------------------------------------------------------------------------------------------------
 
-Result = TypeVar("Result")
-
-
-class Found(NamedTuple):
-    """The tasks of an alert, and the database's time when they were read."""
-
-    tasks: list[dict[str, Any]]
-    read_at: datetime
-
 
 class Report(NamedTuple):
     """What became of one alert: how many tasks it had to tell, whether a message went out, what went wrong."""
@@ -717,6 +991,7 @@ class SlackNotifier:
             settings = settings._replace(webhook=_webhook("webhook_url", webhook_url))
         self.settings = settings
         self.dry_run = dry_run
+        self._warnings: set[str] = set()
         self.preview: Callable[[Message], str] = lambda message: plain(message.text) + "\n"
         if not self.enabled and not dry_run:
             logger.warning(NO_WEBHOOK)
@@ -736,13 +1011,15 @@ class SlackNotifier:
 
     def get_failed_tasks_last_30min(self) -> list[dict[str, Any]]:
         """Tasks that failed in the last 30 minutes, newest first; [] and a logged error if the database fails."""
-        tasks, _ = _attempt(lambda: self._read(FAILED, FAILED_WINDOW_MINUTES).tasks)
-        return tasks or []
+        with _Guard():
+            return self._read(FAILED_TASKS, FAILED_WINDOW_MINUTES)
+        return []
 
     def get_stuck_tasks(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> list[dict[str, Any]]:
         """Tasks queued or in progress for longer than the timeout, oldest first; [] and a logged error likewise."""
-        tasks, _ = _attempt(lambda: self._read(STUCK, timeout_minutes).tasks)
-        return tasks or []
+        with _Guard():
+            return self._read(STUCK_TASKS, timeout_minutes)
+        return []
 
     def format_task_info(self, task: Task) -> str:
         """One task in Slack's markup, escaped, as the alerts list it."""
@@ -750,11 +1027,11 @@ class SlackNotifier:
 
     def send_failed_tasks_notification(self) -> bool:
         """True: delivered, or nothing to report."""
-        return self.report(FAILED, FAILED_WINDOW_MINUTES).error is None
+        return self.report([(FAILED, FAILED_WINDOW_MINUTES)])[0].error is None
 
     def send_stuck_tasks_notification(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> bool:
-        """True: delivered, or nothing to report."""
-        return self.report(STUCK, timeout_minutes).error is None
+        """True: delivered, or nothing to report. Also names the tasks that were reported as stuck and recovered."""
+        return self.report([(STUCK, timeout_minutes)])[0].error is None
 
     def send_task_creation_notification(
         self, task_id: str, user_api_key: str, payload: object, log_uri: str | None = None
@@ -776,7 +1053,7 @@ class SlackNotifier:
         Keys: failed_tasks_count, stuck_tasks_count (tasks in this run's reports), failed_notification_sent,
         stuck_notification_sent (a message was delivered), error (None, or one line on what went wrong).
         """
-        failed, stuck = self.report(FAILED, FAILED_WINDOW_MINUTES), self.report(STUCK, timeout_minutes)
+        failed, stuck = self.report([(FAILED, FAILED_WINDOW_MINUTES), (STUCK, timeout_minutes)])
         errors = dict.fromkeys(report.error for report in (failed, stuck) if report.error)
         return {
             "failed_tasks_count": failed.total,
@@ -790,28 +1067,76 @@ class SlackNotifier:
         """Sends the event whatever the settings say of its kind."""
         return self._send(lambda: event_message(event, task, datetime.now(timezone.utc)))
 
-    def report(self, alert: Alert, minutes: float) -> Report:
-        """Sends the alert's message if it has any tasks to tell; `minutes` is its window or timeout."""
+    def report(self, wanted: Sequence[tuple[Alert, float]]) -> list[Report]:
+        """Sends what the destination has yet to be told of each alert, given with its window or timeout in minutes."""
         if not self.enabled and not self.dry_run:
-            return Report(error=NO_WEBHOOK)
-        found, error = _attempt(lambda: self._read(alert, minutes))
-        if found is None or not found.tasks:
-            return Report(error=error)
-        message = alert.message(found.tasks, minutes, found.read_at)
-        _, error = _attempt(lambda: self._deliver(message))
-        return Report(len(found.tasks), not error and not self.dry_run, error)
+            return [Report(error=NO_WEBHOOK)] * len(wanted)
+        with _Guard() as guard:
+            return self._report_all(wanted)
+        return [Report(error=guard.error)] * len(wanted)
 
-    def _read(self, alert: Alert, minutes: float) -> Found:
+    def _report_all(self, wanted: Sequence[tuple[Alert, float]]) -> list[Report]:
+        reports = []
+        with connect(self.settings.database_url) as connection:
+            for alert, minutes in wanted:
+                report = self._report(connection, alert, minutes)
+                if alert is STUCK and not report.error:
+                    recovered = self._report(connection, RECOVERED, minutes)
+                    report = report._replace(error=recovered.error)
+                reports.append(report)
+            if any(report.sent for report in reports):
+                self._clean_up(connection)
+        return reports
+
+    def _report(self, connection: Connection, alert: Alert, minutes: float) -> Report:
+        """Claim, message, delivery in one transaction: what is not delivered was never claimed."""
+        total, sent = 0, False
+        with _Guard() as guard, transaction(connection) as cursor:
+            parameters = self._parameters(minutes)
+            self._open_ledger(cursor)
+            claimed = claim(cursor, alert, parameters)
+            if claimed:
+                total = claimed.total
+                self._deliver(alert.message(claimed, minutes))
+                sent = not self.dry_run
+            if alert is FAILED:
+                cursor.execute(COMPLETE_FAILED, parameters)
+            if self.dry_run:
+                raise _RollBack
+        return Report(total, sent, guard.error)
+
+    def _parameters(self, minutes: float) -> dict[str, object]:
+        return {
+            # Of the URL, which is a secret, only a fingerprint reaches the database.
+            "destination": hashlib.sha256(self.settings.webhook.encode()).hexdigest()[:16],
+            "minutes": _minutes(minutes),
+            "remind": self.settings.remind_minutes,
+            "notify_on_recovery": self.settings.notify_on_recovery,
+        }
+
+    def _open_ledger(self, cursor: Cursor) -> None:
+        warning = open_ledger(cursor, may_create=not self.dry_run)
+        if warning and warning not in self._warnings:
+            self._warnings.add(warning)
+            logger.warning("%s", warning)
+
+    def _clean_up(self, connection: Connection) -> None:
+        with _Guard(), transaction(connection) as cursor:
+            self._open_ledger(cursor)
+            cursor.execute(CLEAN_UP, {"minutes": FAILED_WINDOW_MINUTES})
+
+    def _read(self, statement: str, minutes: float) -> list[dict[str, Any]]:
         parameters = {"minutes": _minutes(minutes)}
         with connect(self.settings.database_url) as connection, transaction(connection) as cursor:
-            tasks = fetch_all(cursor, alert.statement, parameters)
-            return Found(tasks, fetch_all(cursor, DATABASE_TIME)[0]["now"])
+            return fetch_all(cursor, statement, parameters)
 
     def _send(self, build: Callable[[], Message]) -> bool:
         if not self.enabled and not self.dry_run:
             return False
-        _, error = _attempt(lambda: self._deliver(build()))
-        return error is None
+        with _Guard():
+            self._deliver(build())
+            return True
+        return False
 
     def _deliver(self, message: Message) -> None:
         if self.dry_run:
@@ -824,17 +1149,24 @@ class SlackNotifier:
         logger.info("Slack message sent successfully")
 
 
-def _attempt(action: Callable[[], Result]) -> tuple[Result | None, str | None]:
-    """The public edge, where errors end: what `action` returns, or None and the line that was logged."""
-    try:
-        return action(), None
-    except NotifierError as error:
-        line = str(error)
-    except Exception as error:
-        # A bug, of which the worker must not die. Its own text may hold a secret; its kind and place do not.
-        line = f"Unexpected {type(error).__name__} at {_place(error)}"
-    logger.error("%s", line)
-    return None, line
+class _Guard:
+    """The public edge, where errors end: logged once, and kept as one line. The block goes on after it."""
+
+    error: str | None = None
+
+    def __enter__(self) -> _Guard:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, stack: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        if isinstance(error, NotifierError):
+            self.error = str(error)
+        else:
+            # A bug, of which the worker must not die. Its own text may hold a secret; its kind and place do not.
+            self.error = f"Unexpected {type(error).__name__} at {_place(error)}"
+        logger.error("%s", self.error)
+        return True
 
 
 def _place(error: BaseException) -> str:
@@ -951,7 +1283,7 @@ def _report_alerts(notifier: SlackNotifier, arguments: argparse.Namespace) -> in
     wanted = [(FAILED, FAILED_WINDOW_MINUTES), (STUCK, arguments.timeout)]
     if arguments.failed_only or arguments.stuck_only:
         wanted = wanted[:1] if arguments.failed_only else wanted[1:]
-    reports = [notifier.report(alert, minutes) for alert, minutes in wanted]
+    reports = notifier.report(wanted)
     if any(report.error for report in reports):
         return 1
     if not any(report.total for report in reports):
