@@ -703,11 +703,13 @@ CAUSE_CHARACTERS = 120
 
 
 def _causes(causes: Sequence[Mapping[str, Any]], characters: int) -> str:
-    """The causes that fit, a line each."""
+    """The causes that fit, a line each; nothing where no task has an error."""
+    if not any(cause["cause"] for cause in causes):
+        return ""
     lines = _fitting(
         map(_cause_line, causes), min(characters, SECTION_CHARACTERS) - size("*Causes:*\n… and 99999 more\n")
     )
-    left_out = causes[0]["causes"] - len(lines) if causes else 0
+    left_out = causes[0]["causes"] - len(lines)
     more = [f"… and {plural(left_out, 'more cause')}"] if left_out else []
     return "\n".join([bold("Causes:"), *lines, *more]) if lines else ""
 
