@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import io
 import json
 import logging
 import os
@@ -189,7 +190,9 @@ class Settings(NamedTuple):
 
     def with_webhook(self, url: str) -> Settings:
         """The same, with every message to this webhook only."""
-        return self._replace(webhooks={"": [_incoming_webhook("the webhook URL", url.strip())]}, user_webhooks={})
+        return self._replace(
+            webhooks={"": [_incoming_webhook("webhook_url (--webhook-url)", url.strip())]}, user_webhooks={}
+        )
 
     def __repr__(self) -> str:
         # The values hold passwords and webhooks, and a repr ends up in logs and tracebacks.
@@ -231,8 +234,9 @@ def _database_url(env: Mapping[str, str]) -> str:
     except psycopg2.Error:
         # The driver's text quotes the part that it cannot read, which may be of the password.
         host = "@"
-    if "@" in host:
-        raise SettingError("DATABASE_URL is not a valid PostgreSQL URL: percent-encode special characters, @ as %40")
+    # An unencoded @ ends up in the host, an unencoded / makes a port or a database of the password's pieces.
+    if "@" in host or re.search(r"://[^/?]*/[^?]*@", url):
+        raise SettingError("DATABASE_URL is not a valid PostgreSQL URL: percent-encode @ as %40, / as %2F, % as %25")
     return url
 
 
@@ -358,8 +362,8 @@ ERROR_CHARACTERS = 200
 # A link that is longer cannot share a section with the rest of its task (Slack: 3,000 characters a section).
 LINK_CHARACTERS = 1200
 LABEL_CHARACTERS = 64
-# Errors of megabytes exist; nothing beyond these two ends can appear in a line of 200 characters.
-ERROR_END_CHARACTERS = 10_000
+# Errors of megabytes exist; nobody reads beyond this in a line.
+LINE_CHARACTERS = 2000
 
 # What can reorder, hide or break text: controls, bidirectional marks, zero-width characters, lone surrogates, tags.
 # The joiner of emoji sequences (U+200D) and its sibling stay.
@@ -368,19 +372,13 @@ _INVISIBLE = re.compile(
     "\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
-_MASK = "***"
-_SECRET_NAME = (
-    r"[\w-]*(?:passw(?:or)?d|passphrase|pwd|secret|token(?!s)|api[_-]?key|access[_-]?key|private[_-]?key"
-    r"|credentials?|signature)[\w-]*"
-)
+# Patterns over hostile text take linear time: each is anchored where it cannot start again within its own match.
+_MASK = "[masked]"
+_SECRET_NAME = r"(?:passw(?:or)?d|passphrase|pwd|secret|token(?!s)|(?:api|access|private)[_-]?key|credential|signature)"
+_URL = re.compile(r"(?i)\b[a-z][a-z0-9+.-]{0,30}://(?:(?!\b[a-z][a-z0-9+.-]{0,30}://)\S)*")
+_SIGNED_QUERY = re.compile(r"(?i)(?:sig|signature|credential|accesskeyid|token|key)=")
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"), _MASK),
-    (re.compile(r"(?i)(hooks\.slack(?:-gov)?\.com/)\w+/\S+"), rf"\1{_MASK}"),
-    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)(?:[^\s/?#]*|[^\s/@:]+:(?!\d{1,5}/)[^\s@]+)@"), rf"\1{_MASK}@"),
-    (
-        re.compile(r"(?i)\b(https?://[^\s?]+\?)\S*?(?:sig|signature|credential|accesskeyid|token|key)=\S*"),
-        rf"\1{_MASK}",
-    ),
     (re.compile(r"\beyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?"), _MASK),
     (
         re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic|token|digest)\s+)?[^\s\"',;]+"),
@@ -389,9 +387,14 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b(bearer|basic)\s+(?=[\w.~+/-]*[\d._~+/=-])[\w.~+/-]{8,}=*"), rf"\1 {_MASK}"),
     (re.compile(r"(?i)\b(bearer)\s+[\w.~+/-]{16,}=*"), rf"\1 {_MASK}"),
     (
-        re.compile(rf"(?i)(?<![\w-])({_SECRET_NAME}[\"']?\s*[:=]\s*)(?:\"[^\"]*\"?|'[^']*'?|[^\s\"'&,;)}}\]]+)"),
+        # The name; then what it is set to: in quotes that are escaped, double or single, or up to a delimiter.
+        re.compile(
+            rf"(?i)(?<![\w-])((?=[\w-]*{_SECRET_NAME})[\w-]+\\?[\"']?\s*[:=]\s*)"
+            r"(?:\\\"[^\"]*\"?|\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|[^\s\"'&,;)}\]]+)"
+        ),
         rf"\1{_MASK}",
     ),
+    (re.compile(r"(?i)([?&](?:sig|x-amz-\w+|key)=)[^\s&]+"), rf"\1{_MASK}"),
     (re.compile(r"\bxox[a-z]-[\w-]{6,}|\bxapp-[\w-]{6,}"), _MASK),
     (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{12,}"), _MASK),
     (re.compile(r"\bAIza[\w-]{20,}"), _MASK),
@@ -402,14 +405,41 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 def redact(text: str) -> str:
     """Masks what looks like a credential: in URLs, after Bearer or a telling name (api_key=…), or by its own shape."""
+    text = _URL.sub(lambda url: _redact_url(url[0]), text)
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
 
 
+def _redact_url(url: str) -> str:
+    """Without user and password, the query of a signed URL, and all that makes a webhook of Slack's."""
+    scheme, mark, rest = url.partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    # A password with an unencoded slash in it; a port is none.
+    if "@" in rest and re.match(r"[^/@:]+:(?!\d{1,5}(?:/|$))", rest):
+        authority = rest.rpartition("@")[0] + "@"
+    user, at, _ = authority.rpartition("@")
+    if at:
+        rest = f"{_MASK}@{rest[len(user) + 1 :]}"
+    host, slash, path = rest.partition("/")
+    if slash and host.lower() in SLACK_HOSTS:
+        return f"{scheme}://{host}/{_MASK}"
+    path, question, query = rest.partition("?")
+    return f"{scheme}{mark}{path}{question}{_MASK if _SIGNED_QUERY.search(query) else query}"
+
+
+def _string(value: object) -> str:
+    """str() of anything at all; '' for None, and where there is none to be had."""
+    try:
+        return "" if value is None else str(value).strip()
+    except Exception:
+        # Python refuses integers of more than 4,300 digits, and any class may refuse.
+        return ""
+
+
 def one_line(value: object) -> str:
     """A value from outside as one line of visible text; backticks, which could end a code span, become quotes."""
-    text = " ".join(str(value).split())
+    text = " ".join(_string(value)[:LINE_CHARACTERS].split())
     return _INVISIBLE.sub("", text).replace("`", "'").strip()
 
 
@@ -424,17 +454,14 @@ def escape(text: str) -> str:
 
 def task_text(value: object, characters: int = LABEL_CHARACTERS) -> str:
     """The one way of a value from a task into a message: visible, masked, cut, then escaped; '' where it is absent."""
-    return escape(shorten(redact(one_line(value)), characters)) if value is not None else ""
+    return escape(shorten(redact(one_line(value)), characters))
 
 
-def error_line(error: str | None) -> str:
+def error_line(error: object) -> str:
     """What went wrong in one line: the text before a Python traceback, else the traceback's last line."""
-    text = (error or "").strip()
-    if len(text) > 2 * ERROR_END_CHARACTERS:
-        text = f"{text[:ERROR_END_CHARACTERS]}\n{text[-ERROR_END_CHARACTERS:]}"
-    message, mark, stack = text.partition("Traceback (most recent call last)")
+    message, mark, stack = _string(error).partition("Traceback (most recent call last)")
     if mark and not message.strip():
-        message = stack.rstrip().rpartition("\n")[2]
+        message = stack.rpartition("\n")[2]
     return task_text(message, ERROR_CHARACTERS) or "No error message"
 
 
@@ -447,17 +474,16 @@ def mask_key(key: object) -> str:
 
 def log_link(uri: object, label: str) -> str:
     """A Slack link, or '' where the URI is not http(s) or too long; a URI can end neither the link nor its label."""
-    text = str(uri or "").strip()
+    # Slack knows schemes in lower case only.
+    text = re.sub(r"(?i)^https?:", lambda scheme: scheme[0].lower(), _string(uri))
     # https://docs.slack.dev/messaging/formatting-message-text#linking-urls: a space or | breaks a link.
     url = escape(quote(text, safe="%/:=&?~#+!$,;'@()*[]", errors="replace"))
-    return f"<{url}|{label}>" if re.match(r"(?i)https?://[^/\s]", text) and len(url) <= LINK_CHARACTERS else ""
+    return f"<{url}|{label}>" if re.match(r"https?://[^/\s]", text) and len(url) <= LINK_CHARACTERS else ""
 
 
 def format_time(moment: datetime | None) -> str:
     """2025-09-01 12:00:00 UTC; a time without a zone is UTC."""
-    if not isinstance(moment, datetime):
-        return "unknown"
-    return f"{_utc(moment):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{_utc(moment):%Y-%m-%d %H:%M:%S} UTC" if isinstance(moment, datetime) else "unknown"
 
 
 def format_age(moment: datetime | None, now: datetime | None) -> str:
@@ -472,7 +498,11 @@ def format_age(moment: datetime | None, now: datetime | None) -> str:
 
 
 def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+    try:
+        return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+    except OverflowError:
+        # Within a day of the first or the last year that Python knows.
+        return moment.replace(tzinfo=timezone.utc)
 
 
 def plural(count: float, noun: str) -> str:
@@ -576,9 +606,12 @@ def code(escaped: str) -> str:
 
 def plain(mrkdwn: str) -> str:
     """Slack's markup as text for a terminal: links written out, labels without asterisks, entities decoded."""
-    text = re.sub(r"<([^|>]+)\|([^>]*)>", r"\2 (\1)", _without_bold(mrkdwn))
-    text = re.sub(r"<[!@](?:subteam\^)?(\w+)>", r"@\1", text)
+    text = _plain_mentions(re.sub(r"<([^|>]+)\|([^>]*)>", r"\2 (\1)", _without_bold(mrkdwn)))
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _plain_mentions(mrkdwn: str) -> str:
+    return re.sub(r"<[!@](?:subteam\^)?(\w+)>", r"@\1", mrkdwn)
 
 
 def _without_bold(mrkdwn: str) -> str:
@@ -1040,7 +1073,7 @@ ORDER BY claimed.alert, claimed.place
 # What varies from task to task within the same cause: URLs, quoted values, UUIDs, hex runs, long numbers, paths.
 # Short numbers stay: HTTP 429 and HTTP 500 are two causes. As a regular expression of PostgreSQL's.
 VARYING = (
-    r"""[a-z][a-z0-9+.-]*://\S+|"[^"]*"|'[^']*'"""
+    r"""[a-z][a-z0-9+.-]*://\S+|"[^"]*"|(?<!\w)'[^']*'"""
     r"""|\m[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\M|\m(?:0x)?[0-9a-f]{8,}\M|\d{5,}"""
     r"""|[\w.@+-]*(?:/[\w.@+-]+){2,}/?|/[\w.@+-]+|\m[a-z]:\\\S+"""
 )
@@ -1510,8 +1543,7 @@ def _mail(email: Email, message: Message, reason: str) -> EmailMessage:
 
 def _html(mrkdwn: str) -> str:
     """Slack's escaping is HTML's as well; what stands in angle brackets is a link or a mention of ours."""
-    text = re.sub(r"<([^|>]+)\|([^>]*)>", r'<a href="\1">\2</a>', mrkdwn)
-    text = re.sub(r"<[!@](?:subteam\^)?(\w+)>", r"@\1", text)
+    text = re.sub(r"<([^|>]+)\|([^>]*)>", r'<a href="\1">\2</a>', _plain_mentions(mrkdwn))
     text = re.sub(r"`([^`\n]*)`", r"<code>\1</code>", text)
     return "<html><body><p>" + text.replace("\n", "<br>\n") + "</p></body></html>\n"
 
@@ -1916,6 +1948,9 @@ SAMPLE_TASK = TaskEvent(
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code, or raises SystemExit on wrong usage."""
     parser = build_parser()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal without emoji must not cost the preview.
+        sys.stdout.reconfigure(errors="replace")
     arguments = parser.parse_args(argv)
     if arguments.json and not arguments.dry_run:
         parser.error("--json goes with --dry-run")
