@@ -62,10 +62,10 @@ WEBHOOK_READ_SECONDS = 10
 WEBHOOK_PAUSES_SECONDS = (1, 2, 4, 8)
 
 DATABASE_CONNECT_SECONDS = 5
-DATABASE_STATEMENT_SECONDS = 60
+DATABASE_STATEMENT_SECONDS = 30
 DATABASE_PAUSES_SECONDS = (1, 3)
 # How long a run waits for tasks that another run is just reporting.
-LOCK_WAIT_SECONDS = 20
+LOCK_WAIT_SECONDS = 10
 # After this long without a word from its client the server drops a claim. Longer than a delivery, e-mail included.
 CLAIM_HOLD_SECONDS = 45
 
@@ -83,7 +83,7 @@ class DatabaseError(NotifierError):
 
 
 class BusyError(NotifierError):
-    """Raised if another run holds the same tasks for too long."""
+    """Raised if another run holds the same tasks for too long; what it cannot deliver, the next run will."""
 
 
 class DeliveryError(NotifierError):
@@ -160,10 +160,15 @@ class Settings(NamedTuple):
     debug: bool = False
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Reads the variables of .env.example; a wrong value raises SettingError, a ValueError naming the variable."""
+    def from_environment(cls, environ: Mapping[str, str] = os.environ, webhook_url: str | None = None) -> Settings:
+        """Reads the variables of .env.example; a wrong value raises SettingError, a ValueError naming the variable.
+
+        A `webhook_url` replaces every variable that names a webhook.
+        """
         env = {name: value.strip() for name, value in environ.items() if value.strip()}
-        return cls(
+        if webhook_url:
+            env = {name: value for name, value in env.items() if name not in _WEBHOOK_REPLACES}
+        settings = cls(
             database_url=_database_url(env),
             webhooks={kind: _webhooks(env, name) for kind, name in _WEBHOOK_VARIABLES.items() if name in env},
             user_webhooks=_user_webhooks(env),
@@ -179,6 +184,7 @@ class Settings(NamedTuple):
             heartbeat_url=_heartbeat_url(env),
             debug=_flag(env, "DEBUG", default=False),
         )
+        return settings.with_webhook(webhook_url) if webhook_url else settings
 
     def destinations(self, kind: str) -> list[Destination]:
         """Where messages of this kind go: "failed", "stuck", "created", "started"; "" for those of no kind."""
@@ -206,6 +212,7 @@ _WEBHOOK_VARIABLES = {
     "created": "SLACK_WEBHOOK_CREATED",
     "started": "SLACK_WEBHOOK_STARTED",
 }
+_WEBHOOK_REPLACES = {*_WEBHOOK_VARIABLES.values(), "SLACK_USER_WEBHOOKS_FILE"}
 _FLAG_WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 
@@ -227,7 +234,9 @@ def _database_url(env: Mapping[str, str]) -> str:
     """The URL as libpq reads it; SQLAlchemy's driver suffix (postgresql+psycopg2://) is dropped."""
     value = env.get("DATABASE_URL", "")
     if value and not re.match(r"postgres(ql)?(\+\w+)?://", value):
-        raise SettingError("DATABASE_URL must be a PostgreSQL URL: postgresql://user:password@host:5432/database")
+        raise SettingError(
+            "DATABASE_URL must be a PostgreSQL URL, without quotes: postgresql://user:password@host/database"
+        )
     url = re.sub(r"^(postgres(?:ql)?)\+\w+://", r"\1://", value)
     try:
         host = psycopg2.extensions.parse_dsn(url).get("host", "")
@@ -236,7 +245,10 @@ def _database_url(env: Mapping[str, str]) -> str:
         host = "@"
     # An unencoded @ ends up in the host, an unencoded / makes a port or a database of the password's pieces.
     if "@" in host or re.search(r"://[^/?]*/[^?]*@", url):
-        raise SettingError("DATABASE_URL is not a valid PostgreSQL URL: percent-encode @ as %40, / as %2F, % as %25")
+        raise SettingError(
+            "DATABASE_URL is not a valid PostgreSQL URL: percent-encode special characters in it (@ as %40, / as %2F), "
+            "and use only parameters that libpq knows (sslmode, not ssl)"
+        )
     return url
 
 
@@ -919,6 +931,7 @@ SELECT
     ledger IS NOT NULL AND has_table_privilege(ledger, 'SELECT') AND has_table_privilege(ledger, 'INSERT')
         AND has_table_privilege(ledger, 'UPDATE') AND has_table_privilege(ledger, 'DELETE') AS writable,
     coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
+    has_database_privilege(current_database(), 'TEMPORARY') AS may_create_temporary,
     quote_ident(current_schema()) AS schema,
     quote_ident(current_user) AS role
 FROM to_regclass('slack_notifications') AS ledger
@@ -1162,9 +1175,12 @@ DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
 
 
 class Alert(NamedTuple):
-    """One kind of report: its names in the ledger, the statement that claims its tasks, the message that tells them."""
+    """What can be told of tasks: its names in the ledger, the statement that claims them, the message.
 
-    name: str
+    `kind` is by which webhook it goes.
+    """
+
+    kind: str
     ledger_names: Sequence[str]
     claim: str
     # Finds what else the message tells of the claim, in one row.
@@ -1174,7 +1190,7 @@ class Alert(NamedTuple):
 
 FAILED = Alert("failed", ["failed"], CLAIM_FAILED, FAILED_SHARE, failed_message)
 STUCK = Alert("stuck", [STUCK_QUEUED, STUCK_IN_PROGRESS], CLAIM_STUCK, LAST_ACTIVITY, stuck_message)
-RECOVERED = Alert("recovered", ["recovered"], CLAIM_RECOVERED, None, recovered_message)
+RECOVERED = Alert("stuck", ["recovered"], CLAIM_RECOVERED, None, recovered_message)
 
 Connection = psycopg2.extensions.connection
 Cursor = psycopg2.extensions.cursor
@@ -1183,7 +1199,10 @@ _CONNECTION_DEFAULTS = {
     "connect_timeout": str(DATABASE_CONNECT_SECONDS),
     "fallback_application_name": "slack_notifier",
     "client_encoding": "UTF8",
+    # A server that vanished is noticed within half a minute.
     "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
     "tcp_user_timeout": "15000",
 }
 
@@ -1191,7 +1210,7 @@ _DATABASE_ADVICE = {
     psycopg2.errorcodes.UNDEFINED_TABLE: "is this the worker's database, and its schema in the search_path?",
     psycopg2.errorcodes.UNDEFINED_COLUMN: "the tasks table lacks a column that the notifier reads, see the README",
     psycopg2.errorcodes.INSUFFICIENT_PRIVILEGE: "GRANT SELECT ON tasks TO the role of DATABASE_URL",
-    psycopg2.errorcodes.QUERY_CANCELED: "is the recommended index there, see the README?",
+    psycopg2.errorcodes.QUERY_CANCELED: "it took too long, is the recommended index there?",
 }
 
 
@@ -1252,7 +1271,7 @@ def transaction(connection: Connection) -> Iterator[Cursor]:
 def _database_error(error: Exception, connection: Connection) -> NotifierError:
     code = getattr(error, "pgcode", None) or ""
     if code == psycopg2.errorcodes.LOCK_NOT_AVAILABLE:
-        return BusyError("Another run is still reporting the same tasks: what it cannot deliver, the next one will")
+        return BusyError(f"Tasks are locked for over {LOCK_WAIT_SECONDS} s, mostly by a run that is reporting them")
     advice = _DATABASE_ADVICE.get(code)
     text = f"Cannot read the tasks: {_driver_line(error, connection.info.password)}"
     return DatabaseError(f"{text}; {advice}" if advice else text)
@@ -1261,7 +1280,7 @@ def _database_error(error: Exception, connection: Connection) -> NotifierError:
 def _driver_line(error: Exception, password: str | None) -> str:
     """The driver's words in one line; they may quote the password."""
     text = one_line(str(error).partition("\nLINE ")[0])
-    return redact(text.replace(password, _MASK) if password else text)
+    return redact(re.sub(rf"(?<!\w){re.escape(password)}(?!\w)", _MASK, text) if password else text)
 
 
 def fetch_all(cursor: Cursor, statement: str, parameters: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
@@ -1285,6 +1304,8 @@ def open_ledger(cursor: Cursor, *, may_create: bool = True) -> str | None:
         cursor.execute(CREATE_LEDGER)
         cursor.execute(BEGIN)
         return None
+    if not state["may_create_temporary"]:
+        raise DatabaseError(_ledger_advice(state))
     if state["read_only"]:
         cursor.execute("ROLLBACK")
         cursor.execute(BEGIN)
@@ -1612,8 +1633,9 @@ class SlackNotifier:
     def __init__(
         self, webhook_url: str | None = None, *, settings: Settings | None = None, dry_run: bool = False
     ) -> None:
-        settings = Settings.from_environment() if settings is None else settings
-        if webhook_url:
+        if settings is None:
+            settings = Settings.from_environment(webhook_url=webhook_url)
+        elif webhook_url:
             settings = settings.with_webhook(webhook_url)
         self.settings = settings
         self.dry_run = dry_run
@@ -1633,7 +1655,7 @@ class SlackNotifier:
 
     def send_message(self, message: str, blocks: list[dict[str, Any]] | None = None) -> bool:
         """Sends your own words: Slack's markup in `message` and `blocks` is kept, so escape what comes from others."""
-        return self._send_to_all([""], lambda: Message(message, blocks or []))
+        return self._send_event("", lambda: Message(message, blocks or []))
 
     def get_failed_tasks_last_30min(self) -> list[dict[str, Any]]:
         """Tasks that failed in the last 30 minutes, newest first; [] and a logged error if the database fails."""
@@ -1692,7 +1714,7 @@ class SlackNotifier:
 
     def send_event(self, event: Event, task: TaskEvent) -> bool:
         """Sends the event whatever the settings say of its kind."""
-        return self._send_to_all([event.kind], lambda: event_message(event, task, datetime.now(timezone.utc)))
+        return self._send_event(event.kind, lambda: event_message(event, task, datetime.now(timezone.utc)))
 
     def watch(self, wanted: Sequence[tuple[Alert, float]]) -> list[Report]:
         """A run of the monitor: reports, says so where the tasks cannot be read, and sends the heartbeat."""
@@ -1701,7 +1723,7 @@ class SlackNotifier:
         blind = next((report.error for report in reports if report.blind and report.error), None)
         if blind:
             message = blind_message(blind, round(monotonic() - started), datetime.now(timezone.utc))
-            self._send_to_all([alert.name for alert, _ in wanted], lambda: message, ALERT_SECONDS, self._deliver_alert)
+            self._send_to_all([alert.kind for alert, _ in wanted], lambda: message, self._deliver_alert, ALERT_SECONDS)
         if self.settings.heartbeat_url and not self.dry_run:
             self._send_heartbeat(good=not any(report.error for report in reports))
         return reports
@@ -1713,45 +1735,44 @@ class SlackNotifier:
         """
         if not self.enabled and not self.dry_run:
             return [Report(error=NO_WEBHOOK)] * len(wanted)
-        with _Guard() as guard:
-            work = self._work(wanted)
-            with connect(self.settings.database_url, pauses) as connection:
-                return self._report_all(connection, work)
+        with _Guard() as guard, connect(self.settings.database_url, pauses) as connection:
+            return self._report_all(connection, wanted)
         return [Report(error=guard.error, blind=guard.blind)] * len(wanted)
 
-    def _work(self, wanted: Sequence[tuple[Alert, float]]) -> dict[Destination, list[tuple[Alert, float]]]:
-        work: dict[Destination, list[tuple[Alert, float]]] = {}
-        for alert, minutes in wanted:
-            _minutes(minutes)
-            for destination in self._destinations(alert.name):
-                work.setdefault(destination, []).append((alert, minutes))
-        return work
-
-    def _destinations(self, kind: str) -> list[Destination]:
-        destinations = self.settings.destinations(kind)
-        if not destinations and self.dry_run:
-            return [Destination("")]
-        if not destinations:
-            raise SettingError(f"no webhook for {kind or 'general'} messages: set SLACK_WEBHOOK")
-        return destinations
-
-    def _report_all(
-        self, connection: Connection, work: Mapping[Destination, Sequence[tuple[Alert, float]]]
-    ) -> list[Report]:
-        reports: dict[str, Report] = {}
+    def _report_all(self, connection: Connection, wanted: Sequence[tuple[Alert, float]]) -> list[Report]:
+        work, reports = self._work(wanted)
         deadline = monotonic() + ALERT_SECONDS
         for left, (destination, alerts) in zip(range(len(work), 0, -1), work.items()):
             # Its share of the time that is left: a webhook that hangs does not take that of the others.
             until = monotonic() + (deadline - monotonic()) / left
             for alert, minutes in alerts:
+                if alert is RECOVERED and reports[alert.kind].error:
+                    continue
                 report = self._report(connection, alert, minutes, destination, until)
-                if alert is STUCK and not report.error:
-                    recovered = self._report(connection, RECOVERED, minutes, destination, until)
-                    report = report._replace(error=recovered.error)
-                reports[alert.name] = report.joined(reports.get(alert.name, Report()))
+                reports[alert.kind] = reports[alert.kind].joined(report)
         if any(report.sent for report in reports.values()):
             self._clean_up(connection)
         return list(reports.values())
+
+    def _work(
+        self, wanted: Sequence[tuple[Alert, float]]
+    ) -> tuple[dict[Destination, list[tuple[Alert, float]]], dict[str, Report]]:
+        """What each destination is to be told, recoveries with what is stuck; and the reports that can go nowhere."""
+        work: dict[Destination, list[tuple[Alert, float]]] = {}
+        reports = {}
+        for alert, minutes in wanted:
+            with _Guard() as guard:
+                for destination in self._destinations(alert.kind):
+                    news = [(alert, minutes), (RECOVERED, minutes)] if alert is STUCK else [(alert, minutes)]
+                    work.setdefault(destination, []).extend(news)
+            reports[alert.kind] = Report(error=guard.error)
+        return work, reports
+
+    def _destinations(self, kind: str) -> list[Destination]:
+        destinations = self.settings.destinations(kind)
+        if not destinations and not self.dry_run:
+            raise SettingError(f"no webhook for {kind} tasks: set SLACK_WEBHOOK or SLACK_WEBHOOK_{kind.upper()}")
+        return destinations or [Destination("")]
 
     def _report(
         self, connection: Connection, alert: Alert, minutes: float, destination: Destination, until: float
@@ -1771,7 +1792,7 @@ class SlackNotifier:
                 cursor.execute(COMPLETE_FAILED, parameters)
             if self.dry_run:
                 raise _RollBack
-        return Report(total, sent, guard.error, guard.blind)
+        return Report(total if alert is not RECOVERED else 0, sent, guard.error, guard.blind)
 
     def _parameters(self, destination: Destination, minutes: float) -> dict[str, object]:
         return {
@@ -1788,7 +1809,10 @@ class SlackNotifier:
         critical = alert is not RECOVERED and claimed.total >= settings.critical_count
         critical = critical or (alert is STUCK and workers_are_idle(claimed, minutes))
         if settings.quiet_hours and claimed.claimed_at in settings.quiet_hours and not critical:
-            logger.info("Quiet hours: %s %s kept for the first run after them", claimed.total, alert.name)
+            logger.info(
+                "Quiet hours: %s kept for later",
+                plural(claimed.total, f"{alert.ledger_names[0].partition(':')[0]} task"),
+            )
             raise _RollBack
         return Style(settings.task_template, settings.critical_mention if critical else "")
 
@@ -1808,12 +1832,15 @@ class SlackNotifier:
         with connect(self.settings.database_url) as connection, transaction(connection) as cursor:
             return fetch_all(cursor, statement, parameters)
 
+    def _send_event(self, kind: str, build: Callable[[], Message]) -> bool:
+        return self._send_to_all([kind], build, self._deliver, EVENT_SECONDS)
+
     def _send_to_all(
         self,
         kinds: Sequence[str],
         build: Callable[[], Message],
-        seconds: float = EVENT_SECONDS,
-        deliver_one: Callable[[Destination, Message, float], None] | None = None,
+        deliver_one: Callable[[Destination, Message, float], None],
+        seconds: float,
     ) -> bool:
         """Sends one message to every destination of these kinds, those of single users apart; True: all have it."""
         if not self.enabled and not self.dry_run:
@@ -1825,7 +1852,7 @@ class SlackNotifier:
             found = dict.fromkeys(d for kind in kinds for d in self._destinations(kind) if not d.user)
             for left, destination in zip(range(len(found), 0, -1), found):
                 with _Guard() as one:
-                    (deliver_one or self._deliver)(destination, message, (deadline - monotonic()) / left)
+                    deliver_one(destination, message, (deadline - monotonic()) / left)
                 delivered = delivered or not one.error
                 guard.error = guard.error or one.error
         return delivered and not guard.error
@@ -1880,6 +1907,7 @@ class _Guard:
         else:
             # A bug, of which the worker must not die. Its own text may hold a secret; its kind and place do not.
             self.error = f"Unexpected {type(error).__name__} at {_place(error)}"
+            logger.debug("%s", "".join(traceback.format_tb(error.__traceback__)))
         logger.error("%s", self.error)
         return True
 
@@ -1967,11 +1995,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _notifier(arguments: argparse.Namespace) -> SlackNotifier:
     _load_env_file()
-    settings = Settings.from_environment()
+    settings = Settings.from_environment(webhook_url=arguments.webhook_url)
     _set_up_logging(settings.debug)
     if not settings.database_url and not (arguments.test_creation or arguments.test_start):
         raise SettingError("DATABASE_URL environment variable not set")
-    notifier = SlackNotifier(arguments.webhook_url, settings=settings, dry_run=arguments.dry_run)
+    notifier = SlackNotifier(settings=settings, dry_run=arguments.dry_run)
     if not notifier.enabled and not notifier.dry_run:
         raise SettingError("no webhook to send to: set SLACK_WEBHOOK, or use --webhook-url or --dry-run")
     if arguments.json:
@@ -1985,7 +2013,7 @@ def _load_env_file() -> None:
     path = dotenv.find_dotenv(usecwd=True) or str(Path(__file__).with_name(".env"))
     try:
         dotenv.load_dotenv(path)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SettingError(f"{path} cannot be read: {type(error).__name__}") from None
 
 
@@ -2005,7 +2033,7 @@ def _report_alerts(notifier: SlackNotifier, arguments: argparse.Namespace) -> in
     if any(report.error for report in reports):
         return 1
     if not any(report.total for report in reports):
-        logger.info("No %s tasks to report", " or ".join(alert.name for alert, _ in wanted))
+        logger.info("No %s tasks to report", " or ".join(alert.kind for alert, _ in wanted))
     return 0
 
 
