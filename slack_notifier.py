@@ -393,7 +393,7 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"), _MASK),
     (re.compile(r"\beyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?"), _MASK),
     (
-        re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic|token|digest)\s+)?[^\s\"',;]+"),
+        re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic|token|digest)\s+)?[^\s\"',;)}\]]+"),
         rf"\1{_MASK}",
     ),
     (re.compile(r"(?i)\b(bearer|basic)\s+(?=[\w.~+/-]*[\d._~+/=-])[\w.~+/-]{8,}=*"), rf"\1 {_MASK}"),
