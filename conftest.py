@@ -236,7 +236,7 @@ def run(tmp_path: Path, watch: Watch) -> Callable[..., Run]:
         command = [sys.executable, str(program), *map(str, arguments)]
         environment = {"PATH": os.environ["PATH"], **environment}
         done = subprocess.run(command, env=environment, cwd=cwd, capture_output=True, timeout=60, check=False)
-        out, log = done.stdout.decode(), done.stderr.decode()
+        out, log = done.stdout.decode(errors="replace"), done.stderr.decode()
         watch.written += [out, log]
         assert "Traceback" not in log
         return Run(done.returncode, out, log)

@@ -13,41 +13,61 @@ Exit codes: 0 delivered or nothing to report, 1 something could not be read or d
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import json
 import logging
 import os
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from datetime import datetime, timezone
+from contextlib import closing, contextmanager, suppress
+from datetime import datetime, time, timedelta, timezone, tzinfo
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
-from urllib.parse import quote, urlsplit
+from string import Template
+from time import monotonic, sleep
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from urllib.parse import quote, unquote, urlsplit
 
 import psycopg2
 import psycopg2.errorcodes
 import psycopg2.extensions
 import psycopg2.extras
 
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+
 __version__ = "1.0.0"
 __all__ = ["Settings", "SlackNotifier"]
 
 logger = logging.getLogger(__name__)
 
+SLACK_HOSTS = ("hooks.slack.com", "hooks.slack-gov.com")
 NO_WEBHOOK = "SLACK_WEBHOOK environment variable not set"
 
 FAILED_WINDOW_MINUTES = 30
 DEFAULT_TIMEOUT_MINUTES = 30
 MAX_TIMEOUT_MINUTES = 366 * 24 * 60
 
+# What delivery may take in all, whatever the other side does; several webhooks share it.
+ALERT_SECONDS = 30
+EVENT_SECONDS = 5
+EMAIL_SECONDS = 10
+HEARTBEAT_SECONDS = 5
 WEBHOOK_CONNECT_SECONDS = 5
 WEBHOOK_READ_SECONDS = 10
+WEBHOOK_PAUSES_SECONDS = (1, 2, 4, 8)
 
 DATABASE_CONNECT_SECONDS = 5
-DATABASE_STATEMENT_SECONDS = 60
+DATABASE_STATEMENT_SECONDS = 30
+DATABASE_PAUSES_SECONDS = (1, 3)
+# How long a run waits for tasks that another run is just reporting.
+LOCK_WAIT_SECONDS = 10
+# After this long without a word from its client the server drops a claim. Longer than a delivery, e-mail included.
+CLAIM_HOLD_SECONDS = 45
 
 
 class NotifierError(Exception):
@@ -62,53 +82,159 @@ class DatabaseError(NotifierError):
     """Raised if the tasks could not be read; the text says what to do about it."""
 
 
+class BusyError(NotifierError):
+    """Raised if another run holds the same tasks for too long; what it cannot deliver, the next run will."""
+
+
 class DeliveryError(NotifierError):
-    """Raised if a message was not accepted; the text gives the reason."""
+    """Raised if a message was not accepted; the text gives the reason.
+
+    `retry_after`: it may heal, so try again after that many seconds or more. None: do not repeat it.
+    `layout_refused`: the blocks were the reason, the text alone may pass.
+    """
+
+    def __init__(self, reason: str, *, retry_after: float | None = None, layout_refused: bool = False) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+        self.layout_refused = layout_refused
 
 
 # ---- Settings --------------------------------------------------------------------------------------------------------
+
+
+class Destination(NamedTuple):
+    """Where a message goes; with a user's API key, only the tasks of that user do."""
+
+    webhook: str
+    user: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Its name in the ledger: neither the URL, which is a secret, nor the key reaches the database."""
+        return hashlib.sha256(f"{self.webhook}\n{self.user}".encode()).hexdigest()[:16]
+
+
+class QuietHours(NamedTuple):
+    """From `start` until before `end` on the wall clock; over midnight where `end` is the earlier one."""
+
+    start: time
+    end: time
+    zone: tzinfo
+
+    def __contains__(self, moment: object) -> bool:
+        if not isinstance(moment, datetime):
+            return False
+        now = moment.astimezone(self.zone).time()
+        if self.start <= self.end:
+            return self.start <= now < self.end
+        return now >= self.start or now < self.end
+
+
+class Email(NamedTuple):
+    """The mail server and the addresses of the e-mail backup."""
+
+    smtp_url: str
+    to: Sequence[str]
+    sender: str
+
+    def __repr__(self) -> str:
+        return "Email(…)"
 
 
 class Settings(NamedTuple):
     """Everything that can be configured, read once. Unset and empty variables are the same."""
 
     database_url: str = ""
-    webhook: str = ""
+    webhooks: Mapping[str, Sequence[str]] = MappingProxyType({})
+    user_webhooks: Mapping[str, str] = MappingProxyType({})
     notify_on_task_creation: bool = True
     notify_on_task_start: bool = True
+    notify_on_recovery: bool = True
+    remind_minutes: int = 240
+    critical_count: int = 10
+    critical_mention: str = ""
+    quiet_hours: QuietHours | None = None
+    task_template: str = ""
+    email: Email | None = None
+    heartbeat_url: str = ""
     debug: bool = False
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Reads the variables of .env.example; a wrong value raises SettingError, a ValueError naming the variable."""
-        return cls(
-            database_url=_database_url(environ.get("DATABASE_URL", "")),
-            webhook=_webhook("SLACK_WEBHOOK", environ.get("SLACK_WEBHOOK", "")),
-            notify_on_task_creation=_flag(environ, "SLACK_NOTIFY_ON_TASK_CREATION", default=True),
-            notify_on_task_start=_flag(environ, "SLACK_NOTIFY_ON_TASK_START", default=True),
-            debug=_flag(environ, "DEBUG", default=False),
+    def from_environment(cls, environ: Mapping[str, str] = os.environ, webhook_url: str | None = None) -> Settings:
+        """Reads the variables of .env.example; a wrong value raises SettingError, a ValueError naming the variable.
+
+        A `webhook_url` replaces every variable that names a webhook.
+        """
+        env = {name: value.strip() for name, value in environ.items() if value.strip()}
+        if webhook_url:
+            env = {name: value for name, value in env.items() if name not in _WEBHOOK_REPLACES}
+        settings = cls(
+            database_url=_database_url(env),
+            webhooks={kind: _webhooks(env, name) for kind, name in _WEBHOOK_VARIABLES.items() if name in env},
+            user_webhooks=_user_webhooks(env),
+            notify_on_task_creation=_flag(env, "SLACK_NOTIFY_ON_TASK_CREATION", default=True),
+            notify_on_task_start=_flag(env, "SLACK_NOTIFY_ON_TASK_START", default=True),
+            notify_on_recovery=_flag(env, "SLACK_NOTIFY_ON_RECOVERY", default=True),
+            remind_minutes=_whole_number(env, "SLACK_REMIND_MINUTES", default=240, least=0),
+            critical_count=_whole_number(env, "SLACK_CRITICAL_COUNT", default=10, least=1),
+            critical_mention=_mention(env),
+            quiet_hours=_quiet_hours(env),
+            task_template=_task_template(env),
+            email=_email(env),
+            heartbeat_url=_heartbeat_url(env),
+            debug=_flag(env, "DEBUG", default=False),
         )
+        return settings.with_webhook(webhook_url) if webhook_url else settings
+
+    def destinations(self, kind: str) -> list[Destination]:
+        """Where messages of this kind go: "failed", "stuck", "created", "started"; "" for those of no kind."""
+        webhooks = self.webhooks.get(kind) or self.webhooks.get("") or ()
+        found = [Destination(webhook) for webhook in webhooks]
+        if kind in ("failed", "stuck"):
+            found += [Destination(webhook, user) for user, webhook in self.user_webhooks.items()]
+        return list(dict.fromkeys(found))
+
+    def with_webhook(self, url: str) -> Settings:
+        """The same, with every message to this webhook only."""
+        return self._replace(webhooks={"": [_incoming_webhook("webhook_url", url.strip())]}, user_webhooks={})
 
     def __repr__(self) -> str:
-        # The values hold a password and the webhook, and a repr ends up in logs and tracebacks.
-        return f"{type(self).__name__}(…)"
+        # The values hold passwords and webhooks, and a repr ends up in logs and tracebacks.
+        return "Settings(…)"
 
 
+_WEBHOOK_VARIABLES = {
+    "": "SLACK_WEBHOOK",
+    "failed": "SLACK_WEBHOOK_FAILED",
+    "stuck": "SLACK_WEBHOOK_STUCK",
+    "created": "SLACK_WEBHOOK_CREATED",
+    "started": "SLACK_WEBHOOK_STARTED",
+}
+_WEBHOOK_REPLACES = {*_WEBHOOK_VARIABLES.values(), "SLACK_USER_WEBHOOKS_FILE"}
 _FLAG_WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 
-def _flag(environ: Mapping[str, str], name: str, *, default: bool) -> bool:
-    word = environ.get(name, "").strip().lower()
+def _flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:
+    word = env.get(name, "").lower()
     if word and word not in _FLAG_WORDS:
         raise SettingError(f"{name} must be true or false (or 1/0, yes/no, on/off)")
     return _FLAG_WORDS.get(word, default)
 
 
-def _database_url(value: str) -> str:
+def _whole_number(env: Mapping[str, str], name: str, *, default: int, least: int) -> int:
+    text = env.get(name, str(default))
+    if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) < least:
+        raise SettingError(f"{name} must be a whole number from {least} to 999999")
+    return int(text)
+
+
+def _database_url(env: Mapping[str, str]) -> str:
     """The URL as libpq reads it; SQLAlchemy's driver suffix (postgresql+psycopg2://) is dropped."""
-    value = value.strip()
+    value = env.get("DATABASE_URL", "")
     if value and not re.match(r"postgres(ql)?(\+\w+)?://", value):
-        raise SettingError("DATABASE_URL must be a PostgreSQL URL: postgresql://user:password@host:5432/database")
+        raise SettingError(
+            "DATABASE_URL must be a PostgreSQL URL, without quotes: postgresql://user:password@host/database"
+        )
     url = re.sub(r"^(postgres(?:ql)?)\+\w+://", r"\1://", value)
     try:
         host = psycopg2.extensions.parse_dsn(url).get("host", "")
@@ -118,22 +244,118 @@ def _database_url(value: str) -> str:
     # An unencoded @ ends up in the host, an unencoded / makes a port or a database of the password's pieces.
     if "@" in host or re.search(r"://[^/?]*/[^?]*@", url):
         raise SettingError(
-            "DATABASE_URL is not a valid PostgreSQL URL: percent-encode special characters in it, @ as %40 and / as %2F"
+            "DATABASE_URL is not a valid PostgreSQL URL: percent-encode special characters in it (@ as %40, / as %2F), "
+            "and use only parameters that libpq knows (sslmode, not ssl)"
         )
     return url
 
 
-def _webhook(name: str, value: str) -> str:
-    url = value.strip()
-    if url and not _is_web_address(url):
-        raise SettingError(f"{name} must be a webhook's URL: https://hooks.slack.com/services/…")
+def _webhooks(env: Mapping[str, str], name: str) -> list[str]:
+    urls = [url.strip() for url in env[name].split(",")]
+    return [_incoming_webhook(name, url) for url in urls if url]
+
+
+def _incoming_webhook(name: str, url: str) -> str:
+    if not _is_web_address(url):
+        raise SettingError(f"{name} must be an incoming webhook: https://hooks.slack.com/services/…")
+    parts = urlsplit(url)
+    if parts.hostname in SLACK_HOSTS and parts.path.startswith(("/triggers/", "/workflows/")):
+        raise SettingError(
+            f"{name} is a trigger of Workflow Builder, which cannot show these messages: "
+            "create an incoming webhook, https://hooks.slack.com/services/…"
+        )
     return url
 
 
-def _is_web_address(url: str) -> bool:
+def _user_webhooks(env: Mapping[str, str]) -> dict[str, str]:
+    name = "SLACK_USER_WEBHOOKS_FILE"
+    if name not in env:
+        return {}
+    try:
+        users = json.loads(Path(env[name]).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingError(f"{name} must name a readable JSON file ({type(error).__name__})") from None
+    if not isinstance(users, dict) or not all(user and isinstance(url, str) for user, url in users.items()):
+        raise SettingError(f"{name} must hold a JSON object: user API key → webhook URL")
+    return {user: _incoming_webhook(f"each URL in {name}", url.strip()) for user, url in users.items()}
+
+
+def _mention(env: Mapping[str, str]) -> str:
+    mention = env.get("SLACK_CRITICAL_MENTION", "")
+    if mention and not re.fullmatch(r"<(?:!here|!channel|!subteam\^[A-Z0-9]+|@[UW][A-Z0-9]+)>", mention):
+        raise SettingError("SLACK_CRITICAL_MENTION must be <!here>, <!channel>, <!subteam^S…> or <@U…>")
+    return mention
+
+
+def _quiet_hours(env: Mapping[str, str]) -> QuietHours | None:
+    zone = _time_zone(env)
+    if "SLACK_QUIET_HOURS" not in env:
+        return None
+    hours = re.fullmatch(r"(\d{1,2}:\d\d)\s*[-–]\s*(\d{1,2}:\d\d)", env["SLACK_QUIET_HOURS"])
+    try:
+        start, end = (datetime.strptime(text, "%H:%M").time() for text in (hours.groups() if hours else ()))
+    except ValueError:
+        start = end = time()
+    if start == end:
+        raise SettingError("SLACK_QUIET_HOURS must be two different times of a day: 22:00-07:00")
+    return QuietHours(start, end, zone)
+
+
+def _time_zone(env: Mapping[str, str]) -> tzinfo:
+    name = env.get("SLACK_TIMEZONE", "UTC")
+    if name == "UTC":
+        return timezone.utc
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        raise SettingError("SLACK_TIMEZONE must be an IANA name that this machine knows: Europe/Berlin") from None
+
+
+TEMPLATE_PLACEHOLDERS = ("id", "status", "created", "error", "logs", "user", "age")
+
+
+def _task_template(env: Mapping[str, str]) -> str:
+    template = env.get("SLACK_TASK_TEMPLATE", "").replace("\\n", "\n")
+    try:
+        Template(template).substitute(dict.fromkeys(TEMPLATE_PLACEHOLDERS, ""))
+    except (KeyError, ValueError):
+        names = " ".join(f"${name}" for name in TEMPLATE_PLACEHOLDERS)
+        raise SettingError(f"SLACK_TASK_TEMPLATE knows {names}; a dollar sign itself is $$") from None
+    return template
+
+
+_ADDRESS = re.compile(r"[^\s,<>@]+@[^\s,<>@]+")
+
+
+def _email(env: Mapping[str, str]) -> Email | None:
+    url = env.get("SMTP_URL", "")
+    to = [address.strip() for address in env.get("ALERT_EMAIL_TO", "").split(",") if address.strip()]
+    sender = env.get("ALERT_EMAIL_FROM") or (to[0] if to else "")
+    if not url and not to:
+        return None
+    if not _is_web_address(url, ("smtp", "smtps")):
+        raise SettingError("SMTP_URL must be smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host")
+    if not to or not all(map(_ADDRESS.fullmatch, to)):
+        raise SettingError("ALERT_EMAIL_TO must be one address or several, comma-separated: ops@example.com")
+    if not _ADDRESS.fullmatch(sender):
+        raise SettingError("ALERT_EMAIL_FROM must be one address: protoreel@example.com")
+    return Email(url, to, sender)
+
+
+def _heartbeat_url(env: Mapping[str, str]) -> str:
+    url = env.get("HEARTBEAT_URL", "")
+    if url and not _is_web_address(url):
+        raise SettingError("HEARTBEAT_URL must be a URL: https://hc-ping.com/…")
+    return url
+
+
+def _is_web_address(url: str, schemes: Sequence[str] = ("http", "https")) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", url)
+        # .port raises where it is no number.
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
     except ValueError:
         return False
 
@@ -150,7 +372,7 @@ ERROR_CHARACTERS = 200
 # A link that is longer cannot share a section with the rest of its task (Slack: 3,000 characters a section).
 LINK_CHARACTERS = 1200
 LABEL_CHARACTERS = 64
-# Errors of megabytes exist, and text on which the patterns below take quadratic time; nobody reads beyond this.
+# Errors of megabytes exist; nobody reads beyond this in a line.
 LINE_CHARACTERS = 2000
 
 # What can reorder, hide or break text: controls, bidirectional marks, zero-width characters, lone surrogates, tags.
@@ -160,33 +382,29 @@ _INVISIBLE = re.compile(
     "\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
-_MASK = "***"
-_SECRET_NAME = (
-    r"[\w-]*(?:passw(?:or)?d|passphrase|pwd|secret|token(?!s)|api[_-]?key|access[_-]?key|private[_-]?key"
-    r"|credentials?|signature)[\w-]*"
-)
+# Patterns over hostile text take linear time: each is anchored where it cannot start again within its own match.
+_MASK = "[masked]"
+_SECRET_NAME = r"(?:passw(?:or)?d|passphrase|pwd|secret|token(?!s)|(?:api|access|private)[_-]?key|credential|signature)"
+_URL = re.compile(r"(?i)\b[a-z][a-z0-9+.-]{0,30}://(?:(?!\b[a-z][a-z0-9+.-]{0,30}://)\S)*")
+_SIGNED_QUERY = re.compile(r"(?i)(?:sig|signature|credential|accesskeyid|token|key)=")
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"), _MASK),
-    (re.compile(r"(?i)(hooks\.slack(?:-gov)?\.com/)\w+/\S+"), rf"\1{_MASK}"),
-    (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{0,30}://)(?:[^\s/?#]*|[^\s/@:]+:(?!\d{1,5}/)[^\s@]+)@"), rf"\1{_MASK}@"),
-    (
-        re.compile(r"(?i)\b(https?://[^\s?]+\?)\S*?(?:sig|signature|credential|accesskeyid|token|key)=\S*"),
-        rf"\1{_MASK}",
-    ),
     (re.compile(r"\beyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?"), _MASK),
     (
-        re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic|token|digest)\s+)?[^\s\"',;]+"),
+        re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic|token|digest)\s+)?[^\s\"',;)}\]]+"),
         rf"\1{_MASK}",
     ),
     (re.compile(r"(?i)\b(bearer|basic)\s+(?=[\w.~+/-]*[\d._~+/=-])[\w.~+/-]{8,}=*"), rf"\1 {_MASK}"),
     (re.compile(r"(?i)\b(bearer)\s+[\w.~+/-]{16,}=*"), rf"\1 {_MASK}"),
     (
+        # The name; then what it is set to: in quotes that are escaped, double or single, or up to a delimiter.
         re.compile(
-            rf"(?i)(?<![\w-])({_SECRET_NAME}\\?[\"']?\s*[:=]\s*)"
+            rf"(?i)(?<![\w-])((?=[\w-]*{_SECRET_NAME})[\w-]+\\?[\"']?\s*[:=]\s*)"
             r"(?:\\\"[^\"]*\"?|\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|[^\s\"'&,;)}\]]+)"
         ),
         rf"\1{_MASK}",
     ),
+    (re.compile(r"(?i)([?&](?:sig|x-amz-\w+|key)=)[^\s&]+"), rf"\1{_MASK}"),
     (re.compile(r"\bxox[a-z]-[\w-]{6,}|\bxapp-[\w-]{6,}"), _MASK),
     (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{12,}"), _MASK),
     (re.compile(r"\bAIza[\w-]{20,}"), _MASK),
@@ -197,14 +415,33 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 def redact(text: str) -> str:
     """Masks what looks like a credential: in URLs, after Bearer or a telling name (api_key=…), or by its own shape."""
+    text = _URL.sub(lambda url: _redact_url(url[0]), text)
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
 
 
+def _redact_url(url: str) -> str:
+    """Without user and password, the query of a signed URL, and all that makes a webhook of Slack's."""
+    scheme, mark, rest = url.partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    # A password with an unencoded slash in it; a port is none.
+    if "@" in rest and re.match(r"[^/@:]+:(?!\d{1,5}(?:/|$))", rest):
+        authority = rest.rpartition("@")[0] + "@"
+    user, at, _ = authority.rpartition("@")
+    if at:
+        rest = f"{_MASK}@{rest[len(user) + 1 :]}"
+    host, slash, path = rest.partition("/")
+    if slash and host.lower() in SLACK_HOSTS:
+        return f"{scheme}://{host}/{_MASK}"
+    path, question, query = rest.partition("?")
+    return f"{scheme}{mark}{path}{question}{_MASK if _SIGNED_QUERY.search(query) else query}"
+
+
 def _string(value: object) -> str:
+    """str() of anything at all; '' for None, and where there is none to be had."""
     try:
-        return str(value).strip()
+        return "" if value is None else str(value).strip()
     except Exception:
         # Python refuses integers of more than 4,300 digits, and any class may refuse.
         return ""
@@ -227,15 +464,14 @@ def escape(text: str) -> str:
 
 def task_text(value: object, characters: int = LABEL_CHARACTERS) -> str:
     """The one way of a value from a task into a message: visible, masked, cut, then escaped; '' where it is absent."""
-    return escape(shorten(redact(one_line(value)), characters)) if value is not None else ""
+    return escape(shorten(redact(one_line(value)), characters))
 
 
 def error_line(error: object) -> str:
     """What went wrong in one line: the text before a Python traceback, else the traceback's last line."""
-    text = _string("" if error is None else error)
-    message, mark, stack = text.partition("Traceback (most recent call last)")
+    message, mark, stack = _string(error).partition("Traceback (most recent call last)")
     if mark and not message.strip():
-        message = stack.rstrip().rpartition("\n")[2]
+        message = stack.rpartition("\n")[2]
     return task_text(message, ERROR_CHARACTERS) or "No error message"
 
 
@@ -248,6 +484,7 @@ def mask_key(key: object) -> str:
 
 def log_link(uri: object, label: str) -> str:
     """A Slack link, or '' where the URI is not http(s) or too long; a URI can end neither the link nor its label."""
+    # Slack knows schemes in lower case only.
     text = re.sub(r"(?i)^https?:", lambda scheme: scheme[0].lower(), _string(uri))
     # https://docs.slack.dev/messaging/formatting-message-text#linking-urls: a space or | breaks a link.
     url = escape(quote(text, safe="%/:=&?~#+!$,;'@()*[]", errors="replace"))
@@ -256,14 +493,26 @@ def log_link(uri: object, label: str) -> str:
 
 def format_time(moment: datetime | None) -> str:
     """2025-09-01 12:00:00 UTC; a time without a zone is UTC."""
-    if not isinstance(moment, datetime):
+    return f"{_utc(moment):%Y-%m-%d %H:%M:%S} UTC" if isinstance(moment, datetime) else "unknown"
+
+
+def format_age(moment: datetime | None, now: datetime | None) -> str:
+    """How long ago, to the minute: 42 min, 3 h 5 min, 2 d 4 h."""
+    if not isinstance(moment, datetime) or now is None:
         return "unknown"
-    if moment.tzinfo is not None:
-        try:
-            moment = moment.astimezone(timezone.utc)
-        except OverflowError:
-            return "unknown"
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    minutes = max(0, int((_utc(now) - _utc(moment)).total_seconds() // 60))
+    hours, days = minutes // 60, minutes // 1440
+    if days:
+        return f"{days} d {hours % 24} h"
+    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
+
+
+def _utc(moment: datetime) -> datetime:
+    try:
+        return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+    except OverflowError:
+        # Within a day of the first or the last year that Python knows.
+        return moment.replace(tzinfo=timezone.utc)
 
 
 def plural(count: float, noun: str) -> str:
@@ -278,6 +527,7 @@ MESSAGE_CHARACTERS = 9000
 # Beyond 4,000 Slack may split the text: https://docs.slack.dev/reference/methods/chat.postMessage#truncating
 TEXT_CHARACTERS = 3900
 MAX_LISTED_TASKS = 20
+SECTION_CHARACTERS = 2900
 
 
 def _mrkdwn(text: str) -> dict[str, Any]:
@@ -324,6 +574,30 @@ class Message(NamedTuple):
         return {**payload, "blocks": self.blocks} if self.blocks else payload
 
 
+class Claim(NamedTuple):
+    """What one destination has yet to be told of one alert.
+
+    `tasks` are the first of them, most important first: the columns of a task, its `alert` in the ledger, and as
+    `total` how many tasks that alert has. `since` is None where all of it happened within the alert's usual window.
+    """
+
+    tasks: Sequence[Task]
+    total: int
+    claimed_at: datetime
+    since: datetime | None = None
+    # Most frequent first: cause, total, users, sample_id, and as `causes` how many there are.
+    causes: Sequence[Mapping[str, Any]] = ()
+    # Of failed tasks: failed, ended, users. Of stuck ones: last_activity.
+    facts: Mapping[str, Any] = MappingProxyType({})
+
+
+class Style(NamedTuple):
+    """What the settings change in an alert: the lines of a task, and whom a critical one calls."""
+
+    task_template: str = ""
+    mention: str = ""
+
+
 class Group(NamedTuple):
     """Tasks under one heading ('' for none), most important first; of `total` there may be fewer here."""
 
@@ -342,8 +616,12 @@ def code(escaped: str) -> str:
 
 def plain(mrkdwn: str) -> str:
     """Slack's markup as text for a terminal: links written out, labels without asterisks, entities decoded."""
-    text = re.sub(r"<([^|>]+)\|([^>]*)>", r"\2 (\1)", _without_bold(mrkdwn))
+    text = _plain_mentions(re.sub(r"<([^|>]+)\|([^>]*)>", r"\2 (\1)", _without_bold(mrkdwn)))
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _plain_mentions(mrkdwn: str) -> str:
+    return re.sub(r"<[!@](?:subteam\^)?(\w+)>", r"@\1", mrkdwn)
 
 
 def _without_bold(mrkdwn: str) -> str:
@@ -354,61 +632,152 @@ def _without_bold(mrkdwn: str) -> str:
 _STATUS_NAMES = {"inprogress": "in_progress"}
 
 
-def task_info(task: Task) -> str:
-    """The five lines of one task. Missing keys and NULLs are allowed."""
+def task_info(task: Task, template: str = "", now: datetime | None = None) -> str:
+    """One task: five lines, or those of the template. Missing keys and NULLs are allowed."""
     status = task.get("status")
-    return "\n  ".join(
-        [
-            f"• {bold('Task ID:')} {code(task_text(task.get('id')))}",
-            f"{bold('Status:')} {task_text(_STATUS_NAMES.get(str(status), status)) or 'unknown'}",
-            f"{bold('Created:')} {format_time(task.get('created_at'))}",
-            f"{bold('Error:')} {error_line(task.get('error'))}",
-            f"{bold('Logs:')} {log_link(task.get('log_uri'), 'View Logs') or 'No logs available'}",
-        ]
+    values = {
+        "id": task_text(task.get("id")) or "unknown",
+        "status": task_text(_STATUS_NAMES.get(str(status), status)) or "unknown",
+        "created": format_time(task.get("created_at")),
+        "error": error_line(task.get("error")),
+        "logs": log_link(task.get("log_uri"), "View Logs") or "No logs available",
+        "user": mask_key(task.get("user_api_key") or ""),
+        "age": format_age(task.get("created_at"), now),
+    }
+    text = Template(template).safe_substitute(values).strip()
+    return text if 0 < size(text) <= SECTION_CHARACTERS else _TASK_LINES.substitute(values)
+
+
+_TASK_LINES = Template(
+    """\
+• *Task ID:* `$id`
+  *Status:* $status
+  *Created:* $created
+  *Error:* $error
+  *Logs:* $logs"""
+)
+
+
+def recovered_info(task: Task) -> str:
+    return f"• {code(task_text(task.get('id')))} is {task_text(task.get('status')) or 'unknown'}"
+
+
+def failed_message(claim: Claim, minutes: float, style: Style) -> Message:
+    """Tasks that failed within the last `minutes`, or since the last report where that is longer ago."""
+    span = f"since {format_time(claim.since)}" if claim.since else f"in the last {plural(minutes, 'minute')}"
+    summary = f"{plural(claim.total, 'task')} failed {span}:"
+    return _alert_message("🚨 Failed Tasks Alert", [summary], claim, [Group("", claim.tasks, claim.total)], style)
+
+
+def stuck_message(claim: Claim, minutes: float, style: Style) -> Message:
+    """Tasks that have been stuck for more than `minutes`."""
+    lead = [f"{plural(claim.total, 'task')} stuck for more than {plural(minutes, 'minute')}:"]
+    if workers_are_idle(claim, minutes):
+        last = claim.facts["last_activity"]
+        lead.append(f"No task has started or ended {f'since {format_time(last)}' if last else 'yet'}: {WORKERS_DOWN}")
+    headings = {STUCK_QUEUED: "Queued Tasks", STUCK_IN_PROGRESS: "In Progress Tasks"}
+    groups = []
+    for alert, heading in headings.items():
+        tasks = [task for task in claim.tasks if task["alert"] == alert]
+        if tasks:
+            groups.append(Group(heading, tasks, tasks[0]["total"]))
+    return _alert_message("⚠️ Stuck Tasks Alert", lead, claim, groups, style)
+
+
+WORKERS_DOWN = "are the workers running?"
+
+
+def workers_are_idle(claim: Claim, minutes: float) -> bool:
+    """Tasks wait in the queue, and for longer than the timeout none has started or ended."""
+    if not any(task.get("alert") == STUCK_QUEUED for task in claim.tasks):
+        return False
+    last = claim.facts.get("last_activity")
+    return last is None or claim.claimed_at - last > timedelta(minutes=minutes)
+
+
+def recovered_message(claim: Claim, minutes: float, style: Style) -> Message:
+    """Tasks that were reported as stuck and have moved on."""
+    title, summary = "✅ Stuck Tasks Recovered", f"{plural(claim.total, 'task')} no longer stuck:"
+    footer = f"Reported at {format_time(claim.claimed_at)}"
+    lines, left_out = _listing([Group("", claim.tasks, claim.total)], recovered_info, SECTION_CHARACTERS)
+    lines += [f"… and {left_out} more"] if left_out else []
+    blocks = [header(title), section("\n".join([bold(summary), *lines])), context(footer)]
+    return Message("\n".join([title, summary, *lines, footer]), blocks)
+
+
+def blind_message(error: str, seconds: int, at: datetime) -> Message:
+    """That nobody watches: the tasks could not be read, in `seconds` of trying."""
+    title, footer = "🙈 Monitor cannot read the tasks table", f"Reported at {format_time(at)}"
+    tried = f"Tried for {plural(seconds, 'second')}. Until it works again, no failed or stuck task is reported."
+    lines = [escape(shorten(redact(one_line(error)), 500)), tried]
+    return Message("\n".join([title, *lines, footer]), [header(title), section("\n".join(lines)), context(footer)])
+
+
+def _alert_message(title: str, lead: Sequence[str], claim: Claim, groups: Sequence[Group], style: Style) -> Message:
+    def describe(task: Task) -> str:
+        return task_info(task, style.task_template, claim.claimed_at)
+
+    summary, *notes = lead
+    opening = [" ".join(filter(None, [bold(summary), style.mention])), *notes]
+    footer = " · ".join([f"Reported at {format_time(claim.claimed_at)}", *_share(claim.facts)])
+    fixed = size("\n".join([title, *opening, footer]))
+
+    def body(characters: int) -> list[str]:
+        listed, left_out = _listing(groups, describe, characters)
+        if not left_out:
+            return listed
+        causes = _causes(claim.causes, characters // 3)
+        listed, left_out = _listing(groups, describe, characters - size(causes))
+        return [*filter(None, [causes]), *listed, f"… and {left_out} more"]
+
+    blocks = [header(title), *map(section, [*opening, *body(MESSAGE_CHARACTERS - fixed)]), context(footer)]
+    lines = [title, *opening, *body(TEXT_CHARACTERS - fixed), footer]
+    return Message(_without_bold("\n".join(lines)), blocks)
+
+
+def _share(facts: Mapping[str, Any]) -> list[str]:
+    if not facts.get("failed"):
+        return []
+    ended = plural(facts["ended"], "ended task")
+    return [f"{facts['failed']} of {ended} failed", plural(facts["users"], "user")]
+
+
+CAUSE_CHARACTERS = 120
+
+
+def _causes(causes: Sequence[Mapping[str, Any]], characters: int) -> str:
+    """The causes that fit, a line each; nothing where no task has an error."""
+    if not any(cause["cause"] for cause in causes):
+        return ""
+    lines = _fitting(
+        map(_cause_line, causes), min(characters, SECTION_CHARACTERS) - size("*Causes:*\n… and 99999 more\n")
     )
+    left_out = causes[0]["causes"] - len(lines)
+    more = [f"… and {plural(left_out, 'more cause')}"] if left_out else []
+    return "\n".join([bold("Causes:"), *lines, *more]) if lines else ""
 
 
-def failed_message(tasks: Sequence[Task], minutes: float, reported_at: datetime) -> Message:
-    """`tasks` failed within the last `minutes`, newest first."""
-    summary = f"{plural(len(tasks), 'task')} failed in the last {plural(minutes, 'minute')}:"
-    return _alert_message("🚨 Failed Tasks Alert", summary, [Group("", tasks, len(tasks))], reported_at)
+def _cause_line(cause: Mapping[str, Any]) -> str:
+    text = task_text(cause["cause"], CAUSE_CHARACTERS) or "No error message"
+    sample = code(task_text(cause["sample_id"]))
+    return f"• {cause['total']} × {text} · {plural(cause['users'], 'user')} · {sample}"
 
 
-def stuck_message(tasks: Sequence[Task], minutes: float, reported_at: datetime) -> Message:
-    """`tasks` have been stuck for more than `minutes`, oldest first."""
-    queued = [task for task in tasks if task["status"] == "queued"]
-    started = [task for task in tasks if task["status"] != "queued"]
-    headings = {"Queued Tasks": queued, "In Progress Tasks": started}
-    groups = [Group(heading, members, len(members)) for heading, members in headings.items() if members]
-    summary = f"{plural(len(tasks), 'task')} stuck for more than {plural(minutes, 'minute')}:"
-    return _alert_message("⚠️ Stuck Tasks Alert", summary, groups, reported_at)
-
-
-def _alert_message(title: str, summary: str, groups: Sequence[Group], reported_at: datetime) -> Message:
-    footer = f"Reported at {format_time(reported_at)}"
-    fixed = size(title + summary + footer)
-    listed = _listing(groups, MESSAGE_CHARACTERS - fixed)
-    blocks = [header(title), *map(section, [bold(summary), *listed]), context(footer)]
-    text_lines = [title, summary, *_listing(groups, TEXT_CHARACTERS - fixed), footer]
-    return Message(_without_bold("\n".join(text_lines)), blocks)
-
-
-def _listing(groups: Sequence[Group], characters: int) -> list[str]:
-    """Headings and tasks, as many as fit, each group given its share of the room; then how many tasks are left out."""
+def _listing(groups: Sequence[Group], describe: Callable[[Task], str], characters: int) -> tuple[list[str], int]:
+    """Headings and tasks, as many as fit, each group given its share of the room; and how many tasks are left out."""
     lines: list[str] = []
     left_out = 0
     tasks_left = MAX_LISTED_TASKS
     characters -= size("… and 1234567890 more\n") + sum(size(group.heading) + 20 for group in groups)
-    for position, group in enumerate(groups):
-        shares = len(groups) - position
-        texts = _fitting(map(task_info, group.tasks[: -(-tasks_left // shares)]), characters // shares)
+    for shares, group in zip(range(len(groups), 0, -1), groups):
+        texts = _fitting(map(describe, group.tasks[: -(-tasks_left // shares)]), characters // shares)
         if group.heading:
             lines.append(bold(f"{group.heading} ({group.total}):"))
         lines += texts
         left_out += group.total - len(texts)
         tasks_left -= len(texts)
         characters -= sum(size(text) + 1 for text in texts)
-    return [*lines, f"… and {left_out} more"] if left_out else lines
+    return lines, left_out
 
 
 def _fitting(texts: Iterator[str], characters: int) -> list[str]:
@@ -424,14 +793,15 @@ def _fitting(texts: Iterator[str], characters: int) -> list[str]:
 class Event(NamedTuple):
     """What one kind of event says; everything else the kinds have in common."""
 
+    kind: str
     title: str
     sentence: str
     status: str
     time_label: str
 
 
-CREATED = Event("🎬 New Task Created", "has been created and queued for processing.", "queued", "Created at")
-STARTED = Event("▶️ Task Started Processing", "has started processing.", "in_progress", "Started at")
+CREATED = Event("created", "🎬 New Task Created", "has been created and queued for processing.", "queued", "Created at")
+STARTED = Event("started", "▶️ Task Started Processing", "has started processing.", "in_progress", "Started at")
 
 
 class TaskEvent(NamedTuple):
@@ -512,19 +882,22 @@ def _settings_line(labels: Mapping[str, Sequence[str]], config: object) -> str:
     return ", ".join(f"{label}: {value}" for label, value in values.items() if value)
 
 
-# ---- Tasks -----------------------------------------------------------------------------------------------------------
+# ---- Tasks and ledger ------------------------------------------------------------------------------------------------
 
 # Opens every transaction. In UTC, `timestamp` columns (which hold UTC) and `timestamptz` columns compare and convert
-# alike; LOCAL, because behind a transaction pooler the session belongs to others as well.
-BEGIN = """
-BEGIN;
+# alike; LOCAL, because behind a transaction pooler the session belongs to others as well. Read committed, because a
+# claim that waited for another run must see what that run has committed.
+BEGIN = f"""
+BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL TIME ZONE 'UTC';
-SET LOCAL statement_timeout = %(statement_timeout)s;
+SET LOCAL statement_timeout = '{DATABASE_STATEMENT_SECONDS}s';
+SET LOCAL lock_timeout = '{LOCK_WAIT_SECONDS}s';
+SET LOCAL idle_in_transaction_session_timeout = '{CLAIM_HOLD_SECONDS}s';
 """
 
 # The columns of a task as the public API returns them. PostgreSQL's times reach further than Python's.
 _TASK_COLUMNS = """
-    id::text AS id, status, error, log_uri, user_api_key,
+    tasks.id::text AS id, status, error, log_uri, user_api_key,
     greatest(least(created_at::timestamptz, '9999-12-30'), '0001-01-02') AS created_at,
     greatest(least(updated_at::timestamptz, '9999-12-30'), '0001-01-02') AS updated_at
 """
@@ -547,20 +920,283 @@ WHERE (status = 'queued' AND created_at < now() - %(minutes)s * interval '1 minu
 ORDER BY CASE status WHEN 'queued' THEN tasks.created_at ELSE coalesce(tasks.started_at, tasks.created_at) END, tasks.id
 """
 
-# The clock of record.
-DATABASE_TIME = "SELECT now() AS now"
+# Whether the ledger is there and may be written, or what could be done about it. Names what is read of the tasks, so
+# that a missing column or right is found in every run, not only in the first that has something to report.
+LEDGER_STATE = """
+SELECT
+    current_setting('transaction_read_only') = 'on' AS read_only,
+    pg_is_in_recovery() AS standby,
+    ledger IS NULL AS missing,
+    ledger IS NOT NULL AND has_table_privilege(ledger, 'SELECT') AND has_table_privilege(ledger, 'INSERT')
+        AND has_table_privilege(ledger, 'UPDATE') AND has_table_privilege(ledger, 'DELETE') AS writable,
+    coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
+    has_database_privilege(current_database(), 'TEMPORARY') AS may_create_temporary,
+    quote_ident(current_schema()) AS schema,
+    quote_ident(current_user) AS role
+FROM to_regclass('slack_notifications') AS ledger
+WHERE NOT EXISTS (
+    SELECT id, user_api_key, status, error, log_uri, created_at, updated_at, started_at FROM tasks LIMIT 0
+)
+"""
+
+# What each destination has been told. The row with an empty task_id holds until when that is complete.
+_LEDGER_COLUMNS = """
+slack_notifications (
+    destination text NOT NULL,
+    alert text NOT NULL,
+    task_id text NOT NULL,
+    event_at timestamptz NOT NULL,
+    notified_at timestamptz NOT NULL,
+    PRIMARY KEY (destination, alert, task_id)
+)
+"""
+
+# Two first runs at once: IF NOT EXISTS alone does not keep the second from failing on the first one's catalogue rows.
+CREATE_LEDGER = f"""
+SELECT pg_advisory_xact_lock(hashtext('slack_notifications'));
+CREATE TABLE IF NOT EXISTS {_LEDGER_COLUMNS};
+COMMIT;
+"""
+
+# For a role that may not write the ledger: the same statements, with no memory beyond the transaction.
+CREATE_TEMPORARY_LEDGER = f"""
+CREATE TEMPORARY TABLE {_LEDGER_COLUMNS} ON COMMIT DROP;
+"""
+
+# Claims every failed task that the destination has not been told of, by writing it down; the commit makes it final.
+# Runs that want the same tasks wait for each other here, in the order of the ids, so that none can deadlock.
+# From the last complete report on, less one window: for tasks that were committed late or by a skewed clock.
+# A task that fails again counts as new one window after the failure that was reported. (A task with an empty id, which
+# the worker never writes, would be mistaken for the alert's own row.)
+CLAIM_FAILED = """
+INSERT INTO slack_notifications AS told (destination, alert, task_id, event_at, notified_at)
+SELECT %(destination)s, 'failed', failed.task_id, failed.event_at, now()
+FROM (
+    SELECT id::text AS task_id, least(updated_at::timestamptz, '9999-12-30') AS event_at
+    FROM tasks
+    WHERE status = 'failed' AND id::text <> '' AND (%(user)s = '' OR user_api_key = %(user)s) AND updated_at >= (
+        SELECT least(max(event_at), now()) - %(minutes)s * interval '1 minute'
+        FROM slack_notifications
+        WHERE destination = %(destination)s AND alert = 'failed' AND task_id = ''
+    )
+) AS failed
+WHERE NOT EXISTS (
+    SELECT FROM slack_notifications AS known
+    WHERE known.destination = %(destination)s AND known.alert = 'failed' AND known.task_id = failed.task_id
+      AND known.event_at > failed.event_at - %(minutes)s * interval '1 minute'
+)
+ORDER BY failed.task_id
+ON CONFLICT (destination, alert, task_id) DO UPDATE
+SET event_at = excluded.event_at, notified_at = excluded.notified_at
+WHERE told.event_at <= excluded.event_at - %(minutes)s * interval '1 minute'
+"""
+
+# Notes that the destination has been told of every failure up to this transaction. After the claim: held while the
+# message is on its way, this row would let only one run work at a time.
+COMPLETE_FAILED = """
+INSERT INTO slack_notifications AS told (destination, alert, task_id, event_at, notified_at)
+VALUES (%(destination)s, 'failed', '', now(), now())
+ON CONFLICT (destination, alert, task_id) DO UPDATE
+SET event_at = greatest(told.event_at, excluded.event_at), notified_at = excluded.notified_at
+"""
+
+STUCK_QUEUED = "stuck:queued"
+STUCK_IN_PROGRESS = "stuck:in_progress"
+
+# Claims stuck tasks that the destination has not been told of in their present status, or not for so long that a
+# reminder is due. What it was told of another status is forgotten: a task that returns there is news again.
+CLAIM_STUCK = """
+SELECT pg_advisory_xact_lock(hashtextextended(%(destination)s, 0));
+WITH stuck AS (
+    SELECT id::text AS task_id,
+           CASE status WHEN 'queued' THEN 'stuck:queued' ELSE 'stuck:in_progress' END AS alert,
+           CASE status WHEN 'queued' THEN created_at::timestamptz
+                ELSE coalesce(started_at, created_at)::timestamptz END AS event_at
+    FROM tasks
+    WHERE id::text <> '' AND (%(user)s = '' OR user_api_key = %(user)s)
+      AND ((status = 'queued' AND created_at < now() - %(minutes)s * interval '1 minute')
+        OR (status IN ('in_progress', 'inprogress')
+            AND coalesce(started_at, created_at) < now() - %(minutes)s * interval '1 minute'))
+), left_behind AS (
+    DELETE FROM slack_notifications AS told
+    USING stuck
+    WHERE told.destination = %(destination)s AND told.task_id = stuck.task_id
+      AND told.alert IN ('stuck:queued', 'stuck:in_progress') AND told.alert <> stuck.alert
+)
+INSERT INTO slack_notifications AS told (destination, alert, task_id, event_at, notified_at)
+SELECT %(destination)s, stuck.alert, stuck.task_id, greatest(stuck.event_at, '0001-01-02'), now()
+FROM stuck
+WHERE NOT EXISTS (
+    SELECT FROM slack_notifications AS known
+    WHERE known.destination = %(destination)s AND known.alert = stuck.alert AND known.task_id = stuck.task_id
+      AND (%(remind)s = 0 OR known.notified_at > now() - %(remind)s * interval '1 minute')
+)
+ORDER BY stuck.task_id
+ON CONFLICT (destination, alert, task_id) DO UPDATE
+SET event_at = excluded.event_at, notified_at = excluded.notified_at
+WHERE %(remind)s > 0 AND told.notified_at <= now() - %(remind)s * interval '1 minute'
+"""
+
+# Claims the tasks that the destination was told are stuck and that are so no more. Of those that failed, or are gone
+# from the table, nothing more is told here.
+CLAIM_RECOVERED = """
+SELECT pg_advisory_xact_lock(hashtextextended(%(destination)s, 0));
+WITH gone AS (
+    DELETE FROM slack_notifications AS told
+    WHERE told.destination = %(destination)s AND told.alert IN ('stuck:queued', 'stuck:in_progress')
+      AND NOT EXISTS (
+          SELECT FROM tasks
+          WHERE tasks.id::text = told.task_id AND tasks.status IN ('queued', 'in_progress', 'inprogress')
+      )
+    RETURNING told.task_id
+)
+INSERT INTO slack_notifications AS told (destination, alert, task_id, event_at, notified_at)
+SELECT DISTINCT %(destination)s, 'recovered', gone.task_id, now(), now()
+FROM gone
+JOIN tasks ON tasks.id::text = gone.task_id
+WHERE tasks.status <> 'failed' AND %(notify_on_recovery)s
+ON CONFLICT (destination, alert, task_id) DO UPDATE
+SET event_at = excluded.event_at, notified_at = excluded.notified_at
+"""
+
+# When this transaction claimed, and since when its claims date where that is longer ago than the usual window.
+CLAIM_SPAN = """
+SELECT now() AS claimed_at,
+       CASE WHEN min(event_at) FILTER (WHERE task_id <> '' AND notified_at = now())
+                 < now() - %(minutes)s * interval '1 minute'
+            THEN min(event_at) FILTER (WHERE task_id = '' OR notified_at = now())
+       END AS since
+FROM slack_notifications
+WHERE destination = %(destination)s AND alert = 'failed'
+"""
+
+# The most important of the tasks that this transaction claimed: its now() is the same all through.
+CLAIMED_TASKS = f"""
+SELECT {_TASK_COLUMNS}, claimed.alert, claimed.total
+FROM (
+    SELECT task_id, alert,
+           count(*) OVER (PARTITION BY alert) AS total,
+           row_number() OVER (PARTITION BY alert ORDER BY
+               CASE WHEN alert = 'failed' THEN now() - event_at ELSE event_at - now() END, task_id) AS place
+    FROM slack_notifications
+    WHERE destination = %(destination)s AND alert = ANY(%(alerts)s) AND task_id <> '' AND notified_at = now()
+) AS claimed
+JOIN tasks ON tasks.id::text = claimed.task_id
+WHERE claimed.place <= %(listed)s
+ORDER BY claimed.alert, claimed.place
+"""
+
+# What varies from task to task within the same cause: URLs, quoted values, UUIDs, hex runs, long numbers, paths.
+# Short numbers stay: HTTP 429 and HTTP 500 are two causes. As a regular expression of PostgreSQL's.
+VARYING = (
+    r"""[a-z][a-z0-9+.-]*://\S+|"[^"]*"|(?<!\w)'[^']*'"""
+    r"""|\m[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\M|\m(?:0x)?[0-9a-f]{8,}\M|\d{5,}"""
+    r"""|[\w.@+-]*(?:/[\w.@+-]+){2,}/?|/[\w.@+-]+|\m[a-z]:\\\S+"""
+)
+
+# The causes of the tasks that this transaction claimed, most frequent first. The same line of the error as in
+# error_line(), counted here so that memory does not grow with the number of tasks.
+CLAIMED_CAUSES = """
+SELECT cause, count(*) AS total, count(DISTINCT user_api_key) AS users, min(id) AS sample_id, count(*) OVER () AS causes
+FROM (
+    SELECT id::text AS id, user_api_key, regexp_replace(left(btrim(CASE
+        WHEN strpos(error, 'Traceback (most recent call last)') = 0 THEN left(error, 1000)
+        WHEN btrim(split_part(error, 'Traceback (most recent call last)', 1), E' \\n\\r\\t') <> ''
+            THEN split_part(error, 'Traceback (most recent call last)', 1)
+        ELSE reverse(split_part(reverse(right(rtrim(error, E' \\n\\r\\t'), 1000)), E'\\n', 1))
+    END, E' \\n\\r\\t'), 300), %(varying)s, '…', 'gi') AS cause
+    FROM slack_notifications AS told
+    JOIN tasks ON tasks.id::text = told.task_id
+    WHERE told.destination = %(destination)s AND told.alert = ANY(%(alerts)s) AND told.task_id <> ''
+      AND told.notified_at = now()
+) AS claimed
+GROUP BY cause
+ORDER BY total DESC, cause
+LIMIT %(listed)s
+"""
+
+# Every word that the status column holds, found by a few steps through the index on (status, updated_at): a task that
+# is over may have any status but those of tasks that are not.
+_STATUSES = """
+RECURSIVE statuses (status) AS (
+    SELECT min(status) FROM tasks
+    UNION ALL
+    SELECT (SELECT min(tasks.status) FROM tasks WHERE tasks.status > statuses.status)
+    FROM statuses
+    WHERE statuses.status IS NOT NULL
+), ended (status) AS (
+    SELECT status FROM statuses WHERE status NOT IN ('queued', 'in_progress', 'inprogress')
+)
+"""
+
+# Of the tasks that ended in the span of the report, how many failed, and how many users that hit.
+FAILED_SHARE = f"""
+WITH {_STATUSES}
+SELECT count(*) FILTER (WHERE task.status = 'failed') AS failed,
+       count(*) AS ended,
+       count(DISTINCT task.user_api_key) FILTER (WHERE task.status = 'failed') AS users
+FROM ended
+CROSS JOIN LATERAL (
+    SELECT tasks.status, tasks.user_api_key
+    FROM tasks
+    WHERE tasks.status = ended.status AND (%(user)s = '' OR tasks.user_api_key = %(user)s)
+      AND tasks.updated_at >= coalesce(%(since)s::timestamptz, now() - %(minutes)s * interval '1 minute')
+) AS task
+"""
+
+# When a worker was last seen to do anything: to end a task or to start one that is still in progress.
+LAST_ACTIVITY = f"""
+WITH {_STATUSES}
+SELECT CASE WHEN at IS NOT NULL THEN greatest(least(at, '9999-12-30'), '0001-01-02') END AS last_activity
+FROM (
+    SELECT greatest(
+        (SELECT max(latest.updated_at) FROM ended CROSS JOIN LATERAL (
+            SELECT max(tasks.updated_at)::timestamptz AS updated_at FROM tasks WHERE tasks.status = ended.status
+        ) AS latest),
+        (SELECT max(started_at)::timestamptz FROM tasks WHERE status IN ('in_progress', 'inprogress'))
+    ) AS at
+) AS seen
+"""
+
+# Forgets what no statement above can ask for any more: after a week, failures that no window reaches back to, stuck
+# tasks (of destinations that no longer run) that are so no more, and recoveries. Skips rows that a run is using.
+CLEAN_UP = """
+DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
+    SELECT told.ctid
+    FROM slack_notifications AS told
+    WHERE told.notified_at < now() - interval '7 days' AND told.task_id <> '' AND CASE told.alert
+        WHEN 'failed' THEN told.event_at < now() - interval '7 days' AND told.event_at < (
+            SELECT complete.event_at - 2 * %(minutes)s * interval '1 minute'
+            FROM slack_notifications AS complete
+            WHERE complete.destination = told.destination AND complete.alert = 'failed' AND complete.task_id = '')
+        WHEN 'recovered' THEN true
+        ELSE NOT EXISTS (
+            SELECT FROM tasks
+            WHERE tasks.id::text = told.task_id AND tasks.status IN ('queued', 'in_progress', 'inprogress'))
+        END
+    LIMIT 10000
+    FOR UPDATE SKIP LOCKED
+))
+"""
 
 
 class Alert(NamedTuple):
-    """One kind of report: the statement that finds its tasks, and the message that tells of them."""
+    """What can be told of tasks: its names in the ledger, the statement that claims them, the message.
 
-    name: str
-    statement: str
-    message: Callable[[Sequence[Task], float, datetime], Message]
+    `kind` is by which webhook it goes.
+    """
+
+    kind: str
+    ledger_names: Sequence[str]
+    claim: str
+    # Finds what else the message tells of the claim, in one row.
+    facts: str | None
+    message: Callable[[Claim, float, Style], Message]
 
 
-FAILED = Alert("failed", FAILED_TASKS, failed_message)
-STUCK = Alert("stuck", STUCK_TASKS, stuck_message)
+FAILED = Alert("failed", ["failed"], CLAIM_FAILED, FAILED_SHARE, failed_message)
+STUCK = Alert("stuck", [STUCK_QUEUED, STUCK_IN_PROGRESS], CLAIM_STUCK, LAST_ACTIVITY, stuck_message)
+RECOVERED = Alert("stuck", ["recovered"], CLAIM_RECOVERED, None, recovered_message)
 
 Connection = psycopg2.extensions.connection
 Cursor = psycopg2.extensions.cursor
@@ -569,7 +1205,10 @@ _CONNECTION_DEFAULTS = {
     "connect_timeout": str(DATABASE_CONNECT_SECONDS),
     "fallback_application_name": "slack_notifier",
     "client_encoding": "UTF8",
+    # A server that vanished is noticed within half a minute.
     "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
     "tcp_user_timeout": "15000",
 }
 
@@ -577,55 +1216,77 @@ _DATABASE_ADVICE = {
     psycopg2.errorcodes.UNDEFINED_TABLE: "is this the worker's database, and its schema in the search_path?",
     psycopg2.errorcodes.UNDEFINED_COLUMN: "the tasks table lacks a column that the notifier reads, see the README",
     psycopg2.errorcodes.INSUFFICIENT_PRIVILEGE: "GRANT SELECT ON tasks TO the role of DATABASE_URL",
-    psycopg2.errorcodes.QUERY_CANCELED: "is the recommended index there, see the README?",
+    psycopg2.errorcodes.QUERY_CANCELED: "it took too long, is the recommended index there?",
 }
 
 
 @contextmanager
-def connect(database_url: str) -> Iterator[Connection]:
-    """A connection for a few transactions; every error of PostgreSQL inside becomes a DatabaseError."""
+def connect(database_url: str, pauses: Sequence[float] = ()) -> Iterator[Connection]:
+    """A connection for a few transactions; DatabaseError if there is none, not even after the pauses (seconds)."""
     if not database_url:
         raise DatabaseError("DATABASE_URL environment variable not set")
     parameters = {**_CONNECTION_DEFAULTS, **psycopg2.extensions.parse_dsn(database_url)}
+    for pause in pauses:
+        try:
+            connection = _connection(parameters)
+            break
+        except DatabaseError as error:
+            logger.warning("%s; trying again in %s s", error, pause)
+            sleep(pause)
+    else:
+        connection = _connection(parameters)
+    with closing(connection):
+        yield connection
+
+
+def _connection(parameters: Mapping[str, Any]) -> Connection:
     try:
-        connection = psycopg2.connect(cursor_factory=psycopg2.extras.RealDictCursor, **parameters)
+        connection: Connection = psycopg2.connect(cursor_factory=psycopg2.extras.RealDictCursor, **parameters)
     except psycopg2.Error as error:
-        reason = _driver_line(error, parameters)
+        reason = _driver_line(error, parameters.get("password"))
         raise DatabaseError(f"Cannot connect to the database: {reason}; check DATABASE_URL") from None
     # Transactions are opened by BEGIN above, in one round trip with their settings.
     connection.autocommit = True
-    with closing(connection):
-        try:
-            yield connection
-        except (psycopg2.Error, UnicodeDecodeError) as error:
-            raise _database_error(error, parameters) from None
+    return connection
 
 
-def _database_error(error: Exception, parameters: Mapping[str, str]) -> DatabaseError:
-    advice = _DATABASE_ADVICE.get(getattr(error, "pgcode", None) or "")
-    text = f"Cannot read the tasks: {_driver_line(error, parameters)}"
-    return DatabaseError(f"{text}; {advice}" if advice else text)
-
-
-def _driver_line(error: Exception, parameters: Mapping[str, str]) -> str:
-    """The driver's words in one line; they may quote the password, as typed or in its URL."""
-    text = one_line(str(error).partition("\nLINE ")[0])
-    password = parameters.get("password")
-    return redact(text.replace(password, _MASK) if password else text)
+class _RollBack(Exception):
+    """Ends a transaction without a trace and without an error."""
 
 
 @contextmanager
 def transaction(connection: Connection) -> Iterator[Cursor]:
-    """Commits at the end of the block, rolls back if it raises."""
-    with connection.cursor() as cursor:
-        cursor.execute(BEGIN, {"statement_timeout": f"{DATABASE_STATEMENT_SECONDS}s"})
-        try:
-            yield cursor
-        except BaseException:
-            if not connection.closed:
-                cursor.execute("ROLLBACK")
-            raise
-        cursor.execute("COMMIT")
+    """Commits at the end of the block, rolls back if it raises; PostgreSQL's errors become a DatabaseError."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(BEGIN)
+            try:
+                yield cursor
+            except BaseException:
+                # The connection may be the very thing that broke; the server then rolls back by itself.
+                with suppress(psycopg2.Error):
+                    cursor.execute("ROLLBACK")
+                raise
+            cursor.execute("COMMIT")
+    except _RollBack:
+        return
+    except (psycopg2.Error, UnicodeDecodeError) as error:
+        raise _database_error(error, connection) from None
+
+
+def _database_error(error: Exception, connection: Connection) -> NotifierError:
+    code = getattr(error, "pgcode", None) or ""
+    if code == psycopg2.errorcodes.LOCK_NOT_AVAILABLE:
+        return BusyError(f"Tasks are locked for over {LOCK_WAIT_SECONDS} s, mostly by a run that is reporting them")
+    advice = _DATABASE_ADVICE.get(code)
+    text = f"Cannot read the tasks: {_driver_line(error, connection.info.password)}"
+    return DatabaseError(f"{text}; {advice}" if advice else text)
+
+
+def _driver_line(error: Exception, password: str | None) -> str:
+    """The driver's words in one line; they may quote the password."""
+    text = one_line(str(error).partition("\nLINE ")[0])
+    return redact(re.sub(rf"(?<!\w){re.escape(password)}(?!\w)", _MASK, text) if password else text)
 
 
 def fetch_all(cursor: Cursor, statement: str, parameters: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
@@ -633,9 +1294,68 @@ def fetch_all(cursor: Cursor, statement: str, parameters: Mapping[str, object] |
     return [dict(row) for row in cursor.fetchall()]
 
 
+def open_ledger(cursor: Cursor, *, may_create: bool = True) -> str | None:
+    """Makes slack_notifications usable in this transaction, which is at its start: creates it on first use.
+
+    Where the role may not, it is a temporary table, and a warning with what to grant is returned. A server that
+    cannot even do that raises DatabaseError.
+    """
+    state = fetch_all(cursor, LEDGER_STATE)[0]
+    if state["standby"]:
+        raise DatabaseError("The database is a read-only standby: use the primary (?target_session_attrs=read-write)")
+    if state["writable"] and not state["read_only"]:
+        return None
+    if state["missing"] and state["may_create"] and may_create and not state["read_only"]:
+        # Committed at once: a roll-back of the claim must not take the table along.
+        cursor.execute(CREATE_LEDGER)
+        cursor.execute(BEGIN)
+        return None
+    if not state["may_create_temporary"]:
+        raise DatabaseError(_ledger_advice(state))
+    if state["read_only"]:
+        cursor.execute("ROLLBACK")
+        cursor.execute(BEGIN)
+        cursor.execute("SET TRANSACTION READ WRITE")
+    cursor.execute(CREATE_TEMPORARY_LEDGER)
+    return None if state["missing"] and state["may_create"] else _ledger_advice(state)
+
+
+def _ledger_advice(state: Mapping[str, Any]) -> str:
+    if state["read_only"]:
+        remedy = f"ALTER ROLE {state['role']} SET default_transaction_read_only = off"
+    elif state["missing"]:
+        remedy = f"GRANT CREATE ON SCHEMA {state['schema'] or 'public'} TO {state['role']}"
+    else:
+        remedy = f"GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO {state['role']}"
+    return f"Cannot remember what was reported, so alerts repeat with every run: {remedy}"
+
+
+def claim(cursor: Cursor, alert: Alert, parameters: Mapping[str, object]) -> Claim | None:
+    """Takes what the destination has yet to be told, until this transaction ends; None if that is nothing."""
+    cursor.execute(alert.claim, parameters)
+    total = cursor.rowcount
+    if not total:
+        return None
+    more = {
+        **parameters,
+        **fetch_all(cursor, CLAIM_SPAN, parameters)[0],
+        "alerts": list(alert.ledger_names),
+        "listed": MAX_LISTED_TASKS,
+        "varying": VARYING,
+    }
+    return Claim(
+        fetch_all(cursor, CLAIMED_TASKS, more),
+        total,
+        more["claimed_at"],
+        more["since"],
+        fetch_all(cursor, CLAIMED_CAUSES, more) if total > 1 else [],
+        fetch_all(cursor, alert.facts, more)[0] if alert.facts else {},
+    )
+
+
 # ---- Delivery --------------------------------------------------------------------------------------------------------
 
-SLACK_HOSTS = ("hooks.slack.com", "hooks.slack-gov.com")
+Result = TypeVar("Result")
 
 
 class _KeepSecret(logging.Filter):
@@ -653,41 +1373,79 @@ class _KeepSecret(logging.Filter):
 _keep_secret = _KeepSecret()
 
 
-def post(webhook: str, payload: Mapping[str, Any]) -> None:
-    """One attempt; raises DeliveryError unless the message was accepted.
+# What Slack's error words mean to the person who reads the log; none of them heals by itself.
+# https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors
+_NEW_WEBHOOK = "create a new webhook and put its URL into the setting"
+_SLACK_ADVICE = {
+    "invalid_payload": "Slack could not read the message, please report this as a bug",
+    "no_text": "the message was empty",
+    "missing_text_or_fallback_or_attachments": "the message was empty",
+    "too_many_attachments": "the message has more than 100 attachments",
+    "msg_too_long": "the message is too long",
+    "user_not_found": f"the user that the webhook posts to is gone, {_NEW_WEBHOOK}",
+    "channel_not_found": f"the channel was deleted or the app lost access to it: invite the app, or {_NEW_WEBHOOK}",
+    "channel_is_archived": f"the channel is archived: unarchive it, or {_NEW_WEBHOOK}",
+    "action_prohibited": "a restriction of the workspace forbids it, ask its admin",
+    "posting_to_general_channel_denied": "the webhook's creator may not post to #general, use another channel",
+    "invalid_token": f"the URL is wrong or was revoked, {_NEW_WEBHOOK}",
+    "no_service": f"the webhook was removed or disabled, {_NEW_WEBHOOK}",
+    "no_active_hooks": f"the webhook is disabled, {_NEW_WEBHOOK}",
+    "no_service_id": "the URL is wrong, copy it again from Slack",
+    "no_team": "the URL is wrong, copy it again from Slack",
+    "team_disabled": "the Slack workspace is closed",
+}
+_LAYOUT_REFUSED = ("invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long")
+_ANSWER_CHARACTERS = 300
 
-    Success is 200 and the body "ok", any 2xx from a host that is not Slack's. Redirects are refused: requests would
-    follow one with a GET and find a friendly 200.
+
+def deliver(webhook: str, message: Message, seconds: float) -> None:
+    """Delivers the message within `seconds`, or raises DeliveryError.
+
+    What may heal is tried again with growing pauses. A message that may have arrived is not: a webhook has no key by
+    which Slack could tell a repeat.
     """
-    # Loaded here because most runs have nothing to report, and requests takes longer to load than they take to run.
-    import requests
+    deadline = monotonic() + seconds
+    pauses: Iterator[float] = iter(WEBHOOK_PAUSES_SECONDS)
+    while True:
+        try:
+            return _post(webhook, message.payload(), deadline - monotonic())
+        except DeliveryError as error:
+            if error.layout_refused and message.blocks:
+                logger.error("Slack refused the message's layout (%s): sending it as text only", error)
+                message = Message(message.text, [])
+                continue
+            pause = max(next(pauses, seconds), error.retry_after or 0)
+            if error.retry_after is None or monotonic() + pause >= deadline:
+                raise
+            sleep(pause)
 
-    _keep_secret.paths.add(urlsplit(webhook).path)
-    for name in ("urllib3.connectionpool", "urllib3.util.retry"):
-        logging.getLogger(name).addFilter(_keep_secret)
+
+def _post(webhook: str, payload: Mapping[str, Any], seconds: float) -> None:
     try:
-        response = requests.post(
-            webhook,
-            json=payload,
-            timeout=(WEBHOOK_CONNECT_SECONDS, WEBHOOK_READ_SECONDS),
-            allow_redirects=False,
-        )
-    except requests.RequestException as error:
-        # The exception's own text and its chain hold the webhook's path.
-        raise DeliveryError(_network_reason(error)) from None
-    body = response.content.decode(errors="replace")
-    if not _accepted(webhook, response.status_code, body):
-        raise DeliveryError(f"HTTP {response.status_code} {shorten(redact(one_line(body)), 100)}".rstrip())
+        data = json.dumps(payload, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise DeliveryError(f"the blocks cannot be written as JSON ({type(error).__name__})") from None
+    options = {"data": data, "headers": {"Content-Type": "application/json"}}
+    status, headers, body = _within(seconds, lambda: _request("POST", webhook, seconds, **options))
+    if not _accepted(webhook, status, body):
+        raise _refusal(status, headers, body)
 
 
-def _network_reason(error: Exception) -> str:
-    import requests
-
-    if isinstance(error, requests.ConnectTimeout):
-        return f"no connection within {WEBHOOK_CONNECT_SECONDS} s"
-    if isinstance(error, requests.ReadTimeout):
-        return f"no answer within {WEBHOOK_READ_SECONDS} s; the message may have arrived"
-    return f"no connection ({type(error).__name__})"
+def _refusal(status: int, headers: Mapping[str, str], body: str) -> DeliveryError:
+    """What a refusal means. Statuses differ between Slack's own reports of the same error, so its word counts first."""
+    word = shorten(redact(one_line(body)), 100)
+    reason = f"HTTP {status} {word}".rstrip()
+    if word in _LAYOUT_REFUSED:
+        return DeliveryError(reason, layout_refused=True)
+    if word in _SLACK_ADVICE:
+        return DeliveryError(f"{reason}: {_SLACK_ADVICE[word]}")
+    if status == 429:
+        return DeliveryError(f"{reason} (rate limited)", retry_after=_retry_after(headers))
+    if status >= 500:
+        return DeliveryError(reason, retry_after=0)
+    if 300 <= status < 400:
+        return DeliveryError(f"{reason}: the URL redirects elsewhere, is it the webhook's?")
+    return DeliveryError(f"{reason}: check the webhook's URL")
 
 
 def _accepted(webhook: str, status: int, body: str) -> bool:
@@ -696,24 +1454,179 @@ def _accepted(webhook: str, status: int, body: str) -> bool:
     return 200 <= status < 300
 
 
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds, of either form that HTTP knows; 0 where there is no sense in it."""
+    from email.utils import parsedate_to_datetime
+
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - datetime.now(timezone.utc).timestamp())
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return 0
+
+
+def _within(seconds: float, action: Callable[[], Result]) -> Result:
+    """What `action` returns, or its error; DeliveryError when the time is up.
+
+    In a thread that is left behind then: a time-out of requests or a socket bounds one wait, not a name server that
+    does not answer or a server that sends a byte a second.
+    """
+    if seconds <= 0:
+        raise DeliveryError("no time left for it in this run")
+    results: list[Result] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(action())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="slack-notifier-delivery", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if results:
+        return results[0]
+    if errors:
+        raise errors[0]
+    raise DeliveryError(f"no complete answer within {seconds:.0f} s; the message may have arrived")
+
+
+def _request(method: str, url: str, seconds: float, **options: Any) -> tuple[int, Mapping[str, str], str]:
+    """One HTTP request: status, headers and the start of the body; DeliveryError if there is no answer.
+
+    Redirects are not followed: requests would turn the POST into a GET and find a friendly 200.
+    """
+    # Loaded here because most runs have nothing to report, and requests takes longer to load than they take to run.
+    import requests
+
+    _keep_secret.paths.add(urlsplit(url).path)
+    for name in ("urllib3.connectionpool", "urllib3.util.retry"):
+        logging.getLogger(name).addFilter(_keep_secret)
+    timeout = (min(WEBHOOK_CONNECT_SECONDS, seconds), min(WEBHOOK_READ_SECONDS, seconds))
+    deadline = monotonic() + seconds
+    try:
+        with requests.request(method, url, timeout=timeout, allow_redirects=False, stream=True, **options) as response:
+            body = b""
+            for byte in response.iter_content(1):
+                body += byte
+                if len(body) >= _ANSWER_CHARACTERS or monotonic() > deadline:
+                    break
+            return response.status_code, response.headers, body.decode(errors="replace")
+    except requests.RequestException as error:
+        # The exception's own text and its chain hold the webhook's path.
+        raise _network_error(error) from None
+
+
+def _network_error(error: Exception) -> DeliveryError:
+    import requests
+    import urllib3.exceptions
+
+    cause = getattr(error.args[0] if error.args else None, "reason", None)
+    if isinstance(error, requests.ConnectTimeout):
+        return DeliveryError(f"no connection within {WEBHOOK_CONNECT_SECONDS} s", retry_after=0)
+    if isinstance(error, requests.exceptions.SSLError):
+        return DeliveryError("the server's certificate was not accepted")
+    if isinstance(cause, urllib3.exceptions.NewConnectionError):
+        return DeliveryError(f"no connection ({type(cause).__name__})", retry_after=0)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return DeliveryError("no connection through the proxy", retry_after=0)
+    if isinstance(error, requests.ReadTimeout):
+        return DeliveryError(f"no answer within {WEBHOOK_READ_SECONDS} s; the message may have arrived")
+    if isinstance(error, ValueError):
+        return DeliveryError(f"the URL cannot be used ({type(error).__name__})")
+    return DeliveryError(f"connection lost ({type(error).__name__}); the message may have arrived")
+
+
+def send_email(email: Email, message: Message, reason: str, seconds: float) -> None:
+    """Delivers the message as text and simple HTML within `seconds`, or raises DeliveryError."""
+    import smtplib
+
+    try:
+        _within(seconds, lambda: _smtp(email, _mail(email, message, reason), seconds))
+    except smtplib.SMTPResponseException as error:
+        text = error.smtp_error.decode(errors="replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
+        answer = f"{error.smtp_code} {shorten(redact(one_line(text)), 100)}"
+        raise DeliveryError(f"{type(error).__name__}: {answer}") from None
+    except (OSError, ValueError) as error:
+        # Of the errors of sockets and certificates; the text of others may quote what was sent.
+        raise DeliveryError(f"{type(error).__name__} {getattr(error, 'strerror', None) or ''}".strip()) from None
+
+
+def _mail(email: Email, message: Message, reason: str) -> EmailMessage:
+    from email.message import EmailMessage
+
+    why = f"Sent by e-mail because Slack did not take it: {reason}"
+    mail = EmailMessage()
+    mail["Subject"] = plain(message.text.partition("\n")[0])
+    mail["From"] = email.sender
+    mail["To"] = ", ".join(email.to)
+    mail.set_content(f"{plain(message.text)}\n\n{why}\n")
+    mail.add_alternative(_html(f"{message.text}\n\n{escape(why)}"), subtype="html")
+    return mail
+
+
+def _html(mrkdwn: str) -> str:
+    """Slack's escaping is HTML's as well; what stands in angle brackets is a link or a mention of ours."""
+    text = re.sub(r"<([^|>]+)\|([^>]*)>", r'<a href="\1">\2</a>', _plain_mentions(mrkdwn))
+    text = re.sub(r"`([^`\n]*)`", r"<code>\1</code>", text)
+    return "<html><body><p>" + text.replace("\n", "<br>\n") + "</p></body></html>\n"
+
+
+def _smtp(email: Email, mail: EmailMessage, seconds: float) -> None:
+    import smtplib
+    import ssl
+
+    server = urlsplit(email.smtp_url)
+    tls = ssl.create_default_context()
+    host, port = server.hostname or "", server.port or (465 if server.scheme == "smtps" else 587)
+    with (
+        smtplib.SMTP_SSL(host, port, timeout=seconds, context=tls)
+        if server.scheme == "smtps"
+        else smtplib.SMTP(host, port, timeout=seconds)
+    ) as smtp:
+        if server.scheme == "smtp":
+            # Raises where the server has no TLS: neither the password nor the alert travels in the open.
+            smtp.starttls(context=tls)
+        if server.username:
+            smtp.login(unquote(server.username), unquote(server.password or ""))
+        smtp.send_message(mail)
+
+
+def send_heartbeat(url: str, *, good: bool) -> None:
+    """Tells the monitor of this monitor that a run went well, or (/fail) that it did not; DeliveryError if it can't."""
+    if not good:
+        parts = urlsplit(url)
+        url = parts._replace(path=parts.path.rstrip("/") + "/fail").geturl()
+    status, _, _ = _within(HEARTBEAT_SECONDS, lambda: _request("GET", url, HEARTBEAT_SECONDS))
+    if not 200 <= status < 300:
+        raise DeliveryError(f"HTTP {status}")
+
+
 # ---- SlackNotifier ---------------------------------------------------------------------------------------------------
-
-Result = TypeVar("Result")
-
-
-class Found(NamedTuple):
-    """The tasks of an alert, and the database's time when they were read."""
-
-    tasks: list[dict[str, Any]]
-    read_at: datetime
 
 
 class Report(NamedTuple):
-    """What became of one alert: how many tasks it had to tell, whether a message went out, what went wrong."""
+    """What became of one alert: how many tasks there were to tell, whether a message went out, what went wrong.
+
+    `blind`: the tasks could not be read.
+    """
 
     total: int = 0
     sent: bool = False
     error: str | None = None
+    blind: bool = False
+
+    def joined(self, other: Report) -> Report:
+        """Of two destinations, each of which is told of the same tasks or some of them."""
+        return Report(
+            max(self.total, other.total),
+            self.sent or other.sent,
+            other.error or self.error,
+            self.blind or other.blind,
+        )
 
 
 class SlackNotifier:
@@ -726,49 +1639,53 @@ class SlackNotifier:
     def __init__(
         self, webhook_url: str | None = None, *, settings: Settings | None = None, dry_run: bool = False
     ) -> None:
-        settings = Settings.from_environment() if settings is None else settings
-        if webhook_url:
-            settings = settings._replace(webhook=_webhook("webhook_url", webhook_url))
+        if settings is None:
+            settings = Settings.from_environment(webhook_url=webhook_url)
+        elif webhook_url:
+            settings = settings.with_webhook(webhook_url)
         self.settings = settings
         self.dry_run = dry_run
+        self._warnings: set[str] = set()
         self.preview: Callable[[Message], str] = lambda message: plain(message.text) + "\n"
         if not self.enabled and not dry_run:
             logger.warning(NO_WEBHOOK)
 
     @property
     def enabled(self) -> bool:
-        return bool(self.settings.webhook)
+        return bool(self.settings.webhooks or self.settings.user_webhooks)
 
     @property
     def webhook_url(self) -> str | None:
-        """A secret: whoever knows it can post to the channel."""
-        return self.settings.webhook or None
+        """The first of SLACK_WEBHOOK. A secret: whoever knows it can post to the channel."""
+        return next(iter(self.settings.webhooks.get("", ())), None)
 
     def send_message(self, message: str, blocks: list[dict[str, Any]] | None = None) -> bool:
         """Sends your own words: Slack's markup in `message` and `blocks` is kept, so escape what comes from others."""
-        return self._send(lambda: Message(message, blocks or []))
+        return self._send_event("", lambda: Message(message, blocks or []))
 
     def get_failed_tasks_last_30min(self) -> list[dict[str, Any]]:
         """Tasks that failed in the last 30 minutes, newest first; [] and a logged error if the database fails."""
-        tasks, _ = _attempt(lambda: self._read(FAILED, FAILED_WINDOW_MINUTES).tasks)
-        return tasks or []
+        with _Guard():
+            return self._read(FAILED_TASKS, FAILED_WINDOW_MINUTES)
+        return []
 
     def get_stuck_tasks(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> list[dict[str, Any]]:
         """Tasks queued or in progress for longer than the timeout, oldest first; [] and a logged error likewise."""
-        tasks, _ = _attempt(lambda: self._read(STUCK, timeout_minutes).tasks)
-        return tasks or []
+        with _Guard():
+            return self._read(STUCK_TASKS, timeout_minutes)
+        return []
 
     def format_task_info(self, task: Task) -> str:
         """One task in Slack's markup, escaped, as the alerts list it."""
-        return task_info(task)
+        return task_info(task, self.settings.task_template, datetime.now(timezone.utc))
 
     def send_failed_tasks_notification(self) -> bool:
         """True: delivered, or nothing to report."""
-        return self.report(FAILED, FAILED_WINDOW_MINUTES).error is None
+        return self.report([(FAILED, FAILED_WINDOW_MINUTES)])[0].error is None
 
     def send_stuck_tasks_notification(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> bool:
-        """True: delivered, or nothing to report."""
-        return self.report(STUCK, timeout_minutes).error is None
+        """True: delivered, or nothing to report. Also names the tasks that were reported as stuck and recovered."""
+        return self.report([(STUCK, timeout_minutes)])[0].error is None
 
     def send_task_creation_notification(
         self, task_id: str, user_api_key: str, payload: object, log_uri: str | None = None
@@ -788,9 +1705,10 @@ class SlackNotifier:
         """Reports failed and stuck tasks, each in a message of its own.
 
         Keys: failed_tasks_count, stuck_tasks_count (tasks in this run's reports), failed_notification_sent,
-        stuck_notification_sent (a message was delivered), error (None, or one line on what went wrong).
+        stuck_notification_sent (a message was delivered), error (None, or one line on what went wrong). Tasks that
+        cannot be read are an alert themselves.
         """
-        failed, stuck = self.report(FAILED, FAILED_WINDOW_MINUTES), self.report(STUCK, timeout_minutes)
+        failed, stuck = self.watch([(FAILED, FAILED_WINDOW_MINUTES), (STUCK, timeout_minutes)])
         errors = dict.fromkeys(report.error for report in (failed, stuck) if report.error)
         return {
             "failed_tasks_count": failed.total,
@@ -802,53 +1720,203 @@ class SlackNotifier:
 
     def send_event(self, event: Event, task: TaskEvent) -> bool:
         """Sends the event whatever the settings say of its kind."""
-        return self._send(lambda: event_message(event, task, datetime.now(timezone.utc)))
+        return self._send_event(event.kind, lambda: event_message(event, task, datetime.now(timezone.utc)))
 
-    def report(self, alert: Alert, minutes: float) -> Report:
-        """Sends the alert's message if it has any tasks to tell; `minutes` is its window or timeout."""
+    def watch(self, wanted: Sequence[tuple[Alert, float]]) -> list[Report]:
+        """A run of the monitor: reports, says so where the tasks cannot be read, and sends the heartbeat."""
+        started = monotonic()
+        reports = self.report(wanted, DATABASE_PAUSES_SECONDS)
+        blind = next((report.error for report in reports if report.blind and report.error), None)
+        if blind:
+            message = blind_message(blind, round(monotonic() - started), datetime.now(timezone.utc))
+            self._send_to_all([alert.kind for alert, _ in wanted], lambda: message, self._deliver_alert, ALERT_SECONDS)
+        if self.settings.heartbeat_url and not self.dry_run:
+            self._send_heartbeat(good=not any(report.error for report in reports))
+        return reports
+
+    def report(self, wanted: Sequence[tuple[Alert, float]], pauses: Sequence[float] = ()) -> list[Report]:
+        """Sends each destination what it has yet to be told of each alert, given with its window or timeout in minutes.
+
+        A failed connection to the database is tried again after each of the `pauses` (seconds).
+        """
         if not self.enabled and not self.dry_run:
-            return Report(error=NO_WEBHOOK)
-        found, error = _attempt(lambda: self._read(alert, minutes))
-        if found is None or not found.tasks:
-            return Report(error=error)
-        tasks, read_at = found
-        _, error = _attempt(lambda: self._deliver(alert.message(tasks, minutes, read_at)))
-        return Report(len(tasks), not error and not self.dry_run, error)
+            return [Report(error=NO_WEBHOOK)] * len(wanted)
+        with _Guard() as guard, connect(self.settings.database_url, pauses) as connection:
+            return self._report_all(connection, wanted)
+        return [Report(error=guard.error, blind=guard.blind)] * len(wanted)
 
-    def _read(self, alert: Alert, minutes: float) -> Found:
+    def _report_all(self, connection: Connection, wanted: Sequence[tuple[Alert, float]]) -> list[Report]:
+        work, reports = self._work(wanted)
+        deadline = monotonic() + ALERT_SECONDS
+        for left, (destination, alerts) in zip(range(len(work), 0, -1), work.items()):
+            # Its share of the time that is left: a webhook that hangs does not take that of the others.
+            until = monotonic() + (deadline - monotonic()) / left
+            for alert, minutes in alerts:
+                if alert is RECOVERED and reports[alert.kind].error:
+                    continue
+                report = self._report(connection, alert, minutes, destination, until)
+                reports[alert.kind] = reports[alert.kind].joined(report)
+        if any(report.sent for report in reports.values()):
+            self._clean_up(connection)
+        return list(reports.values())
+
+    def _work(
+        self, wanted: Sequence[tuple[Alert, float]]
+    ) -> tuple[dict[Destination, list[tuple[Alert, float]]], dict[str, Report]]:
+        """What each destination is to be told, recoveries with what is stuck; and the reports that can go nowhere."""
+        work: dict[Destination, list[tuple[Alert, float]]] = {}
+        reports = {}
+        for alert, minutes in wanted:
+            with _Guard() as guard:
+                _minutes(minutes)
+                for destination in self._destinations(alert.kind):
+                    news = [(alert, minutes), (RECOVERED, minutes)] if alert is STUCK else [(alert, minutes)]
+                    work.setdefault(destination, []).extend(news)
+            reports[alert.kind] = Report(error=guard.error)
+        return work, reports
+
+    def _destinations(self, kind: str) -> list[Destination]:
+        destinations = self.settings.destinations(kind)
+        if not destinations and not self.dry_run:
+            raise SettingError(f"no webhook for {kind} tasks: set SLACK_WEBHOOK or SLACK_WEBHOOK_{kind.upper()}")
+        return destinations or [Destination("")]
+
+    def _report(
+        self, connection: Connection, alert: Alert, minutes: float, destination: Destination, until: float
+    ) -> Report:
+        """Claim, message, delivery in one transaction: what is not delivered was never claimed."""
+        total, sent = 0, False
+        with _Guard() as guard, transaction(connection) as cursor:
+            self._open_ledger(cursor)
+            parameters = self._parameters(destination, minutes)
+            claimed = claim(cursor, alert, parameters)
+            if claimed:
+                total = claimed.total
+                message = alert.message(claimed, minutes, self._style_or_hold(alert, claimed, minutes))
+                self._deliver_alert(destination, message, until - monotonic())
+                sent = not self.dry_run
+            if alert is FAILED:
+                cursor.execute(COMPLETE_FAILED, parameters)
+            if self.dry_run:
+                raise _RollBack
+        return Report(total if alert is not RECOVERED else 0, sent, guard.error, guard.blind)
+
+    def _parameters(self, destination: Destination, minutes: float) -> dict[str, object]:
+        return {
+            "destination": destination.fingerprint,
+            "user": destination.user,
+            "minutes": minutes,
+            "remind": self.settings.remind_minutes,
+            "notify_on_recovery": self.settings.notify_on_recovery,
+        }
+
+    def _style_or_hold(self, alert: Alert, claimed: Claim, minutes: float) -> Style:
+        """How to tell what was claimed; in quiet hours, rolls the claim back unless it is critical."""
+        settings = self.settings
+        critical = alert is not RECOVERED and claimed.total >= settings.critical_count
+        critical = critical or (alert is STUCK and workers_are_idle(claimed, minutes))
+        if settings.quiet_hours and claimed.claimed_at in settings.quiet_hours and not critical:
+            logger.info(
+                "Quiet hours: %s kept for later",
+                plural(claimed.total, f"{alert.ledger_names[0].partition(':')[0]} task"),
+            )
+            raise _RollBack
+        return Style(settings.task_template, settings.critical_mention if critical else "")
+
+    def _open_ledger(self, cursor: Cursor) -> None:
+        warning = open_ledger(cursor, may_create=not self.dry_run)
+        if warning and warning not in self._warnings:
+            self._warnings.add(warning)
+            logger.warning("%s", warning)
+
+    def _clean_up(self, connection: Connection) -> None:
+        with _Guard(), transaction(connection) as cursor:
+            self._open_ledger(cursor)
+            cursor.execute(CLEAN_UP, {"minutes": FAILED_WINDOW_MINUTES})
+
+    def _read(self, statement: str, minutes: float) -> list[dict[str, Any]]:
         parameters = {"minutes": _minutes(minutes)}
         with connect(self.settings.database_url) as connection, transaction(connection) as cursor:
-            tasks = fetch_all(cursor, alert.statement, parameters)
-            return Found(tasks, fetch_all(cursor, DATABASE_TIME)[0]["now"])
+            return fetch_all(cursor, statement, parameters)
 
-    def _send(self, build: Callable[[], Message]) -> bool:
+    def _send_event(self, kind: str, build: Callable[[], Message]) -> bool:
+        return self._send_to_all([kind], build, self._deliver, EVENT_SECONDS)
+
+    def _send_to_all(
+        self,
+        kinds: Sequence[str],
+        build: Callable[[], Message],
+        deliver_one: Callable[[Destination, Message, float], None],
+        seconds: float,
+    ) -> bool:
+        """Sends one message to every destination of these kinds, those of single users apart; True: all have it."""
         if not self.enabled and not self.dry_run:
             return False
-        _, error = _attempt(lambda: self._deliver(build()))
-        return error is None
+        deadline = monotonic() + seconds
+        delivered = False
+        with _Guard() as guard:
+            message = build()
+            found = dict.fromkeys(d for kind in kinds for d in self._destinations(kind) if not d.user)
+            for left, destination in zip(range(len(found), 0, -1), found):
+                with _Guard() as one:
+                    deliver_one(destination, message, (deadline - monotonic()) / left)
+                delivered = delivered or not one.error
+                guard.error = guard.error or one.error
+        return delivered and not guard.error
 
-    def _deliver(self, message: Message) -> None:
+    def _deliver_alert(self, destination: Destination, message: Message, seconds: float) -> None:
+        """By e-mail where Slack does not take it and an address is set."""
+        try:
+            self._deliver(destination, message, seconds)
+        except DeliveryError as error:
+            if not self.settings.email:
+                raise
+            logger.error("%s", error)
+            reason = str(error).partition(": ")[2]
+            try:
+                send_email(self.settings.email, message, reason, EMAIL_SECONDS)
+            except DeliveryError as email_error:
+                raise DeliveryError(f"Failed to send the e-mail as well: {email_error}") from None
+            logger.warning("Alert sent by e-mail instead")
+
+    def _deliver(self, destination: Destination, message: Message, seconds: float) -> None:
         if self.dry_run:
             print(self.preview(message), flush=True)
             return
         try:
-            post(self.settings.webhook, message.payload())
+            deliver(destination.webhook, message, seconds)
         except DeliveryError as error:
             raise DeliveryError(f"Failed to send Slack message: {error}") from None
         logger.info("Slack message sent successfully")
 
+    def _send_heartbeat(self, *, good: bool) -> None:
+        try:
+            send_heartbeat(self.settings.heartbeat_url, good=good)
+        except DeliveryError as error:
+            logger.warning("Heartbeat not sent: %s", error)
 
-def _attempt(action: Callable[[], Result]) -> tuple[Result | None, str | None]:
-    """The public edge, where errors end: what `action` returns, or None and the line that was logged."""
-    try:
-        return action(), None
-    except NotifierError as error:
-        line = str(error)
-    except Exception as error:
-        # A bug, of which the worker must not die. Its own text may hold a secret; its kind and place do not.
-        line = f"Unexpected {type(error).__name__} at {_place(error)}"
-    logger.error("%s", line)
-    return None, line
+
+class _Guard:
+    """The public edge, where errors end: logged once, and kept as one line. The block goes on after it."""
+
+    error: str | None = None
+    blind: bool = False
+
+    def __enter__(self) -> _Guard:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, stack: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self.blind = isinstance(error, DatabaseError)
+        if isinstance(error, NotifierError):
+            self.error = str(error)
+        else:
+            # A bug, of which the worker must not die. Its own text may hold a secret; its kind and place do not.
+            self.error = f"Unexpected {type(error).__name__} at {_place(error)}"
+            logger.debug("%s", "".join(traceback.format_tb(error.__traceback__)))
+        logger.error("%s", self.error)
+        return True
 
 
 def _place(error: BaseException) -> str:
@@ -915,12 +1983,12 @@ SAMPLE_TASK = TaskEvent(
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code, or raises SystemExit on wrong usage."""
     parser = build_parser()
-    arguments = parser.parse_args(argv)
-    if arguments.json and not arguments.dry_run:
-        parser.error("--json goes with --dry-run")
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal without emoji must not cost the preview.
         sys.stdout.reconfigure(errors="replace")
+    arguments = parser.parse_args(argv)
+    if arguments.json and not arguments.dry_run:
+        parser.error("--json goes with --dry-run")
     try:
         notifier = _notifier(arguments)
     except SettingError as error:
@@ -934,11 +2002,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _notifier(arguments: argparse.Namespace) -> SlackNotifier:
     _load_env_file()
-    settings = Settings.from_environment()
+    settings = Settings.from_environment(webhook_url=arguments.webhook_url)
     _set_up_logging(settings.debug)
     if not settings.database_url and not (arguments.test_creation or arguments.test_start):
         raise SettingError("DATABASE_URL environment variable not set")
-    notifier = SlackNotifier(arguments.webhook_url, settings=settings, dry_run=arguments.dry_run)
+    notifier = SlackNotifier(settings=settings, dry_run=arguments.dry_run)
     if not notifier.enabled and not notifier.dry_run:
         raise SettingError("no webhook to send to: set SLACK_WEBHOOK, or use --webhook-url or --dry-run")
     if arguments.json:
@@ -952,7 +2020,7 @@ def _load_env_file() -> None:
     path = dotenv.find_dotenv(usecwd=True) or str(Path(__file__).with_name(".env"))
     try:
         dotenv.load_dotenv(path)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SettingError(f"{path} cannot be read: {type(error).__name__}") from None
 
 
@@ -968,11 +2036,11 @@ def _report_alerts(notifier: SlackNotifier, arguments: argparse.Namespace) -> in
     wanted = [(FAILED, FAILED_WINDOW_MINUTES), (STUCK, arguments.timeout)]
     if arguments.failed_only or arguments.stuck_only:
         wanted = wanted[:1] if arguments.failed_only else wanted[1:]
-    reports = [notifier.report(alert, minutes) for alert, minutes in wanted]
+    reports = notifier.watch(wanted)
     if any(report.error for report in reports):
         return 1
     if not any(report.total for report in reports):
-        logger.info("No %s tasks to report", " or ".join(alert.name for alert, _ in wanted))
+        logger.info("No %s tasks to report", " or ".join(alert.kind for alert, _ in wanted))
     return 0
 
 
