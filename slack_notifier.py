@@ -955,12 +955,19 @@ slack_notifications (
 CREATE_LEDGER = f"""
 SELECT pg_advisory_xact_lock(hashtext('slack_notifications'));
 CREATE TABLE IF NOT EXISTS {_LEDGER_COLUMNS};
-COMMIT;
 """
 
 # For a role that may not write the ledger: the same statements, with no memory beyond the transaction.
 CREATE_TEMPORARY_LEDGER = f"""
 CREATE TEMPORARY TABLE {_LEDGER_COLUMNS} ON COMMIT DROP;
+"""
+
+# Where the reports of a destination begin. Committed before its first claim, so that failures add up from here on even
+# if that first message, and more after it, cannot be delivered.
+START_FAILED = """
+INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
+VALUES (%(destination)s, 'failed', '', now(), now())
+ON CONFLICT (destination, alert, task_id) DO NOTHING
 """
 
 # Claims every failed task that the destination has not been told of, by writing it down; the commit makes it final.
@@ -1294,40 +1301,47 @@ def fetch_all(cursor: Cursor, statement: str, parameters: Mapping[str, object] |
     return [dict(row) for row in cursor.fetchall()]
 
 
-def open_ledger(cursor: Cursor, *, may_create: bool = True) -> str | None:
+def open_ledger(cursor: Cursor, *, dry_run: bool) -> str | None:
     """Makes slack_notifications usable in this transaction, which is at its start: creates it on first use.
 
     Where the role may not, it is a temporary table, and a warning with what to grant is returned. A server that
-    cannot even do that raises DatabaseError.
+    cannot even do that raises DatabaseError. A dry run leaves no table behind.
     """
     state = fetch_all(cursor, LEDGER_STATE)[0]
     if state["standby"]:
         raise DatabaseError("The database is a read-only standby: use the primary (?target_session_attrs=read-write)")
     if state["writable"] and not state["read_only"]:
         return None
-    if state["missing"] and state["may_create"] and may_create and not state["read_only"]:
-        # Committed at once: a roll-back of the claim must not take the table along.
-        cursor.execute(CREATE_LEDGER)
-        cursor.execute(BEGIN)
+    if state["missing"] and state["may_create"] and not state["read_only"]:
+        cursor.execute(CREATE_TEMPORARY_LEDGER if dry_run else CREATE_LEDGER)
+        if not dry_run:
+            # Committed at once: a roll-back of the claim must not take the table along.
+            cursor.execute("COMMIT")
+            cursor.execute(BEGIN)
         return None
     if not state["may_create_temporary"]:
-        raise DatabaseError(_ledger_advice(state))
+        raise DatabaseError(f"The role may create no table, not even a temporary one: {_ledger_remedy(state)}")
     if state["read_only"]:
         cursor.execute("ROLLBACK")
         cursor.execute(BEGIN)
         cursor.execute("SET TRANSACTION READ WRITE")
     cursor.execute(CREATE_TEMPORARY_LEDGER)
-    return None if state["missing"] and state["may_create"] else _ledger_advice(state)
+    return f"Cannot remember what was reported, so alerts repeat with every run: {_ledger_remedy(state)}"
 
 
-def _ledger_advice(state: Mapping[str, Any]) -> str:
+def _ledger_remedy(state: Mapping[str, Any]) -> str:
     if state["read_only"]:
-        remedy = f"ALTER ROLE {state['role']} SET default_transaction_read_only = off"
-    elif state["missing"]:
-        remedy = f"GRANT CREATE ON SCHEMA {state['schema'] or 'public'} TO {state['role']}"
-    else:
-        remedy = f"GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO {state['role']}"
-    return f"Cannot remember what was reported, so alerts repeat with every run: {remedy}"
+        return f"ALTER ROLE {state['role']} SET default_transaction_read_only = off"
+    if state["missing"]:
+        return f"GRANT CREATE ON SCHEMA {state['schema'] or 'public'} TO {state['role']}"
+    return f"GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO {state['role']}"
+
+
+def start_failed(cursor: Cursor, parameters: Mapping[str, object]) -> None:
+    cursor.execute(START_FAILED, parameters)
+    if cursor.rowcount:
+        cursor.execute("COMMIT")
+        cursor.execute(BEGIN)
 
 
 def claim(cursor: Cursor, alert: Alert, parameters: Mapping[str, object]) -> Claim | None:
@@ -1787,8 +1801,10 @@ class SlackNotifier:
         """Claim, message, delivery in one transaction: what is not delivered was never claimed."""
         total, sent = 0, False
         with _Guard() as guard, transaction(connection) as cursor:
-            self._open_ledger(cursor)
+            remembers = self._open_ledger(cursor)
             parameters = self._parameters(destination, minutes)
+            if alert is FAILED and remembers and not self.dry_run:
+                start_failed(cursor, parameters)
             claimed = claim(cursor, alert, parameters)
             if claimed:
                 total = claimed.total
@@ -1823,11 +1839,13 @@ class SlackNotifier:
             raise _RollBack
         return Style(settings.task_template, settings.critical_mention if critical else "")
 
-    def _open_ledger(self, cursor: Cursor) -> None:
-        warning = open_ledger(cursor, may_create=not self.dry_run)
+    def _open_ledger(self, cursor: Cursor) -> bool:
+        """Whether it outlives the transaction."""
+        warning = open_ledger(cursor, dry_run=self.dry_run)
         if warning and warning not in self._warnings:
             self._warnings.add(warning)
             logger.warning("%s", warning)
+        return not warning
 
     def _clean_up(self, connection: Connection) -> None:
         with _Guard(), transaction(connection) as cursor:

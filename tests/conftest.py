@@ -1,0 +1,67 @@
+"""Fixtures of the long suites, on top of those at the root; and what they tried, at the end of the test report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from support import Proxy, Run
+
+from sandbox.slack import SlackStandIn
+from slack_notifier import SlackNotifier
+
+_FIGURES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Notes what a test tried and what came of it: figures(runs=160, failures=240, missed=0, …)."""
+
+    def figures(**counts: int) -> None:
+        line = ", ".join(f"{count} {name}" for name, count in counts.items())
+        request.config.stash.setdefault(_FIGURES, []).append(f"{request.node.name}: {line}")
+
+    return figures
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    lines = config.stash.get(_FIGURES, [])
+    if lines:
+        terminalreporter.section("what was tried")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def start(tmp_path: Path, watch: Any, database_url: str, slack: SlackStandIn) -> Iterator[Callable[..., Run]]:
+    """Starts the program and returns at once; at the end of the test none of them runs any more."""
+    (tmp_path / ".env").touch()
+    runs: list[Run] = []
+
+    def start(*arguments: object, **environment: str) -> Run:
+        defaults = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url, "SLACK_WEBHOOK": slack.webhook()}
+        run = Run(tmp_path, {**defaults, **environment}, *arguments)
+        runs.append(run)
+        return run
+
+    yield start
+    for run in runs:
+        if not run.process.stdout.closed:
+            watch.written.append(run.kill().log)
+
+
+@pytest.fixture
+def proxy(tasks: Any) -> Iterator[Proxy]:
+    """A line to the database's server that a test can stop or cut."""
+    proxy = Proxy(tasks.connection.info.host, tasks.connection.info.port)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def other(slack: SlackStandIn, settings: Any) -> SlackNotifier:
+    """A second destination: the channel "other"."""
+    return SlackNotifier(slack.webhook("other"), settings=settings)

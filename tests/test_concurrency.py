@@ -1,0 +1,265 @@
+"""Runs at once, and runs that overlap in time: each failure in exactly one message, without an error."""
+
+from __future__ import annotations
+
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import psycopg2
+import pytest
+from support import (
+    EXACTLY_ONCE,
+    RECOVERED,
+    STUCK,
+    elapse,
+    ids,
+    ledger,
+    tally,
+    told,
+    value,
+    wait_for_blocked,
+    wait_until,
+)
+
+from slack_notifier import SlackNotifier
+
+AT_ONCE = 8
+
+
+def no_deadlock(tasks) -> bool:
+    return value(tasks.connection, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
+
+
+def all_end_well(runs) -> None:
+    for run in runs:
+        ended = run.end()
+        assert ended.code == 0, ended.log
+        assert "ERROR" not in ended.log
+        assert "WARNING" not in ended.log
+
+
+def requested_or_over(slack, requests: int, runs) -> bool:
+    return len(slack.requests) >= requests or not any(run.running for run in runs)
+
+
+def test_8_processes_at_once_tell_each_failure_once(start, slack, tasks, figures):
+    rounds = 20
+    failed: list[str] = []
+    # Long enough that the runs of a round meet in the middle of each other.
+    slack.answer(times=None, delay=0.05)
+    for _ in range(rounds):
+        failed += [tasks.fail() for _ in range(4)]
+        requests = len(slack.requests)
+        runs = [start() for _ in range(AT_ONCE)]
+        # While one of them is telling, more tasks fail; three times at most, or the runs might never end.
+        for seen in range(requests + 1, requests + 4):
+            wait_until(partial(requested_or_over, slack, seen, runs))
+            failed += [tasks.fail() for _ in range(3)]
+        all_end_well(runs)
+    slack.answer_normally()
+    all_end_well([start()])
+    result = tally(told(slack), failed)
+    figures(
+        runs=rounds * AT_ONCE + 1,
+        failures=len(failed),
+        messages=len(slack.messages()),
+        missed=len(result.missed),
+        repeated=len(result.repeated),
+    )
+    assert len(slack.messages()) > rounds, "the runs did not meet new failures"
+    assert result == EXACTLY_ONCE
+    assert no_deadlock(tasks)
+
+
+def test_two_first_runs_at_once_both_succeed(start, slack, tasks, figures):
+    rounds = 3
+    failed: list[str] = []
+    for _ in range(rounds):
+        tasks.clear()
+        tasks.execute("DROP TABLE IF EXISTS slack_notifications")
+        failed += [tasks.fail() for _ in range(3)]
+        all_end_well([start() for _ in range(4)])
+    result = tally(told(slack), failed)
+    figures(runs=4 * rounds, failures=len(failed), missed=len(result.missed), repeated=len(result.repeated))
+    assert result == EXACTLY_ONCE
+
+
+def test_many_first_runs_at_the_same_instant_all_succeed(slack, tasks, settings, figures):
+    """Threads meet closer than processes do."""
+    rounds = 25
+    failed: list[str] = []
+    barrier = threading.Barrier(AT_ONCE)
+
+    def first_run() -> bool:
+        barrier.wait()
+        return SlackNotifier(settings=settings).send_failed_tasks_notification()
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        for _ in range(rounds):
+            tasks.clear()
+            tasks.execute("DROP TABLE IF EXISTS slack_notifications")
+            failed.append(tasks.fail())
+            runs = [threads.submit(first_run) for _ in range(AT_ONCE)]
+            assert all(run.result() for run in runs)
+    result = tally(told(slack), failed)
+    figures(runs=AT_ONCE * rounds, failures=len(failed), missed=len(result.missed), repeated=len(result.repeated))
+    assert result == EXACTLY_ONCE
+
+
+def test_workers_and_cron_at_once_tell_each_failure_once(slack, tasks, settings, figures):
+    """Workers report each failure as it happens, while runs from cron look at the whole."""
+    each = 40
+    notifier = SlackNotifier(settings=settings)
+    failed: list[str] = []
+
+    def worker(connection) -> None:
+        for number in range(each):
+            task_id = f"{threading.get_ident()}-{number}"
+            with connection, connection.cursor() as cursor:
+                cursor.execute(
+                    "INSERT INTO tasks (id, user_api_key, status, created_at, updated_at) "
+                    "SELECT %s, 'key', 'failed', utc, utc FROM (SELECT now() AT TIME ZONE 'UTC' AS utc) AS clock",
+                    [task_id],
+                )
+            failed.append(task_id)
+            assert notifier.send_failed_tasks_notification()
+
+    def cron(_: object) -> None:
+        for _ in range(each):
+            assert notifier.send_combined_notification()["error"] is None
+
+    connections = [psycopg2.connect(settings.database_url) for _ in range(5)]
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        actions = [threads.submit(worker, connection) for connection in connections]
+        actions += [threads.submit(cron, None) for _ in range(3)]
+        for action in actions:
+            action.result()
+    for connection in connections:
+        connection.close()
+    result = tally(told(slack), failed)
+    figures(runs=AT_ONCE * each, failures=len(failed), missed=len(result.missed), repeated=len(result.repeated))
+    assert result == EXACTLY_ONCE
+    assert no_deadlock(tasks)
+
+
+def test_stuck_and_recovered_tasks_are_told_once_by_8_processes(start, slack, tasks, figures):
+    stuck = [tasks.add("queued", created=40) for _ in range(4)] + [tasks.add("in_progress", started=50)]
+    slack.answer(times=None, delay=0.05)
+    all_end_well([start() for _ in range(AT_ONCE)])
+    assert told(slack, STUCK) == [sorted(stuck)]
+    tasks.execute("UPDATE tasks SET status = 'finished'")
+    all_end_well([start() for _ in range(AT_ONCE)])
+    assert told(slack, STUCK) == told(slack, RECOVERED) == [sorted(stuck)]
+    assert no_deadlock(tasks)
+    figures(runs=2 * AT_ONCE, tasks=len(stuck), missed=0, repeated=0)
+
+
+def test_overlapping_windows_tell_each_failure_once(notifier, slack, tasks, figures):
+    """A window of 30 minutes every 15, as cron runs it, with failures at any age and some of them touched again."""
+    runs, luck = 20, random.Random(20)
+    failed: list[str] = []
+    for _ in range(runs):
+        failed += [tasks.fail(updated=luck.uniform(0, 15)) for _ in range(luck.randrange(6))]
+        if luck.random() < 0.5:
+            # A second write moves updated_at, within the half hour in which it is the same failure.
+            tasks.execute(
+                "UPDATE tasks SET updated_at = least(updated_at + interval '10 minutes', now() AT TIME ZONE 'UTC') "
+                "WHERE id = (SELECT id FROM tasks WHERE updated_at > now() AT TIME ZONE 'UTC' - interval '12 minutes' "
+                "AND finished_at IS NULL LIMIT 1)"
+            )
+        assert notifier.send_failed_tasks_notification()
+        assert notifier.send_failed_tasks_notification()
+        elapse(tasks.connection, 15)
+    result = tally(told(slack), failed)
+    figures(runs=2 * runs, failures=len(failed), missed=len(result.missed), repeated=len(result.repeated))
+    assert result == EXACTLY_ONCE
+    assert all("in the last 30 minutes" in message["text"] for message in slack.messages())
+
+
+def test_a_run_that_waited_finds_the_tasks_taken(start, slack, tasks):
+    failed = [tasks.fail() for _ in range(3)]
+    with slack.hold() as held:
+        first = start()
+        held.wait_received()
+        second = start()
+        wait_for_blocked(tasks.connection, 1)
+        assert len(slack.requests) == 1
+        held.go()
+        all_end_well([first, second])
+    assert told(slack) == [sorted(failed)]
+
+
+def test_a_run_that_waited_tells_the_tasks_if_slack_refuses_the_first(start, slack, tasks):
+    failed = [tasks.fail() for _ in range(3)]
+    with slack.hold() as held:
+        first = start()
+        held.wait_received()
+        second = start()
+        wait_for_blocked(tasks.connection, 1)
+        first.kill()
+        all_end_well([second])
+    assert told(slack) == [sorted(failed)]
+
+
+def test_a_run_beside_a_held_one_still_learns_of_later_failures(start, slack, tasks):
+    first_failed = [tasks.fail() for _ in range(2)]
+    with slack.hold() as held:
+        first = start()
+        held.wait_received()
+        later_failed = [tasks.fail() for _ in range(2)]
+        second = start()
+        wait_for_blocked(tasks.connection, 1)
+        held.go()
+        all_end_well([first, second])
+    assert told(slack) == [sorted(first_failed), sorted(later_failed)]
+
+
+def test_runs_that_find_the_tasks_in_another_order_do_not_deadlock(start, slack, tasks, notifier):
+    """Two runs are stopped midway at the same task; between them the first of the others moved to the table's end."""
+    assert notifier.send_failed_tasks_notification()
+    midway = tasks.connection
+    failed = [tasks.fail(id=f"task-{letter}") for letter in "abc"]
+    # As another run would hold it: task-b is told, and not yet committed.
+    blocker = psycopg2.connect(notifier.settings.database_url)
+    with blocker.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO slack_notifications SELECT destination, alert, 'task-b', now(), now() "
+            "FROM slack_notifications WHERE task_id = ''"
+        )
+    first = start()
+    wait_for_blocked(midway, 1)
+    for task_id in ("task-a", "task-b"):
+        tasks.execute("UPDATE tasks SET error = 'again' WHERE id = %s", [task_id])
+    second = start()
+    wait_for_blocked(midway, 2)
+    blocker.rollback()
+    blocker.close()
+    all_end_well([first, second])
+    assert tally(told(slack), failed) == EXACTLY_ONCE
+    assert no_deadlock(tasks)
+
+
+@pytest.mark.parametrize("slow", ["alerts", "other"])
+def test_two_destinations_do_not_wait_for_each_other(start, slack, tasks, slow):
+    failed = [tasks.fail() for _ in range(2)]
+    stuck = tasks.add("queued", created=40)
+    all_end_well([start("--failed-only", SLACK_WEBHOOK=slack.webhook("third"))])
+    quick = "other" if slow == "alerts" else "alerts"
+    with slack.hold(slow) as held:
+        run = start(SLACK_WEBHOOK=slack.webhook(slow))
+        held.wait_received()
+        all_end_well([start(SLACK_WEBHOOK=slack.webhook(quick))])
+        held.go()
+        all_end_well([run])
+    for channel in (slow, quick):
+        assert told(slack, channel=channel) == [sorted(failed)]
+        assert told(slack, STUCK, channel) == [[stuck]]
+
+
+def test_the_ledger_holds_a_row_for_each_told_task_and_one_for_the_alert(start, slack, tasks):
+    failed = [tasks.fail() for _ in range(3)]
+    all_end_well([start() for _ in range(4)])
+    assert sorted(row[2] for row in ledger(tasks.connection)) == sorted(["", *failed])
+    assert [sorted(ids(message)) for message in slack.messages()] == [sorted(failed)]

@@ -1,0 +1,239 @@
+"""The program is killed (SIGKILL) wherever it can be, or its host vanishes: nothing is missed.
+
+The one repeat that remains: Slack accepted a message, and the program died before its commit reached the database.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+from support import EXACTLY_ONCE, FAILED, RECOVERED, STUCK, tally, told, value, wait_for_blocked, wait_until
+
+import slack_notifier
+from slack_notifier import CLAIM_HOLD_SECONDS, LOCK_WAIT_SECONDS
+
+COMMIT = "COMMIT"
+
+
+def report(start) -> None:
+    """A normal run."""
+    ended = start().end()
+    assert ended.code == 0, ended.log
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        pytest.param(slack_notifier.LEDGER_STATE, id="before the ledger is created"),
+        pytest.param(slack_notifier.CREATE_LEDGER, id="while the ledger is created"),
+        pytest.param(slack_notifier.CLAIM_FAILED, id="before the claim"),
+        pytest.param(slack_notifier.CLAIM_SPAN, id="after the claim"),
+        pytest.param(slack_notifier.CLAIMED_TASKS, id="before the message"),
+    ],
+)
+def test_a_first_run_killed_before_it_posts_leaves_all_to_the_next(start, slack, tasks, proxy, database_url, statement):
+    failed = [tasks.fail() for _ in range(3)]
+    proxy.stop(statement=statement)
+    run = start(DATABASE_URL=proxy.url(database_url))
+    assert proxy.stopped.wait(15)
+    run.kill()
+    assert slack.requests == []
+    report(start)
+    report(start)
+    assert told(slack) == [sorted(failed)]
+
+
+def test_killed_while_slack_holds_the_request_repeats_nothing(start, slack, tasks):
+    failed = [tasks.fail() for _ in range(3)]
+    with slack.hold() as held:
+        run = start()
+        held.wait_received()
+        run.kill()
+    report(start)
+    report(start)
+    assert told(slack) == [sorted(failed)]
+
+
+def test_killed_while_slack_holds_a_request_that_it_accepts_later_repeats_that_message(start, slack, tasks):
+    failed = [tasks.fail() for _ in range(3)]
+    with slack.hold() as held:
+        run = start()
+        held.wait_received()
+        run.kill()
+        held.go()
+        wait_until(slack.messages)
+    report(start)
+    report(start)
+    assert told(slack) == [sorted(failed)] * 2
+
+
+def test_killed_after_slack_answered_and_before_the_commit_repeats_that_message_only(
+    start, slack, tasks, proxy, database_url
+):
+    before = [tasks.fail() for _ in range(3)]
+    report(start)
+    failed = [tasks.fail() for _ in range(3)]
+    proxy.stop(statement=COMMIT)
+    run = start(DATABASE_URL=proxy.url(database_url))
+    assert proxy.stopped.wait(15)
+    run.kill()
+    report(start)
+    report(start)
+    assert told(slack) == [sorted(before), sorted(failed), sorted(failed)]
+
+
+def test_killed_after_the_commit_reached_the_database_repeats_nothing(start, slack, tasks, proxy, database_url):
+    failed = [tasks.fail() for _ in range(3)]
+    report_first = start("--stuck-only").end()
+    assert report_first.code == 0
+    proxy.stop(statement=COMMIT, answered=True)
+    run = start(DATABASE_URL=proxy.url(database_url))
+    assert proxy.stopped.wait(15)
+    run.kill()
+    report(start)
+    report(start)
+    assert told(slack) == [sorted(failed)]
+
+
+class Scene:
+    """Three failures, a stuck task and a recovered one, all of which the next run has to tell."""
+
+    def __init__(self, tasks, slack, notifier, *, first_run: bool) -> None:
+        tasks.clear()
+        tasks.execute("DROP TABLE IF EXISTS slack_notifications")
+        slack.clear()
+        self.recovered: list[str] = []
+        if not first_run:
+            self.recovered = [tasks.add("queued", created=40)]
+            assert notifier.send_combined_notification()["stuck_notification_sent"]
+            tasks.execute("UPDATE tasks SET status = 'finished'")
+            slack.clear()
+        self.failed = [tasks.fail() for _ in range(3)]
+        self.stuck = [tasks.add("in_progress", started=40)]
+
+    def tally(self, slack) -> dict[str, tuple[list[str], ...]]:
+        return {
+            FAILED: tally(told(slack, FAILED), self.failed),
+            STUCK: tally(told(slack, STUCK), self.stuck),
+            RECOVERED: tally(told(slack, RECOVERED), self.recovered),
+        }
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["before each statement", "after each statement"])
+@pytest.mark.parametrize("first_run", [False, True], ids=["later run", "first run"])
+def test_killed_at_every_statement_misses_nothing(
+    start, slack, tasks, proxy, notifier, database_url, figures, first_run, answered
+):
+    Scene(tasks, slack, notifier, first_run=first_run)
+    through = proxy.url(database_url)
+    proxy.run_freely()
+    assert start(DATABASE_URL=through).end().code == 0
+    sent = list(proxy.statements)
+    missed = repeated = 0
+    for number, statement in enumerate(sent, start=1):
+        scene = Scene(tasks, slack, notifier, first_run=first_run)
+        proxy.stop(number=number, answered=answered)
+        run = start(DATABASE_URL=through)
+        assert proxy.stopped.wait(15), f"statement {number} was not sent"
+        run.kill()
+        assert notifier.send_combined_notification()["error"] is None
+        assert notifier.send_combined_notification()["error"] is None
+        for kind in scene.tally(slack).values():
+            assert not kind.missed, f"killed at statement {number}: {statement!r}"
+            assert not kind.unexpected
+            missed += len(kind.missed)
+            repeated += len(kind.repeated)
+            if kind.repeated:
+                # Posted and not yet committed: between the two there is only the note of completeness.
+                may_repeat = [slack_notifier.COMPLETE_FAILED.partition("%(")[0].encode()]
+                may_repeat += [] if answered else [COMMIT.encode()]
+                assert statement.startswith(tuple(may_repeat)), f"repeated, killed at {statement!r}"
+    figures(kills=len(sent), runs=3 * len(sent), tasks=5 * len(sent), missed=missed, repeated=repeated)
+
+
+def test_killed_at_random_misses_nothing(start, slack, tasks, figures):
+    rounds, at_once, luck = 15, 3, random.Random(3)
+    failed: list[str] = []
+    kills = 0
+    # As Slack would: it takes a while, and accepts also what its sender no longer waits for.
+    slack.answer(times=None, delay=0.05)
+    for _ in range(rounds):
+        failed += [tasks.fail() for _ in range(2)]
+        runs = [start() for _ in range(at_once)]
+        for run in runs:
+            # The moment does not matter, that it is any moment does.
+            time.sleep(luck.uniform(0, 0.25))
+            kills += run.running
+            run.kill()
+        if not kills % 2:
+            report(start)
+    report(start)
+    slack.answer_normally()
+    result = tally(told(slack), failed)
+    figures(kills=kills, failures=len(failed), missed=len(result.missed), repeated=len(result.repeated))
+    assert kills > rounds
+    assert result.missed == []
+    assert result.unexpected == []
+
+
+def test_a_failed_commit_is_reported_as_an_error(start, slack, tasks, proxy, database_url):
+    tasks.fail()
+    proxy.stop(statement=slack_notifier.COMPLETE_FAILED)
+    run = start(DATABASE_URL=proxy.url(database_url))
+    assert proxy.stopped.wait(15)
+    proxy.close()
+    ended = run.end()
+    assert ended.code == 1
+    assert "ERROR" in ended.log
+    assert "Traceback" not in ended.log
+
+
+def test_a_vanished_host_holds_its_claim_no_longer_than_stated(start, slack, tasks, proxy, database_url, figures):
+    """The one real wait: nothing but the server's own clock ends this claim."""
+    failed = [tasks.fail() for _ in range(3)]
+    with slack.hold() as held:
+        run = start(DATABASE_URL=proxy.url(database_url))
+        held.wait_received()
+        since = time.monotonic()
+        proxy.die()
+        run.kill()
+    refused = 0
+    while not slack.messages():
+        assert time.monotonic() - since < CLAIM_HOLD_SECONDS + LOCK_WAIT_SECONDS
+        ended = start().end()
+        refused += ended.code
+        assert ended.code == 0 or "Tasks are locked" in ended.log
+    held_seconds = time.monotonic() - since
+    # Were it free at once, this would not have been a vanished host.
+    assert refused
+    assert CLAIM_HOLD_SECONDS - 5 < held_seconds < CLAIM_HOLD_SECONDS + 5
+    assert told(slack) == [sorted(failed)]
+    figures(kills=1, runs=refused + 1, failures=3, missed=0, repeated=0, seconds_until_free=round(held_seconds))
+
+
+def test_a_server_that_ends_the_claim_of_a_slow_run_says_so_and_loses_nothing(start, slack, tasks, database_url):
+    failed = [tasks.fail()]
+    with slack.hold() as held:
+        run = start()
+        held.wait_received()
+        query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'slack_notifier' AND state LIKE 'idle in%%'"
+        tasks.execute("SELECT pg_terminate_backend(%s)", [value(tasks.connection, query)])
+    ended = run.end()
+    assert ended.code == 1
+    assert "Traceback" not in ended.log
+    report(start)
+    assert told(slack) == [failed]
+
+
+def test_runs_that_wait_for_a_killed_one_take_over(start, slack, tasks):
+    failed = [tasks.fail() for _ in range(3)]
+    with slack.hold() as held:
+        first = start()
+        held.wait_received()
+        waiting = [start() for _ in range(3)]
+        wait_for_blocked(tasks.connection, 3)
+        first.kill()
+        assert [run.end().code for run in waiting] == [0, 0, 0]
+    assert tally(told(slack), failed) == EXACTLY_ONCE

@@ -1,0 +1,807 @@
+"""What each destination is told, and when: each test moves the time of all rows, and counts messages."""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+from contextlib import closing
+
+import psycopg2
+import pytest
+from support import (
+    EXACTLY_ONCE,
+    FAILED,
+    RECOVERED,
+    STUCK,
+    elapse,
+    has_ledger,
+    ids,
+    ledger,
+    rows,
+    summary,
+    tally,
+    title,
+    told,
+    value,
+)
+
+from sandbox.postgres import create_tasks_table, postgres_server, url_of
+from slack_notifier import SlackNotifier
+
+NOW = "now() AT TIME ZONE 'UTC'"
+
+
+@pytest.fixture
+def pass_time(tasks):
+    return lambda minutes: elapse(tasks.connection, minutes)
+
+
+@pytest.fixture
+def fails_again(tasks):
+    """Writes a failed row once more, now."""
+
+    def again(task_id: str, error: str = "another error") -> None:
+        tasks.execute(
+            f"UPDATE tasks SET status = 'failed', error = %s, updated_at = {NOW} WHERE id = %s", [error, task_id]
+        )
+
+    return again
+
+
+@pytest.fixture
+def becomes(tasks):
+    """Gives a task another status, now or so many minutes ago."""
+
+    def becomes(task_id: str, status: str, minutes: float = 0) -> None:
+        started = ", started_at = updated_at" if status in ("in_progress", "inprogress") else ""
+        moment = f"{NOW} - {minutes} * interval '1 minute'"
+        tasks.execute(f"UPDATE tasks SET status = %s, updated_at = {moment} WHERE id = %s", [status, task_id])
+        tasks.execute(f"UPDATE tasks SET error = error{started} WHERE id = %s", [task_id])
+
+    return becomes
+
+
+def completed_at(connection, alert: str = "failed") -> str:
+    """Until when the only destination has been told everything, as messages write times."""
+    query = "SELECT event_at AT TIME ZONE 'UTC' FROM slack_notifications WHERE alert = %s AND task_id = ''"
+    return f"{value(connection, query, [alert]):%Y-%m-%d %H:%M:%S} UTC"
+
+
+# ---- Failed ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("minutes", "is_told"), [(29, True), (31, False)])
+def test_a_first_run_starts_with_the_last_30_minutes(notifier, slack, tasks, minutes, is_told):
+    task_id = tasks.fail(updated=minutes)
+    assert notifier.send_failed_tasks_notification()
+    assert told(slack) == ([[task_id]] if is_told else [])
+
+
+def test_a_failure_is_told_once(notifier, slack, tasks, pass_time):
+    task_id = tasks.fail(updated=0)
+    for _ in range(8):
+        assert notifier.send_failed_tasks_notification()
+        pass_time(5)
+    assert told(slack) == [[task_id]]
+
+
+def test_every_caller_goes_through_the_ledger(notifier, slack, tasks, cli):
+    failed, stuck = tasks.fail(), tasks.add("queued", created=40)
+    assert notifier.send_failed_tasks_notification()
+    assert notifier.send_stuck_tasks_notification()
+    assert notifier.send_combined_notification() == {
+        "failed_tasks_count": 0,
+        "stuck_tasks_count": 0,
+        "failed_notification_sent": False,
+        "stuck_notification_sent": False,
+        "error": None,
+    }
+    for arguments in ([], ["--failed-only"], ["--stuck-only"], ["--timeout", 20]):
+        assert cli(*arguments).code == 0
+    assert (told(slack, FAILED), told(slack, STUCK)) == ([[failed]], [[stuck]])
+
+
+def test_ten_failures_in_ten_minutes_from_the_worker_are_ten_messages_with_one_task_each(
+    notifier, slack, tasks, pass_time
+):
+    failed = []
+    for _ in range(10):
+        failed.append(tasks.fail(updated=0))
+        assert notifier.send_failed_tasks_notification()
+        pass_time(1)
+    assert told(slack) == [[task_id] for task_id in failed]
+    assert [summary(message) for message in slack.messages()] == ["1 task failed in the last 30 minutes:"] * 10
+
+
+@pytest.mark.parametrize(("minutes", "times"), [(0.1, 1), (29, 1), (31, 2)])
+def test_a_failed_row_that_is_written_again_is_news_after_30_minutes(
+    notifier, slack, tasks, pass_time, fails_again, minutes, times
+):
+    task_id = tasks.fail(updated=0)
+    assert notifier.send_failed_tasks_notification()
+    pass_time(minutes)
+    fails_again(task_id)
+    assert notifier.send_failed_tasks_notification()
+    assert notifier.send_failed_tasks_notification()
+    assert told(slack) == [[task_id]] * times
+
+
+@pytest.mark.parametrize(("minutes", "times"), [(29, 1), (31, 2)])
+def test_a_task_that_was_queued_again_and_failed_again_is_news_after_30_minutes(
+    notifier, slack, tasks, pass_time, becomes, fails_again, minutes, times
+):
+    task_id = tasks.fail(updated=0)
+    assert notifier.send_failed_tasks_notification()
+    becomes(task_id, "queued")
+    assert notifier.send_failed_tasks_notification()
+    pass_time(minutes)
+    fails_again(task_id)
+    assert notifier.send_failed_tasks_notification()
+    assert told(slack) == [[task_id]] * times
+
+
+def test_a_row_that_is_written_every_10_minutes_is_told_every_40_at_the_most(
+    notifier, slack, tasks, pass_time, fails_again
+):
+    task_id = tasks.fail(updated=0)
+    for _ in range(12):
+        assert notifier.send_failed_tasks_notification()
+        pass_time(10.01)
+        fails_again(task_id)
+    assert told(slack) == [[task_id]] * 4
+
+
+# ---- Catch-up --------------------------------------------------------------------------------------------------------
+
+
+def test_a_message_after_an_outage_names_its_span(notifier, slack, tasks, pass_time):
+    for minutes_between in (60, 200):
+        assert notifier.send_failed_tasks_notification()
+        pass_time(minutes_between)
+    failed = [tasks.fail(updated=minutes) for minutes in (190, 150, 100, 50, 20, 10, 1)]
+    since = completed_at(tasks.connection)
+    last_run = f"SELECT abs(extract(epoch FROM {NOW} - interval '200 minutes' - %s::timestamp)) < 10"
+    assert value(tasks.connection, last_run, [since.removesuffix(" UTC")])
+    assert notifier.send_failed_tasks_notification()
+    (message,) = slack.messages()
+    assert summary(message) == f"7 tasks failed since {since}:"
+    assert f"\n7 tasks failed since {since}:\n" in message["text"]
+    assert tally(told(slack), failed) == EXACTLY_ONCE
+
+
+@pytest.mark.parametrize(
+    ("minutes", "wording"), [(29, "1 task failed in the last 30 minutes:"), (31, "1 task failed since {}:")]
+)
+def test_the_wording_is_the_usual_one_where_all_of_it_is_within_30_minutes(
+    notifier, slack, tasks, pass_time, minutes, wording
+):
+    assert notifier.send_failed_tasks_notification()
+    pass_time(120)
+    tasks.fail(updated=minutes)
+    since = completed_at(tasks.connection)
+    assert notifier.send_failed_tasks_notification()
+    assert summary(slack.messages()[0]) == wording.format(since)
+
+
+def test_after_3_days_without_cron_everything_is_in_one_message_once(notifier, slack, tasks, pass_time, figures):
+    before = tasks.fail()
+    assert notifier.send_failed_tasks_notification()
+    pass_time(3 * 24 * 60)
+    failed = [tasks.fail(updated=minutes) for minutes in range(5, 3 * 24 * 60, 240)]
+    since = completed_at(tasks.connection)
+    for _ in range(3):
+        assert notifier.send_failed_tasks_notification()
+    assert told(slack) == [[before], sorted(failed)]
+    assert summary(slack.messages()[1]) == f"{len(failed)} tasks failed since {since}:"
+    figures(runs=4, failures=len(failed) + 1, missed=0, repeated=0)
+
+
+def test_slack_down_for_several_runs_then_up_tells_all_in_one_message(notifier, slack, tasks, pass_time, figures):
+    first = tasks.fail()
+    assert notifier.send_failed_tasks_notification()
+    slack.answer(404, "no_service", times=None)
+    failed = []
+    for _ in range(6):
+        failed.append(tasks.fail(updated=1))
+        assert notifier.send_failed_tasks_notification() is False
+        pass_time(15)
+    slack.answer_normally()
+    for _ in range(3):
+        assert notifier.send_failed_tasks_notification()
+    assert told(slack) == [[first], sorted(failed)]
+    figures(runs=10, failures=7, missed=0, repeated=0)
+
+
+def test_slack_down_from_the_very_first_run_on_loses_nothing(notifier, slack, tasks, pass_time, figures):
+    slack.answer(404, "no_service", times=None)
+    failed = []
+    for _ in range(6):
+        failed.append(tasks.fail(updated=1))
+        assert notifier.send_failed_tasks_notification() is False
+        pass_time(15)
+    slack.answer_normally()
+    for _ in range(3):
+        assert notifier.send_failed_tasks_notification()
+    assert tally(told(slack), failed) == EXACTLY_ONCE
+    figures(runs=9, failures=6, missed=0, repeated=0)
+
+
+def test_the_database_away_for_hours_loses_nothing(notifier, settings, slack, tasks, pass_time, caplog):
+    assert notifier.send_failed_tasks_notification()
+    away = SlackNotifier(settings=settings._replace(database_url="postgresql://127.0.0.1:1/gone"))
+    failed = []
+    for _ in range(5):
+        failed.append(tasks.fail(updated=1))
+        caplog.clear()
+        assert away.send_failed_tasks_notification() is False
+        assert "Cannot connect to the database" in caplog.text
+        pass_time(15)
+    assert notifier.send_failed_tasks_notification()
+    assert told(slack) == [sorted(failed)]
+
+
+def test_more_failures_than_a_message_lists_are_counted_and_not_told_again(notifier, slack, tasks):
+    for minutes in range(30):
+        tasks.fail(updated=minutes / 2)
+    result = notifier.send_combined_notification()
+    assert (result["failed_tasks_count"], result["failed_notification_sent"]) == (30, True)
+    assert notifier.send_combined_notification()["failed_tasks_count"] == 0
+    (message,) = slack.messages()
+    assert summary(message) == "30 tasks failed in the last 30 minutes:"
+
+
+# ---- Late commits and clocks -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("minutes", "is_told"), [(29, True), (31, False)])
+def test_a_row_that_is_committed_late_is_not_lost(notifier, slack, tasks, settings, minutes, is_told):
+    others = tasks.fail()
+    with closing(psycopg2.connect(settings.database_url, options="-c TimeZone=UTC")) as slow:
+        with slow.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO tasks (id, user_api_key, status, created_at, updated_at) "
+                "SELECT 'late', 'key', 'failed', at, at FROM (SELECT now() - %s * interval '1 minute' AS at) AS t",
+                [minutes],
+            )
+        assert notifier.send_failed_tasks_notification()
+        assert told(slack) == [[others]]
+        slow.commit()
+    assert notifier.send_failed_tasks_notification()
+    assert notifier.send_failed_tasks_notification()
+    assert told(slack) == [[others], *([["late"]] if is_told else [])]
+
+
+@pytest.mark.parametrize("skew", [-29.5, -15, 0, 15, 29.5])
+def test_a_worker_with_a_skewed_clock_is_told_once(notifier, slack, tasks, pass_time, skew):
+    """`skew` in minutes: its clock is behind (-) or ahead (+)."""
+    failed = []
+    for _ in range(10):
+        assert notifier.send_failed_tasks_notification()
+        failed.append(tasks.fail(updated=-skew))
+        assert notifier.send_failed_tasks_notification()
+        pass_time(15)
+    for _ in range(4):
+        assert notifier.send_failed_tasks_notification()
+        pass_time(15)
+    assert tally(told(slack), failed) == EXACTLY_ONCE
+
+
+def test_workers_whose_clocks_disagree_are_each_told_once(notifier, slack, tasks, pass_time, figures):
+    runs, luck, failed = 40, random.Random(4), []
+    for _ in range(runs):
+        failed += [tasks.fail(updated=luck.uniform(-29, 29)) for _ in range(luck.randrange(4))]
+        assert notifier.send_failed_tasks_notification()
+        pass_time(luck.choice([1, 5, 15, 15, 15, 60]))
+    result = tally(told(slack), failed)
+    figures(runs=runs, failures=len(failed), missed=len(result.missed), repeated=len(result.repeated))
+    assert result == EXACTLY_ONCE
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
+@pytest.mark.parametrize("timestamps", ["timestamp", "timestamptz"])
+def test_all_of_it_holds_for_both_types_of_time_in_every_time_zone(
+    settings, slack, tasks, pass_time, monkeypatch, timestamps, zone
+):
+    tasks.execute("DROP TABLE tasks")
+    create_tasks_table(settings.database_url, timestamps)
+    monkeypatch.setenv("PGTZ", zone)
+    monkeypatch.setenv("TZ", zone)
+    notifier = SlackNotifier(settings=settings)
+    first, _too_old = tasks.fail(updated=29), tasks.fail(updated=31)
+    stuck, _not_yet = tasks.add("queued", created=31), tasks.add("in_progress", started=29)
+    assert notifier.send_combined_notification()["error"] is None
+    pass_time(100)
+    second = tasks.fail(updated=90)
+    tasks.execute("UPDATE tasks SET status = 'finished' WHERE id = %s", [stuck])
+    since = completed_at(tasks.connection)
+    assert notifier.send_combined_notification()["error"] is None
+    assert told(slack, FAILED) == [[first], [second]]
+    assert told(slack, STUCK)[0] == [stuck]
+    assert told(slack, RECOVERED) == [[stuck]]
+    spans = [summary(message) for message in slack.messages() if title(message) == FAILED]
+    assert spans == ["1 task failed in the last 30 minutes:", f"1 task failed since {since}:"]
+
+
+# ---- Stuck -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress", "inprogress"])
+@pytest.mark.parametrize(("minutes", "is_told"), [(29, False), (31, True)])
+def test_a_stuck_task_is_told_once(notifier, slack, tasks, pass_time, status, minutes, is_told):
+    task_id = tasks.add(status, created=minutes)
+    for _ in range(5):
+        assert notifier.send_stuck_tasks_notification()
+        pass_time(0.1)
+    assert told(slack, STUCK) == ([[task_id]] if is_told else [])
+
+
+@pytest.mark.parametrize(("minutes", "times"), [(239, 1), (241, 2)])
+def test_a_task_that_is_still_stuck_is_told_again_after_the_interval(notifier, slack, tasks, pass_time, minutes, times):
+    task_id = tasks.add("queued", created=40)
+    assert notifier.send_stuck_tasks_notification()
+    pass_time(minutes)
+    assert notifier.send_stuck_tasks_notification()
+    assert notifier.send_stuck_tasks_notification()
+    assert told(slack, STUCK) == [[task_id]] * times
+
+
+def test_reminders_follow_the_interval_for_days(settings, slack, tasks, pass_time, figures):
+    notifier = SlackNotifier(settings=settings._replace(remind_minutes=60))
+    task_id = tasks.add("queued", created=40)
+    days = 2
+    runs = 4 * 24 * days
+    for _ in range(runs):
+        assert notifier.send_stuck_tasks_notification()
+        pass_time(15)
+    assert told(slack, STUCK) == [[task_id]] * (24 * days)
+    figures(runs=runs, reminders=24 * days - 1)
+
+
+def test_without_reminders_a_stuck_task_is_told_once_for_ever(settings, slack, tasks, pass_time):
+    notifier = SlackNotifier(settings=settings._replace(remind_minutes=0))
+    task_id = tasks.add("queued", created=40)
+    for _ in range(20):
+        # A new failure each time, so that the ledger is cleaned up each time.
+        tasks.fail(updated=0)
+        assert notifier.send_combined_notification()["error"] is None
+        pass_time(24 * 60)
+    assert told(slack, STUCK) == [[task_id]]
+
+
+def test_a_reminder_names_only_the_tasks_that_are_due(notifier, slack, tasks, pass_time):
+    first = tasks.add("queued", created=40)
+    assert notifier.send_stuck_tasks_notification()
+    pass_time(200)
+    second = tasks.add("queued", created=40)
+    assert notifier.send_stuck_tasks_notification()
+    pass_time(50)
+    assert notifier.send_stuck_tasks_notification()
+    assert told(slack, STUCK) == [[first], [second], [first]]
+
+
+def test_a_task_stuck_in_another_status_and_back_is_told_each_time(notifier, slack, tasks, becomes, pass_time):
+    task_id = tasks.add("queued", created=40)
+    for status in ("in_progress", "queued", "in_progress"):
+        for _ in range(2):
+            assert notifier.send_stuck_tasks_notification()
+        pass_time(1)
+        becomes(task_id, status, minutes=35)
+    for _ in range(2):
+        assert notifier.send_stuck_tasks_notification()
+    assert told(slack, STUCK) == [[task_id]] * 4
+    assert ["Queued Tasks (1):" in message["text"] for message in slack.messages()] == [True, False, True, False]
+
+
+def test_the_two_names_of_in_progress_are_one_status(notifier, slack, tasks, becomes):
+    task_id = tasks.add("inprogress", started=40)
+    assert notifier.send_stuck_tasks_notification()
+    becomes(task_id, "in_progress", minutes=40)
+    assert notifier.send_stuck_tasks_notification()
+    assert told(slack, STUCK) == [[task_id]]
+
+
+def test_callers_with_other_timeouts_neither_repeat_nor_recover_a_task(notifier, slack, tasks):
+    task_id = tasks.add("queued", created=40)
+    for timeout in (30, 120, 30, 10, 10_000):
+        assert notifier.send_stuck_tasks_notification(timeout)
+    assert [sorted(ids(message)) for message in slack.messages()] == [[task_id]]
+
+
+def test_a_task_that_finished_is_named_once_as_recovered(notifier, slack, tasks, becomes, pass_time):
+    finished, still_stuck = tasks.add("queued", created=40), tasks.add("queued", created=40)
+    assert notifier.send_stuck_tasks_notification()
+    becomes(finished, "finished")
+    for _ in range(3):
+        assert notifier.send_stuck_tasks_notification()
+        pass_time(1)
+    assert told(slack, STUCK) == [sorted([finished, still_stuck])]
+    assert told(slack, RECOVERED) == [[finished]]
+    assert f"• `{finished}` is finished" in slack.messages()[-1]["text"]
+
+
+@pytest.mark.parametrize("timeout", [10, 30, 10_000])
+def test_any_caller_names_what_recovered(notifier, slack, tasks, becomes, timeout):
+    task_id = tasks.add("queued", created=40)
+    assert notifier.send_stuck_tasks_notification()
+    becomes(task_id, "finished")
+    assert notifier.send_stuck_tasks_notification(timeout)
+    assert told(slack, RECOVERED) == [[task_id]]
+
+
+def test_a_stuck_task_that_went_on_is_recovered_when_it_ends_not_before(notifier, slack, tasks, becomes):
+    task_id = tasks.add("queued", created=40)
+    assert notifier.send_stuck_tasks_notification()
+    becomes(task_id, "in_progress")
+    assert notifier.send_stuck_tasks_notification()
+    assert told(slack, RECOVERED) == []
+    becomes(task_id, "finished")
+    assert notifier.send_stuck_tasks_notification()
+    assert (told(slack, STUCK), told(slack, RECOVERED)) == ([[task_id]], [[task_id]])
+
+
+def test_a_stuck_task_that_failed_is_told_as_failed_only(notifier, slack, tasks, fails_again):
+    task_id = tasks.add("queued", created=40)
+    assert notifier.send_stuck_tasks_notification()
+    fails_again(task_id)
+    for _ in range(2):
+        assert notifier.send_combined_notification()["error"] is None
+    assert [title(message) for message in slack.messages()] == [STUCK, FAILED]
+
+
+def test_a_stuck_task_that_was_deleted_is_forgotten_in_silence(notifier, slack, tasks):
+    tasks.add("queued", created=40)
+    assert notifier.send_stuck_tasks_notification()
+    tasks.clear()
+    assert notifier.send_stuck_tasks_notification()
+    assert [title(message) for message in slack.messages()] == [STUCK]
+    assert ledger(tasks.connection) == []
+
+
+def test_a_task_that_recovered_and_is_stuck_again_is_told_again(notifier, slack, tasks, becomes, pass_time):
+    task_id = tasks.add("queued", created=40)
+    for _ in range(3):
+        assert notifier.send_stuck_tasks_notification()
+        becomes(task_id, "finished")
+        assert notifier.send_stuck_tasks_notification()
+        pass_time(1)
+        becomes(task_id, "queued")
+    assert told(slack, STUCK) == told(slack, RECOVERED) == [[task_id]] * 3
+
+
+def test_recoveries_can_be_switched_off(settings, slack, tasks, becomes):
+    notifier = SlackNotifier(settings=settings._replace(notify_on_recovery=False))
+    task_id = tasks.add("queued", created=40)
+    for _ in range(2):
+        assert notifier.send_stuck_tasks_notification()
+        becomes(task_id, "finished")
+        assert notifier.send_stuck_tasks_notification()
+        becomes(task_id, "queued")
+    assert told(slack, STUCK) == [[task_id]] * 2
+    assert told(slack, RECOVERED) == []
+
+
+def test_slack_down_holds_stuck_and_recovered_tasks(notifier, slack, tasks, becomes):
+    first, second = tasks.add("queued", created=40), tasks.add("queued", created=40)
+    assert notifier.send_stuck_tasks_notification()
+    becomes(first, "finished")
+    third = tasks.add("in_progress", started=40)
+    slack.answer(404, "no_service", times=None)
+    for _ in range(3):
+        assert notifier.send_stuck_tasks_notification() is False
+    slack.answer_normally()
+    for _ in range(3):
+        assert notifier.send_stuck_tasks_notification()
+    assert told(slack, STUCK) == [sorted([first, second]), [third]]
+    assert told(slack, RECOVERED) == [[first]]
+
+
+def test_a_refused_failed_alert_does_not_hold_back_the_stuck_one(notifier, slack, tasks):
+    failed, stuck = tasks.fail(), tasks.add("queued", created=40)
+    slack.answer(404, "no_service")
+    result = notifier.send_combined_notification()
+    assert (result["failed_notification_sent"], result["stuck_notification_sent"]) == (False, True)
+    assert "no_service" in result["error"]
+    assert notifier.send_combined_notification()["error"] is None
+    assert (told(slack, FAILED), told(slack, STUCK)) == ([[failed]], [[stuck]])
+
+
+# ---- Destinations ----------------------------------------------------------------------------------------------------
+
+
+def test_a_destination_that_refuses_three_runs_gets_all_of_it_once_and_the_other_is_not_disturbed(
+    notifier, other, slack, tasks, pass_time, figures
+):
+    slack.answer(404, "no_service", times=3, channel="other")
+    failed = []
+    for run in range(6):
+        failed.append(tasks.fail(updated=1))
+        assert notifier.send_failed_tasks_notification()
+        assert other.send_failed_tasks_notification() is (run >= 3)
+        pass_time(15)
+    assert told(slack) == [[task_id] for task_id in failed]
+    assert told(slack, channel="other") == [sorted(failed[:4]), *([task_id] for task_id in failed[4:])]
+    figures(runs=12, failures=len(failed), destinations=2, missed=0, repeated=0)
+
+
+def test_a_destination_dead_for_ten_days_gets_all_of_it_and_nothing_twice(notifier, other, slack, tasks, pass_time):
+    """The other one's clean-up takes nothing away that this one still needs."""
+    failed = [tasks.fail(updated=minutes) for minutes in (1, 20)]
+    for destination in (notifier, other):
+        assert destination.send_failed_tasks_notification()
+    missed = []
+    for _ in range(10):
+        pass_time(24 * 60)
+        missed.append(tasks.fail(updated=1))
+        assert notifier.send_failed_tasks_notification()
+    assert other.send_failed_tasks_notification()
+    assert told(slack, channel="other") == [sorted(failed), sorted(missed)]
+
+
+def test_a_stuck_task_is_told_to_each_destination_and_recovers_where_it_was_told(
+    notifier, other, slack, tasks, becomes
+):
+    task_id = tasks.add("queued", created=40)
+    assert notifier.send_stuck_tasks_notification()
+    becomes(task_id, "finished")
+    for destination in (notifier, other):
+        assert destination.send_stuck_tasks_notification()
+    assert [title(message) for message in slack.messages()] == [STUCK, RECOVERED]
+    assert slack.messages("other") == []
+
+
+def test_the_ledger_holds_no_part_of_a_webhook(notifier, other, slack, tasks):
+    tasks.fail()
+    for destination in (notifier, other):
+        assert destination.send_failed_tasks_notification()
+    text = repr(ledger(tasks.connection))
+    for channel in ("alerts", "other"):
+        for part in slack.webhook(channel).split("/services/")[1].split("/"):
+            assert part not in text
+    assert len({row[0] for row in ledger(tasks.connection)}) == 2
+
+
+# ---- Traces ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_leaves_no_trace_not_even_the_table(settings, slack, tasks, printed):
+    failed, stuck = tasks.fail(), tasks.add("queued", created=40)
+    notifier = SlackNotifier(settings=settings, dry_run=True)
+    for _ in range(2):
+        assert notifier.send_combined_notification()["error"] is None
+        text = printed()
+        assert failed in text
+        assert stuck in text
+    assert not has_ledger(tasks.connection)
+    assert slack.requests == []
+
+
+def test_a_dry_run_shows_what_the_next_run_would_tell_and_changes_nothing(
+    notifier, settings, slack, tasks, becomes, printed
+):
+    told_before, recovered = tasks.fail(), tasks.add("queued", created=40)
+    assert notifier.send_combined_notification()["error"] is None
+    becomes(recovered, "finished")
+    failed, stuck = tasks.fail(), tasks.add("in_progress", started=40)
+    before = ledger(tasks.connection)
+    printed()
+    assert SlackNotifier(settings=settings, dry_run=True).send_combined_notification()["error"] is None
+    text = printed()
+    assert [task_id in text for task_id in (failed, stuck, recovered, told_before)] == [True, True, True, False]
+    assert ledger(tasks.connection) == before
+    assert notifier.send_combined_notification()["error"] is None
+    assert (told(slack, FAILED)[1:], told(slack, STUCK)[1:], told(slack, RECOVERED)) == (
+        [[failed]],
+        [[stuck]],
+        [[recovered]],
+    )
+
+
+def test_the_public_reads_stay_plain_reads(notifier, settings, slack, tasks):
+    failed, stuck = tasks.fail(), tasks.add("queued", created=40)
+    read_only = url_of(settings.database_url) + "?options=-c%20default_transaction_read_only%3Don"
+    reader = SlackNotifier(settings=settings._replace(database_url=read_only))
+
+    def read(reader) -> list[list[str]]:
+        return [
+            [task["id"] for task in tasks] for tasks in (reader.get_failed_tasks_last_30min(), reader.get_stuck_tasks())
+        ]
+
+    assert read(notifier) == read(reader) == [[failed], [stuck]]
+    assert not has_ledger(tasks.connection)
+    assert notifier.send_combined_notification()["error"] is None
+    before = ledger(tasks.connection)
+    assert read(notifier) == read(reader) == [[failed], [stuck]]
+    assert ledger(tasks.connection) == before
+
+
+def test_old_rows_are_deleted_and_those_still_needed_stay(notifier, slack, tasks, becomes, pass_time):
+    forgotten = [tasks.fail(updated=1), tasks.add("queued", created=40)]
+    still_stuck = tasks.add("queued", created=40)
+    assert notifier.send_combined_notification()["error"] is None
+    becomes(forgotten[1], "finished")
+    assert notifier.send_stuck_tasks_notification()
+    pass_time(8 * 24 * 60)
+    failed = tasks.fail(updated=1)
+    for _ in range(2):
+        assert notifier.send_combined_notification()["error"] is None
+        pass_time(0.1)
+    remembered = {row[2] for row in ledger(tasks.connection)}
+    assert remembered == {"", still_stuck, failed}
+    assert told(slack, FAILED) == [[forgotten[0]], [failed]]
+
+
+def test_nothing_younger_than_a_week_is_deleted(notifier, slack, tasks, pass_time):
+    failed = [tasks.fail(updated=1)]
+    for _ in range(7):
+        assert notifier.send_failed_tasks_notification()
+        pass_time(23 * 60)
+        failed.append(tasks.fail(updated=1))
+    assert notifier.send_failed_tasks_notification()
+    assert {row[2] for row in ledger(tasks.connection)} == {"", *failed}
+
+
+def test_the_table_stays_small_over_a_month(notifier, slack, tasks, pass_time, figures):
+    days, most = 30, 0
+    for _ in range(days):
+        tasks.clear()
+        for _ in range(10):
+            tasks.fail(updated=1)
+        assert notifier.send_failed_tasks_notification()
+        pass_time(24 * 60)
+        most = max(most, len(ledger(tasks.connection)))
+    figures(days=days, failures=10 * days, rows_at_most=most)
+    assert most <= 10 * 8 + 1
+
+
+def test_the_history_can_be_queried(notifier, other, slack, tasks, pass_time):
+    """The shape of the table is what operators' queries rely on."""
+    first = [tasks.fail(updated=1) for _ in range(3)]
+    stuck = tasks.add("queued", created=40)
+    for destination in (notifier, other):
+        assert destination.send_combined_notification()["error"] is None
+    pass_time(60)
+    second = tasks.fail(updated=1)
+    assert notifier.send_failed_tasks_notification()
+    messages = rows(
+        tasks.connection,
+        "SELECT destination, alert, notified_at, count(*) FROM slack_notifications WHERE task_id <> '' "
+        "GROUP BY destination, alert, notified_at ORDER BY notified_at, alert",
+    )
+    counted = [(alert, count) for _, alert, _, count in messages]
+    assert counted == [*[("failed", 3), ("stuck:queued", 1)] * 2, ("failed", 1)]
+    of_a_task = rows(
+        tasks.connection, "SELECT alert FROM slack_notifications WHERE task_id = %s ORDER BY notified_at", [first[0]]
+    )
+    assert of_a_task == [("failed",)] * 2
+    columns = rows(
+        tasks.connection,
+        "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'slack_notifications' "
+        "ORDER BY ordinal_position",
+    )
+    assert columns == [
+        ("destination", "text"),
+        ("alert", "text"),
+        ("task_id", "text"),
+        ("event_at", "timestamp with time zone"),
+        ("notified_at", "timestamp with time zone"),
+    ]
+    assert {second, stuck} <= {row[2] for row in ledger(tasks.connection)}
+
+
+# ---- Rights ----------------------------------------------------------------------------------------------------------
+
+
+def warnings(caplog) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+@pytest.fixture
+def restricted(role, settings, tasks) -> SlackNotifier:
+    """A notifier whose role may read the tasks and nothing else."""
+    tasks.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    tasks.execute(f"GRANT SELECT ON tasks TO {role.name}")
+    return SlackNotifier(settings=settings._replace(database_url=role.url))
+
+
+MISSING_TABLE = "GRANT CREATE ON SCHEMA public TO {role}"
+MISSING_RIGHT = "GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO {role}"
+
+
+@pytest.mark.parametrize(("first_by_owner", "remedy"), [(False, MISSING_TABLE), (True, MISSING_RIGHT)])
+def test_a_role_that_may_not_write_alerts_all_the_same_and_the_grant_of_its_warning_is_the_remedy(
+    restricted, notifier, role, settings, slack, tasks, caplog, first_by_owner, remedy
+):
+    if first_by_owner:
+        assert notifier.send_combined_notification()["error"] is None
+    remedy = remedy.format(role=role.name)
+    failed, stuck = tasks.fail(), tasks.add("queued", created=40)
+    caplog.clear()
+    assert restricted.send_combined_notification()["error"] is None
+    assert (told(slack, FAILED), told(slack, STUCK)) == ([[failed]], [[stuck]])
+    assert warnings(caplog) == [f"Cannot remember what was reported, so alerts repeat with every run: {remedy}"]
+    tasks.execute(re.search("GRANT .*", warnings(caplog)[0])[0])
+    caplog.clear()
+    for _ in range(2):
+        # A new notifier, as each run of cron is.
+        again = SlackNotifier(settings=restricted.settings)
+        assert again.send_combined_notification()["error"] is None
+    assert warnings(caplog) == []
+    assert told(slack, FAILED) == [[failed]] * 2
+    assert told(slack, STUCK) == [[stuck]] * 2
+
+
+def test_without_memory_each_run_tells_the_last_30_minutes(restricted, slack, tasks):
+    task_id, _too_old = tasks.fail(updated=29), tasks.fail(updated=31)
+    for _ in range(3):
+        assert restricted.send_failed_tasks_notification()
+    assert told(slack) == [[task_id]] * 3
+
+
+@pytest.mark.parametrize("right", ["SELECT", "INSERT", "UPDATE", "DELETE"])
+def test_a_single_missing_right_is_enough_for_the_warning(restricted, notifier, role, slack, tasks, caplog, right):
+    assert notifier.send_failed_tasks_notification()
+    tasks.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO {role.name}")
+    tasks.execute(f"REVOKE {right} ON slack_notifications FROM {role.name}")
+    failed = tasks.fail()
+    assert restricted.send_failed_tasks_notification()
+    assert told(slack) == [[failed]]
+    assert MISSING_RIGHT.format(role=role.name) in caplog.text
+
+
+def test_a_role_that_may_not_read_the_tasks_gets_a_clear_error(restricted, role, slack, tasks, caplog):
+    tasks.execute(f"REVOKE SELECT ON tasks FROM {role.name}")
+    tasks.fail()
+    assert restricted.send_failed_tasks_notification() is False
+    assert "permission denied for table tasks" in caplog.text
+    assert "GRANT SELECT ON tasks" in caplog.text
+
+
+def test_a_role_that_may_not_even_have_temporary_tables_gets_a_clear_error(restricted, role, slack, tasks, caplog):
+    database = value(tasks.connection, "SELECT quote_ident(current_database())")
+    tasks.execute(f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")
+    try:
+        tasks.fail()
+        assert restricted.send_failed_tasks_notification() is False
+    finally:
+        tasks.execute(f"GRANT TEMPORARY ON DATABASE {database} TO PUBLIC")
+    assert slack.requests == []
+    # The tasks can be read: that is not what is missing.
+    assert "GRANT SELECT ON tasks" not in caplog.text
+    assert MISSING_TABLE.format(role=role.name) in caplog.text
+
+
+def test_a_read_only_role_alerts_and_the_remedy_of_its_warning_is_one(restricted, role, settings, slack, tasks, caplog):
+    tasks.execute(f"GRANT CREATE ON SCHEMA public TO {role.name}")
+    tasks.execute(f"ALTER ROLE {role.name} SET default_transaction_read_only = on")
+    failed, stuck = tasks.fail(), tasks.add("queued", created=40)
+    assert restricted.send_combined_notification()["error"] is None
+    assert (told(slack, FAILED), told(slack, STUCK)) == ([[failed]], [[stuck]])
+    assert not has_ledger(tasks.connection)
+    (warning,) = warnings(caplog)
+    assert warning.endswith(f": ALTER ROLE {role.name} SET default_transaction_read_only = off")
+    tasks.execute(re.search("ALTER .*", warning)[0])
+    caplog.clear()
+    for _ in range(2):
+        assert restricted.send_combined_notification()["error"] is None
+    assert warnings(caplog) == []
+    assert told(slack, FAILED) == [[failed]] * 2
+
+
+def test_a_standby_is_a_clear_error_and_never_silence(slack, make_tasks, run, notifier):
+    with postgres_server() as primary:
+        create_tasks_table(primary.url)
+        make_tasks(primary.url).fail()
+        with primary.standby() as standby:
+            environment = {"DATABASE_URL": standby.url, "SLACK_WEBHOOK": slack.webhook()}
+            ended = run(**environment)
+            assert ended.code == 1
+            assert "The database is a read-only standby" in ended.log
+            reader = SlackNotifier(settings=notifier.settings._replace(database_url=standby.url))
+            assert len(reader.get_failed_tasks_last_30min()) == 1
+            assert told(slack) == []
+            # The remedy that the error names, with both hosts as libpq takes them.
+            hosts = f"127.0.0.1:{standby.port},127.0.0.1:{primary.port}"
+            either = f"postgresql://postgres@{hosts}/postgres?target_session_attrs=read-write"
+            assert run(**{**environment, "DATABASE_URL": either}).code == 0
+            assert len(told(slack)) == 1
