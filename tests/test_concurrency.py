@@ -203,13 +203,17 @@ def test_a_run_that_waited_tells_the_tasks_if_slack_refuses_the_first(start, sla
     assert told(slack) == [sorted(failed)]
 
 
-def test_a_run_beside_a_held_one_still_learns_of_later_failures(start, slack, tasks):
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
+def test_a_run_beside_a_held_one_still_learns_of_later_failures(start, slack, tasks, database_url, isolation):
+    """Whatever isolation the server defaults to: the second run must see what the first committed meanwhile."""
+    setting = isolation.replace(" ", "%5C%20")
+    url = f"{database_url}?options=-c%20default_transaction_isolation%3D{setting}"
     first_failed = [tasks.fail() for _ in range(2)]
     with slack.hold() as held:
-        first = start()
+        first = start(DATABASE_URL=url)
         held.wait_received()
         later_failed = [tasks.fail() for _ in range(2)]
-        second = start()
+        second = start(DATABASE_URL=url)
         wait_for_blocked(tasks.connection, 1)
         held.go()
         all_end_well([first, second])
