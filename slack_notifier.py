@@ -40,6 +40,8 @@ import psycopg2.extras
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
+    import requests
+
 __version__ = "1.0.0"
 __all__ = ["Settings", "SlackNotifier"]
 
@@ -252,7 +254,7 @@ def _database_url(env: Mapping[str, str]) -> str:
 
 def _webhooks(env: Mapping[str, str], name: str) -> list[str]:
     urls = [url.strip() for url in env[name].split(",")]
-    return [_incoming_webhook(name, url) for url in urls if url]
+    return [_incoming_webhook(name, url) for url in urls if url] or [_incoming_webhook(name, "")]
 
 
 def _incoming_webhook(name: str, url: str) -> str:
@@ -1373,14 +1375,15 @@ Result = TypeVar("Result")
 
 
 class _KeepSecret(logging.Filter):
-    """Drops log records that hold a webhook's path: urllib3 writes it at DEBUG."""
+    """Drops log records that hold a webhook's path: urllib3 writes it at DEBUG, of malformed answers at WARNING."""
 
     def __init__(self) -> None:
         super().__init__()
         self.paths: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        text = record.getMessage()
+        # urllib3 spells percent-encoding in its own way.
+        text = unquote(record.getMessage())
         return not any(path in text for path in self.paths)
 
 
@@ -1442,7 +1445,7 @@ def _post(webhook: str, payload: Mapping[str, Any], seconds: float) -> None:
     options = {"data": data, "headers": {"Content-Type": "application/json"}}
     status, headers, body = _within(seconds, lambda: _request("POST", webhook, seconds, **options))
     if not _accepted(webhook, status, body):
-        raise _refusal(status, headers, body)
+        raise _refusal(status, headers, _without_path(webhook, body))
 
 
 def _refusal(status: int, headers: Mapping[str, str], body: str) -> DeliveryError:
@@ -1466,6 +1469,14 @@ def _accepted(webhook: str, status: int, body: str) -> bool:
     if urlsplit(webhook).hostname in SLACK_HOSTS:
         return status == 200 and body.strip() == "ok"
     return 200 <= status < 300
+
+
+def _without_path(webhook: str, body: str) -> str:
+    """Error pages like to quote the address."""
+    path = urlsplit(webhook).path
+    for piece in (path, unquote(path), path.rpartition("/")[2]):
+        body = body.replace(piece, _MASK) if len(piece) > 1 else body
+    return body
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
@@ -1515,23 +1526,32 @@ def _request(method: str, url: str, seconds: float, **options: Any) -> tuple[int
     """
     # Loaded here because most runs have nothing to report, and requests takes longer to load than they take to run.
     import requests
+    import urllib3.exceptions
 
-    _keep_secret.paths.add(urlsplit(url).path)
-    for name in ("urllib3.connectionpool", "urllib3.util.retry"):
+    path = unquote(urlsplit(url).path)
+    if len(path) > 1:
+        _keep_secret.paths.add(path)
+    for name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
         logging.getLogger(name).addFilter(_keep_secret)
     timeout = (min(WEBHOOK_CONNECT_SECONDS, seconds), min(WEBHOOK_READ_SECONDS, seconds))
+    options = {"timeout": timeout, "allow_redirects": False, "hooks": {"response": _forget_redirect}, **options}
     deadline = monotonic() + seconds
     try:
-        with requests.request(method, url, timeout=timeout, allow_redirects=False, stream=True, **options) as response:
+        with requests.request(method, url, stream=True, **options) as response:
             body = b""
             for byte in response.iter_content(1):
                 body += byte
                 if len(body) >= _ANSWER_CHARACTERS or monotonic() > deadline:
                     break
             return response.status_code, response.headers, body.decode(errors="replace")
-    except requests.RequestException as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
         # The exception's own text and its chain hold the webhook's path.
         raise _network_error(error) from None
+
+
+def _forget_redirect(response: requests.Response, **_: object) -> None:
+    # Also where it does not follow a redirect, requests works out its target and loads its body, however long.
+    response.headers.pop("Location", None)
 
 
 def _network_error(error: Exception) -> DeliveryError:
@@ -1562,6 +1582,8 @@ def send_email(email: Email, message: Message, reason: str, seconds: float) -> N
         _within(seconds, lambda: _smtp(email, _mail(email, message, reason), seconds))
     except smtplib.SMTPResponseException as error:
         text = error.smtp_error.decode(errors="replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
+        # It may quote what was sent.
+        text = text.replace(unquote(urlsplit(email.smtp_url).password or "") or _MASK, _MASK)
         answer = f"{error.smtp_code} {shorten(redact(one_line(text)), 100)}"
         raise DeliveryError(f"{type(error).__name__}: {answer}") from None
     except (OSError, ValueError) as error:
@@ -1792,7 +1814,7 @@ class SlackNotifier:
     def _destinations(self, kind: str) -> list[Destination]:
         destinations = self.settings.destinations(kind)
         if not destinations and not self.dry_run:
-            raise SettingError(f"no webhook for {kind} tasks: set SLACK_WEBHOOK or SLACK_WEBHOOK_{kind.upper()}")
+            raise SettingError(f"no webhook for {kind or 'general'} messages: set SLACK_WEBHOOK")
         return destinations or [Destination("")]
 
     def _report(
@@ -1874,7 +1896,11 @@ class SlackNotifier:
         delivered = False
         with _Guard() as guard:
             message = build()
-            found = dict.fromkeys(d for kind in kinds for d in self._destinations(kind) if not d.user)
+            found: dict[Destination, None] = {}
+            for kind in kinds:
+                with _Guard() as route:
+                    found.update(dict.fromkeys(d for d in self._destinations(kind) if not d.user))
+                guard.error = guard.error or route.error
             for left, destination in zip(range(len(found), 0, -1), found):
                 with _Guard() as one:
                     deliver_one(destination, message, (deadline - monotonic()) / left)

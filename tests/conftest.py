@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+import trustme
+from servers import PASSWORD, QUOTED_PASSWORD, Heart, MailServer, mail_server
 from support import Proxy, Run
 
 from sandbox.slack import SlackStandIn
@@ -65,3 +67,37 @@ def proxy(tasks: Any) -> Iterator[Proxy]:
 def other(slack: SlackStandIn, settings: Any) -> SlackNotifier:
     """A second destination: the channel "other"."""
     return SlackNotifier(slack.webhook("other"), settings=settings)
+
+
+# ---- Delivery --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Who certifies the servers of the tests."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusted(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """This process trusts the authority; another one does with this as its SSL_CERT_FILE."""
+    path = str(tmp_path / "authority.pem")
+    authority.cert_pem.write_to_path(path)
+    monkeypatch.setenv("SSL_CERT_FILE", path)
+    return path
+
+
+@pytest.fixture
+def mail(authority: trustme.CA, trusted: str, watch: Any) -> Iterator[MailServer]:
+    """A mail server with STARTTLS and authentication."""
+    watch.secrets |= {PASSWORD, QUOTED_PASSWORD}
+    with mail_server(authority) as server:
+        yield server
+        watch.written += [mail.raw for mail in server.mails]
+
+
+@pytest.fixture
+def heart() -> Iterator[Heart]:
+    heart = Heart()
+    yield heart
+    heart.close()

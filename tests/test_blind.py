@@ -1,0 +1,259 @@
+"""A monitor that cannot look says so; and the heartbeat, which tells when it can't even say that."""
+
+from __future__ import annotations
+
+import logging
+import re
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+from typing import Any
+
+import pytest
+from servers import Front
+from support import FAILED, told
+
+import slack_notifier
+from sandbox.postgres import url_of
+from slack_notifier import Settings, SlackNotifier
+
+BLIND = "🙈 Monitor cannot read the tasks table"
+PASSWORD = "password-of-nobody"
+
+
+@pytest.fixture
+def gone(tasks, database_url, watch):
+    """A port before the database that refuses all connections; `front.address` is its URL."""
+    watch.secrets.add(PASSWORD)
+    front = Front(tasks.connection.info.port, closed=True)
+    front.address = front.url(url_of(database_url, login=f"postgres:{PASSWORD}"))
+    yield front
+    front.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorter pauses between the attempts to connect."""
+    monkeypatch.setattr(slack_notifier, "DATABASE_PAUSES_SECONDS", (0.1, 0.2))
+
+
+def texts(message: dict[str, Any]) -> list[str]:
+    header, body, footer = message["blocks"]
+    return [header["text"]["text"], body["text"]["text"], footer["elements"][0]["text"]]
+
+
+def test_program_that_cannot_read_says_so_in_slack_or_by_email_with_how_long_it_tried(
+    run, slack, gone, mail, trusted, heart, watch
+):
+    slack.answer(404, "no_service", channel="dead", times=None)
+    common = {"DATABASE_URL": gone.address, "DEBUG": "true", "HEARTBEAT_URL": f"{heart.address}/ping/secret-of-heart"}
+    watch.secrets.add("secret-of-heart")
+    with ThreadPoolExecutor() as pool:
+        by_slack = pool.submit(run, **common, SLACK_WEBHOOK=slack.webhook())
+        by_email = pool.submit(
+            run,
+            **common,
+            SLACK_WEBHOOK=slack.webhook("dead"),
+            SMTP_URL=mail.url,
+            ALERT_EMAIL_TO="ops@example.com",
+            SSL_CERT_FILE=trusted,
+        )
+    for done in (by_slack.result(), by_email.result()):
+        assert done.code == 1
+        assert done.log.count("trying again in") == 2
+        assert "Cannot connect to the database: " in done.log
+        assert PASSWORD not in done.log
+
+    (message,) = slack.messages()
+    title, body, footer = texts(message)
+    assert title == BLIND
+    assert re.match(r"Cannot connect to the database: .*refused", body)
+    seconds = int(re.search(r"Tried for (\d+) seconds\.", body)[1])
+    assert 4 <= seconds <= 15
+    assert re.fullmatch(r"Reported at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", footer)
+    assert all(part in message["text"] for part in (title, body, footer))
+
+    (sent,) = mail.mails
+    assert sent.message["Subject"] == BLIND
+    assert "Cannot connect to the database: " in sent.part("plain")
+    assert "HTTP 404 no_service" in sent.part("html")
+    for text in (str(slack.requests), sent.part("plain"), sent.part("html")):
+        assert PASSWORD not in text
+    assert heart.beats == ["/ping/secret-of-heart/fail"] * 2
+
+
+def test_blind_alert_reaches_each_webhook_of_the_kinds_once(slack, gone, impatient):
+    slack.answer(404, "no_service", channel="failed", times=None)
+    webhooks = {"": [slack.webhook("all")], "failed": [slack.webhook("failed"), slack.webhook("all")]}
+    users = {"a-user-s-key": slack.webhook("user")}
+    settings = Settings(database_url=gone.address, webhooks=webhooks, user_webhooks=users)
+    result = SlackNotifier(settings=settings).send_combined_notification()
+    assert result["error"].startswith("Cannot connect to the database: ")
+    assert "; Cannot" not in result["error"]
+    assert not result["failed_notification_sent"]
+    assert [texts(message)[0] for message in slack.messages("all")] == [BLIND]
+    assert slack.messages("user") == []
+
+
+def test_combined_notification_without_a_table_is_blind_at_once(tasks, notifier, slack):
+    tasks.execute("ALTER TABLE tasks RENAME TO jobs")
+    result = notifier.send_combined_notification()
+    assert "tasks" in result["error"]
+    (message,) = slack.messages()
+    assert texts(message)[0] == BLIND
+    assert "is this the worker's database" in texts(message)[1]
+
+
+def test_database_that_comes_back_between_the_attempts_is_no_alarm(tasks, slack, gone):
+    task = tasks.fail()
+
+    class Opener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "trying again in" in record.getMessage() and not gone.listening:
+                gone.open()
+
+    opener = Opener()
+    slack_notifier.logger.addHandler(opener)
+    try:
+        notifier = SlackNotifier(slack.webhook(), settings=Settings(database_url=gone.address))
+        result = notifier.send_combined_notification()
+    finally:
+        slack_notifier.logger.removeHandler(opener)
+    assert result["error"] is None
+    assert result["failed_notification_sent"] is True
+    assert told(slack) == [[task]]
+
+
+@pytest.mark.parametrize("call", ["send_failed_tasks_notification", "send_stuck_tasks_notification"])
+def test_workers_own_call_neither_waits_nor_cries(slack, gone, caplog, call):
+    notifier = SlackNotifier(slack.webhook(), settings=Settings(database_url=gone.address))
+    started = monotonic()
+    assert getattr(notifier, call)() is False
+    assert monotonic() - started < 0.9
+    assert "trying again" not in caplog.text
+    assert "Cannot connect to the database" in caplog.text
+    assert slack.requests == []
+
+
+def test_reading_tasks_of_a_database_that_is_gone_neither_waits_nor_cries(slack, gone, caplog):
+    notifier = SlackNotifier(slack.webhook(), settings=Settings(database_url=gone.address))
+    started = monotonic()
+    assert notifier.get_failed_tasks_last_30min() == []
+    assert notifier.get_stuck_tasks() == []
+    assert monotonic() - started < 0.9
+    assert "Cannot connect to the database" in caplog.text
+    assert slack.requests == []
+
+
+def test_slack_that_refuses_is_not_blindness(tasks, notifier, slack):
+    tasks.fail()
+    slack.answer(404, "no_service")
+    assert "no_service" in notifier.send_combined_notification()["error"]
+    assert slack.messages() == []
+
+
+def test_dry_run_shows_the_blind_alert_and_sends_nothing(slack, gone, impatient, printed, heart):
+    settings = Settings(database_url=gone.address, heartbeat_url=heart.address).with_webhook(slack.webhook())
+    SlackNotifier(settings=settings, dry_run=True).send_combined_notification()
+    assert BLIND in printed()
+    assert slack.requests == []
+    assert heart.beats == []
+
+
+# ---- Heartbeat -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "good", "bad"),
+    [
+        ("/ping/0b9d", "/ping/0b9d", "/ping/0b9d/fail"),
+        ("/ping/0b9d/", "/ping/0b9d/", "/ping/0b9d/fail"),
+        ("/ping?key=0b9d&create=1", "/ping?key=0b9d&create=1", "/ping/fail?key=0b9d&create=1"),
+        ("", "/", "/fail"),
+    ],
+)
+def test_heartbeat_tells_good_from_bad_runs(tasks, settings, slack, heart, path, good, bad):
+    notifier = SlackNotifier(settings=settings._replace(heartbeat_url=heart.address + path))
+    notifier.send_combined_notification()
+    tasks.fail()
+    slack.answer(404, "no_service")
+    notifier.send_combined_notification()
+    notifier.send_combined_notification()
+    assert heart.beats == [good, bad, good]
+
+
+def test_heartbeat_is_bad_where_one_of_two_destinations_fails(tasks, settings, slack, heart):
+    tasks.fail()
+    slack.answer(404, "no_service", channel="dead")
+    webhooks = {"": [slack.webhook("dead"), slack.webhook()]}
+    SlackNotifier(settings=settings._replace(webhooks=webhooks, heartbeat_url=heart.address)).watch(
+        [(slack_notifier.FAILED, 30)]
+    )
+    assert heart.beats == ["/fail"]
+
+
+def test_heartbeat_is_good_where_email_took_the_alert(tasks, slack, cli, mail, trusted, heart):
+    tasks.fail()
+    slack.answer(404, "no_service")
+    variables = {"SMTP_URL": mail.url, "ALERT_EMAIL_TO": "ops@example.com", "SSL_CERT_FILE": trusted}
+    assert cli(HEARTBEAT_URL=f"{heart.address}/p", **variables).code == 0
+    assert len(mail.mails) == 1
+    assert heart.beats == ["/p"]
+
+
+def test_only_runs_of_the_monitor_have_a_heartbeat(tasks, settings, heart):
+    tasks.fail()
+    notifier = SlackNotifier(settings=settings._replace(heartbeat_url=heart.address))
+    notifier.send_failed_tasks_notification()
+    notifier.send_stuck_tasks_notification()
+    notifier.send_task_creation_notification("id", "key", {})
+    notifier.send_message("Hello")
+    assert heart.beats == []
+
+
+def test_dry_run_has_no_heartbeat(tasks, slack, cli, heart):
+    tasks.fail()
+    assert cli("--dry-run", HEARTBEAT_URL=heart.address).code == 0
+    assert heart.beats == []
+
+
+@pytest.mark.parametrize("status", [301, 404, 500])
+def test_refused_heartbeat_is_a_warning_and_changes_nothing(tasks, slack, cli, heart, watch, status):
+    watch.secrets.add("secret-of-heart")
+    task = tasks.fail()
+    heart.status = status
+    done = cli(HEARTBEAT_URL=f"{heart.address}/secret-of-heart")
+    assert done.code == 0
+    assert f"WARNING Heartbeat not sent: HTTP {status}" in done.log
+    assert told(slack) == [[task]]
+    assert len(heart.beats) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://127.0.0.1:1/secret-of-heart", "no connection"),
+        ("http://name.invalid/secret-of-heart", "no connection"),
+        ("http://hc..example/secret-of-heart", "the URL cannot be used"),
+    ],
+)
+def test_heartbeat_that_finds_nobody_is_a_warning_and_changes_nothing(
+    tasks, settings, slack, caplog, watch, url, reason
+):
+    watch.secrets.add("secret-of-heart")
+    task = tasks.fail()
+    result = SlackNotifier(settings=settings._replace(heartbeat_url=url)).send_combined_notification()
+    assert (result["failed_notification_sent"], result["error"]) == (True, None)
+    assert told(slack, FAILED) == [[task]]
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert warnings[0].startswith(f"Heartbeat not sent: {reason}")
+
+
+def test_heartbeat_that_hangs_takes_no_more_than_its_time(tasks, settings, slack, monkeypatch, caplog):
+    monkeypatch.setattr(slack_notifier, "HEARTBEAT_SECONDS", 1)
+    slack.answer(fault="hang", channel="heart", times=None)
+    notifier = SlackNotifier(settings=settings._replace(heartbeat_url=slack.webhook("heart")))
+    started = monotonic()
+    assert notifier.send_combined_notification()["error"] is None
+    assert monotonic() - started < 4
+    assert "Heartbeat not sent: no " in caplog.text

@@ -1,0 +1,647 @@
+"""What becomes of a message: a row for each answer and fault, the budgets, and what the next good run does."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from functools import partial
+from time import monotonic
+from typing import Any, Callable, NamedTuple
+
+import pytest
+import trustme
+from servers import Front, TlsSlack, port_of, says
+from support import FAILED, PROGRAM, ids, title
+
+import slack_notifier
+from sandbox.postgres import create_database, create_tasks_table, drop_database
+from sandbox.slack import SlackStandIn
+from slack_notifier import DeliveryError, Settings, SlackNotifier
+
+SLACK = "https://hooks.slack.com/services/T0/B0/secret"
+SLACK_GOV = "https://hooks.slack-gov.com/services/T0/B0/secret"
+ELSEWHERE = "https://chat.example.com/hooks/secret"
+
+NOT_SENT = "Failed to send Slack message: "
+SENT = "Slack message sent successfully"
+MAY_HAVE_ARRIVED = "the message may have arrived"
+
+
+# ---- Meaning of an answer --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("webhook", "status", "body", "accepted"),
+    [
+        (SLACK, 200, "ok", True),
+        (SLACK, 200, "ok\n", True),
+        (SLACK, 200, "", False),
+        (SLACK, 200, "OK", False),
+        (SLACK, 200, '{"ok": true}', False),
+        (SLACK, 200, "<html>Sign in</html>", False),
+        (SLACK, 201, "ok", False),
+        (SLACK, 204, "", False),
+        (SLACK.replace("hooks.slack", "HOOKS.Slack"), 200, "no", False),
+        (SLACK.replace(".com/", ".com:443/"), 200, "no", False),
+        (SLACK_GOV, 200, "ok", True),
+        (SLACK_GOV, 200, "welcome", False),
+        (ELSEWHERE, 200, "ok", True),
+        (ELSEWHERE, 200, '{"success":true}', True),
+        (ELSEWHERE, 204, "", True),
+        (ELSEWHERE, 299, "", True),
+        (ELSEWHERE, 300, "ok", False),
+        (ELSEWHERE, 199, "ok", False),
+        (ELSEWHERE, 400, "ok", False),
+        ("https://hooks.slack.com.evil.example/services/T0/B0/x", 200, "whatever", True),
+        ("https://evil.example/hooks.slack.com", 200, "whatever", True),
+    ],
+)
+def test_slack_must_say_ok_and_others_2xx(webhook, status, body, accepted):
+    assert slack_notifier._accepted(webhook, status, body) is accepted
+
+
+# The error words of SLACK.md 1 that no retry heals, each with a piece of what a person should do.
+ADVICE = {
+    "invalid_payload": (400, "report this as a bug"),
+    "no_text": (400, "empty"),
+    "missing_text_or_fallback_or_attachments": (400, "empty"),
+    "too_many_attachments": (400, "more than 100 attachments"),
+    "msg_too_long": (400, "too long"),
+    "user_not_found": (400, "create a new webhook"),
+    "channel_not_found": (404, "invite the app"),
+    "channel_is_archived": (410, "unarchive it"),
+    "action_prohibited": (403, "ask its admin"),
+    "posting_to_general_channel_denied": (403, "use another channel"),
+    "invalid_token": (403, "create a new webhook"),
+    "no_service": (404, "create a new webhook"),
+    "no_active_hooks": (404, "create a new webhook"),
+    "no_service_id": (404, "copy it again from Slack"),
+    "no_team": (404, "copy it again from Slack"),
+    "team_disabled": (403, "closed"),
+}
+
+
+@pytest.mark.parametrize("word", ADVICE)
+@pytest.mark.parametrize("other_status", [None, 400, 500], ids=["usual", "400", "500"])
+def test_each_error_word_of_slack_has_an_advice_and_no_retry_under_any_status(word, other_status):
+    status, advice = ADVICE[word]
+    error = slack_notifier._refusal(other_status or status, {}, f" {word}\n")
+    assert str(error).startswith(f"HTTP {other_status or status} {word}: ")
+    assert advice in str(error)
+    assert error.retry_after is None
+    assert not error.layout_refused
+
+
+@pytest.mark.parametrize(
+    "word", ["invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long"]
+)
+def test_refused_layout_is_told_apart(word):
+    error = slack_notifier._refusal(400, {}, word)
+    assert error.layout_refused
+    assert error.retry_after is None
+    assert str(error) == f"HTTP 400 {word}"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "retried", "words"),
+    [
+        (429, "rate_limited", True, "HTTP 429 rate_limited (rate limited)"),
+        (429, "", True, "HTTP 429 (rate limited)"),
+        (500, "rollup_error", True, "HTTP 500 rollup_error"),
+        (502, "<html>Bad gateway</html>", True, "HTTP 502 <html>Bad gateway</html>"),
+        (503, "", True, "HTTP 503"),
+        (301, "", False, "HTTP 301: the URL redirects elsewhere, is it the webhook's?"),
+        (308, "", False, "HTTP 308: the URL redirects elsewhere, is it the webhook's?"),
+        (400, "never heard of", False, "HTTP 400 never heard of: check the webhook's URL"),
+        (404, "", False, "HTTP 404: check the webhook's URL"),
+        (200, "<html>Sign in</html>", False, "HTTP 200 <html>Sign in</html>: check the webhook's URL"),
+        (404, "x" * 300, False, f"HTTP 404 {'x' * 100}...: check the webhook's URL"),
+        (404, "two\r\nlines \x1b[31m", False, "HTTP 404 two lines [31m: check the webhook's URL"),
+    ],
+)
+def test_refusal_says_what_it_was_and_whether_it_may_heal(status, body, retried, words):
+    error = slack_notifier._refusal(status, {}, body)
+    assert isinstance(error, DeliveryError)
+    assert str(error) == words
+    assert (error.retry_after is not None) is retried
+    assert not error.layout_refused
+
+
+def in_seconds(seconds: float) -> str:
+    return format_datetime(datetime.now(timezone.utc) + timedelta(seconds=seconds), usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("headers", "least", "most"),
+    [
+        ({}, 0, 0),
+        ({"Retry-After": ""}, 0, 0),
+        ({"Retry-After": "1"}, 1, 1),
+        ({"Retry-After": " 30 "}, 30, 30),
+        ({"Retry-After": "3600"}, 3600, 3600),
+        ({"Retry-After": "9" * 5000}, 1e6, 1e10),
+        ({"Retry-After": "-5"}, 0, 0),
+        ({"Retry-After": "soon"}, 0, 0),
+        ({"Retry-After": "1.5"}, 0, 2),
+        ({"Retry-After": "٣"}, 0, 0),
+        ({"Retry-After": "²"}, 0, 0),
+        ({"Retry-After": in_seconds(7200)}, 3600, 7200),
+        ({"Retry-After": in_seconds(-60)}, 0, 0),
+        ({"Retry-After": "Wed, 21 Oct 99999 07:28:00 GMT"}, 0, 1e12),
+        ({"Retry-After": "Wed, 99 Oct 2015 07:28:00 GMT"}, 0, 0),
+    ],
+)
+def test_retry_after_is_read_in_any_form(headers, least, most):
+    assert least <= slack_notifier._retry_after(headers) <= most
+
+
+# ---- The table: answers and faults -----------------------------------------------------------------------------------
+
+
+class Row(NamedTuple):
+    """A fault, what it does to an alert, and how often that has arrived after the next good run.
+
+    `arrange` returns another webhook where it is not the stand-in's own; `requests` counts attempts to connect where
+    none arrives; `arrivals` is None where no good run can follow.
+    """
+
+    arrange: Callable[[Scene], str | None]
+    delivered: bool
+    requests: int
+    seconds: float
+    log: str
+    arrivals: int | None = 1
+
+
+class Scene:
+    """One row's own stand-in for Slack and front."""
+
+    def __init__(self) -> None:
+        self.slack = SlackStandIn()
+        self.fronts: list[Front] = []
+
+    def front(self, *treatments: Any, closed: bool = False) -> str:
+        self.fronts.append(Front(port_of(self.slack), *treatments, closed=closed))
+        return self.fronts[-1].url(self.slack.webhook())
+
+    def heal(self) -> None:
+        self.slack.answer_normally()
+        self.slack.release()
+        for front in self.fronts:
+            front.heal()
+
+    def __enter__(self) -> Scene:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for front in self.fronts:
+            front.close()
+        self.slack.close()
+
+
+def answer(*script: Any, then: tuple[Any, ...] | None = None, **options: Any) -> Callable[[Scene], None]:
+    def arrange(scene: Scene) -> None:
+        scene.slack.answer(*script, **options)
+        if then:
+            scene.slack.answer(*then)
+
+    return arrange
+
+
+def fault(name: str) -> Callable[[Scene], None]:
+    return answer(fault=name, times=None)
+
+
+def front(*treatments: Any, closed: bool = False) -> Callable[[Scene], str]:
+    return lambda scene: scene.front(*treatments, closed=closed)
+
+
+def redirect(status: int) -> Callable[[Scene], None]:
+    def arrange(scene: Scene) -> None:
+        scene.slack.answer(status, "", {"Location": scene.slack.webhook("elsewhere")})
+
+    return arrange
+
+
+def rate_limit(retry_after: str | None, times: int = 1) -> Callable[[Scene], None]:
+    headers = {} if retry_after is None else {"Retry-After": retry_after}
+    return answer(429, "rate_limited", headers, times=times)
+
+
+def refused_layout(word: str) -> Callable[[Scene], None]:
+    return answer(400, word)
+
+
+QUICK, PAUSED = 5, 8
+LAYOUT = "Slack refused the message's layout (HTTP 400 {}): sending it as text only"
+
+ALERTS = {
+    "200 ok": Row(answer(200, "ok"), True, 1, QUICK, SENT),
+    "200 of Rocket.Chat": Row(answer(200, '{"success":true}'), True, 1, QUICK, SENT),
+    "204 of Discord": Row(answer(204, ""), True, 1, QUICK, SENT),
+    **{word: Row(answer(status, word), False, 1, QUICK, advice) for word, (status, advice) in ADVICE.items()},
+    **{
+        f"{status} to elsewhere": Row(redirect(status), False, 1, QUICK, f"HTTP {status}: the URL redirects elsewhere")
+        for status in (301, 302, 303, 307, 308)
+    },
+    "302 to no address": Row(
+        front(says("HTTP/1.1 302 Found\r\nLocation: http://[::1\r\nContent-Length: 0\r\n\r\n")),
+        False, 1, QUICK, "HTTP 302: the URL redirects elsewhere",
+    ),
+    "302 with an endless body": Row(
+        front(says("HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n", for_ever=True)),
+        False, 1, QUICK, "the URL redirects elsewhere",
+    ),
+    "429, 1 s": Row(rate_limit("1"), True, 2, PAUSED, SENT),
+    "429, an hour": Row(rate_limit("3600"), False, 1, QUICK, "HTTP 429 rate_limited (rate limited)"),
+    "429, huge": Row(rate_limit("9" * 400), False, 1, QUICK, "(rate limited)"),
+    "429, a date that is soon": Row(lambda s: rate_limit(in_seconds(2))(s), True, 2, PAUSED, SENT),
+    "429, a date in an hour": Row(lambda s: rate_limit(in_seconds(3600))(s), False, 1, QUICK, "(rate limited)"),
+    "429, a date in the past": Row(lambda s: rate_limit(in_seconds(-60))(s), True, 2, PAUSED, SENT),
+    "429, garbage": Row(rate_limit("in a while"), True, 2, PAUSED, SENT),
+    "429, negative": Row(rate_limit("-1"), True, 2, PAUSED, SENT),
+    "429, missing": Row(rate_limit(None), True, 2, PAUSED, SENT),
+    "429, again and again": Row(rate_limit("10", times=9), False, 3, 25, "(rate limited)"),
+    "500 once": Row(answer(500, "rollup_error"), True, 2, PAUSED, SENT),
+    "502 and 503": Row(answer(502, "", then=(503, "")), True, 3, PAUSED, SENT),
+    "503 for ever": Row(answer(503, "", times=None), False, 5, 25, "Failed to send Slack message: HTTP 503"),
+    "no such port": Row(front(closed=True), False, 5, 25, "no connection (NewConnectionError)"),
+    "no such host": Row(
+        lambda _: "http://name.invalid/services/T/B/secret", False, 5, 35, "no connection (NameResolutionError)", None
+    ),
+    "no such name at all": Row(
+        lambda _: "http://hooks..example/services/T/B/secret", False, 1, QUICK, "the URL cannot be used", None
+    ),
+    "hang": Row(fault("hang"), False, 1, 15, f"no answer within 10 s; {MAY_HAVE_ARRIVED}"),
+    "drip": Row(fault("drip"), False, 1, 35, f"no complete answer within 30 s; {MAY_HAVE_ARRIVED}", 2),
+    "drip_headers": Row(fault("drip_headers"), False, 1, 35, f"no complete answer within 30 s; {MAY_HAVE_ARRIVED}", 2),
+    "reset": Row(fault("reset"), False, 1, QUICK, f"connection lost (ConnectionError); {MAY_HAVE_ARRIVED}"),
+    "accept_then_reset": Row(fault("accept_then_reset"), False, 1, QUICK, MAY_HAVE_ARRIVED, 2),
+    "close": Row(fault("close"), False, 1, QUICK, MAY_HAVE_ARRIVED),
+    "200 with an endless body": Row(front(says("HTTP/1.1 200 OK\r\n\r\n", for_ever=True)), True, 1, QUICK, SENT, 0),
+    "404 with an endless body": Row(
+        front(says("HTTP/1.1 404 Not Found\r\n\r\n", for_ever=True)), False, 1, QUICK, "HTTP 404 xxx"
+    ),
+    "no HTTP": Row(front(says("SSH-2.0-OpenSSH_9.6\r\n")), False, 1, QUICK, MAY_HAVE_ARRIVED),
+    "broken compression": Row(
+        front(says("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok")),
+        False, 1, QUICK, MAY_HAVE_ARRIVED,
+    ),
+    **{
+        f"{word} once": Row(refused_layout(word), True, 2, QUICK, LAYOUT.format(word))
+        for word in ("invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long")
+    },
+    "invalid_blocks for ever": Row(
+        answer(400, "invalid_blocks", times=None), False, 2, QUICK, f"{NOT_SENT}HTTP 400 invalid_blocks"
+    ),
+    "invalid_blocks, then 500": Row(
+        answer(400, "invalid_blocks", then=(500, "")), True, 3, PAUSED, LAYOUT.format("invalid_blocks")
+    ),
+    "invalid_blocks, then no_text": Row(
+        answer(400, "invalid_blocks", then=(400, "no_text")), False, 2, QUICK, "HTTP 400 no_text: the message was empty"
+    ),
+}  # fmt: skip
+
+
+class Outcome(NamedTuple):
+    """What came of a row. `again` are the results of the next two runs, with Slack in good health."""
+
+    delivered: bool
+    requests: int
+    seconds: float
+    log: str
+    levels: dict[str, str]
+    payloads: list[dict[str, Any]]
+    methods: set[str]
+    again: list[bool]
+    told: list[list[str]]
+    told_once_more: bool
+
+
+class Log(logging.Handler):
+    """What each thread has logged, and how often urllib3 has tried to connect where."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        record.getMessage()
+        self.records.append(record)
+
+    def mine(self, start: int = 0) -> list[logging.LogRecord]:
+        me = threading.get_ident()
+        return [r for r in self.records[start:] if r.thread == me and r.name == "slack_notifier"]
+
+    def attempts(self, host: str) -> int:
+        texts = [r.getMessage() for r in self.records if r.name == "urllib3.connectionpool"]
+        return sum(text.startswith("Starting new HTTP connection") and text.endswith(f": {host}") for text in texts)
+
+
+@pytest.fixture(scope="module")
+def log() -> Iterator[Log]:
+    log = Log()
+    for name in ("slack_notifier", "urllib3.connectionpool"):
+        logging.getLogger(name).addHandler(log)
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    yield log
+    for name in ("slack_notifier", "urllib3.connectionpool"):
+        logging.getLogger(name).removeHandler(log)
+        logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+@pytest.fixture(scope="module")
+def alert_database(server_url: str) -> Iterator[str]:
+    """One failed task and one that is stuck, for all rows: each has a destination of its own."""
+    url = create_database(server_url)
+    create_tasks_table(url)
+    with closing(slack_notifier.psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO tasks (id, user_api_key, status, error, created_at, updated_at) VALUES "
+            "('failed-task', 'key-of-a-user', 'failed', 'No <space> left', now() AT TIME ZONE 'UTC', "
+            "now() AT TIME ZONE 'UTC'), "
+            "('stuck-task', 'key-of-a-user', 'queued', NULL, now() AT TIME ZONE 'UTC' - interval '2 h', "
+            "now() AT TIME ZONE 'UTC' - interval '2 h')"
+        )
+    yield url
+    drop_database(url)
+
+
+def attempts(scene: Scene, log: Log, webhook: str) -> int:
+    """Requests that arrived; where there is no server, connections that were tried."""
+    if scene.fronts:
+        front = scene.fronts[0]
+        return front.connections if front.listening else log.attempts(f"127.0.0.1:{front.port}")
+    host = slack_notifier.urlsplit(webhook).hostname
+    return len(scene.slack.requests) if host == "127.0.0.1" else log.attempts(f"{host}:80")
+
+
+def alert_outcome(row: Row, log: Log, database_url: str) -> Outcome:
+    with Scene() as scene:
+        webhook = row.arrange(scene) or scene.slack.webhook()
+        notifier = SlackNotifier(webhook, settings=Settings(database_url=database_url))
+        start, started = len(log.records), monotonic()
+        delivered = notifier.send_failed_tasks_notification()
+        seconds = monotonic() - started
+        records = log.mine(start)
+        requests = attempts(scene, log, webhook)
+        payloads = [slack_notifier.json.loads(request.body) for request in scene.slack.requests]
+        methods = {request.method for request in scene.slack.requests}
+        again, told_once_more = [], False
+        if row.arrivals is not None:
+            scene.heal()
+            again.append(notifier.send_failed_tasks_notification())
+            before = len(scene.slack.requests)
+            again.append(notifier.send_failed_tasks_notification())
+            told_once_more = len(scene.slack.requests) > before
+        told = [message_ids(message) for message in scene.slack.messages()]
+        assert scene.slack.messages("elsewhere") == []
+    text = "\n".join(record.getMessage() for record in records)
+    levels = {record.getMessage(): record.levelname for record in records}
+    return Outcome(delivered, requests, seconds, text, levels, payloads, methods, again, told, told_once_more)
+
+
+def message_ids(message: dict[str, Any]) -> list[str]:
+    """The tasks of an alert, which may be of text only."""
+    if "blocks" in message:
+        return ids(message) if title(message) == FAILED else []
+    return ["failed-task"] if "`failed-task`" in message["text"] else []
+
+
+# ---- Events ----------------------------------------------------------------------------------------------------------
+
+
+def event_outcome(row: Row, log: Log) -> Outcome:
+    with Scene() as scene:
+        webhook = row.arrange(scene) or scene.slack.webhook()
+        notifier = SlackNotifier(webhook, settings=Settings())
+        start, started = len(log.records), monotonic()
+        delivered = notifier.send_task_creation_notification("id", "a-user-s-key", {"scenes": [{}]})
+        seconds = monotonic() - started
+        text = "\n".join(record.getMessage() for record in log.mine(start))
+        requests = attempts(scene, log, webhook)
+        methods = {request.method for request in scene.slack.requests}
+    return Outcome(delivered, requests, seconds, text, {}, [], methods, [], [], False)
+
+
+EVENT = 5.9
+
+EVENTS = {
+    "200 ok": Row(answer(200, "ok"), True, 1, 3, SENT),
+    "404": Row(answer(404, "no_service"), False, 1, 3, "the webhook was removed"),
+    "302": Row(redirect(302), False, 1, 3, "HTTP 302"),
+    "429, 1 s": Row(rate_limit("1"), True, 2, EVENT, SENT),
+    "429, 10 s": Row(rate_limit("10"), False, 1, 3, "(rate limited)"),
+    "429, an hour": Row(rate_limit("3600"), False, 1, 3, "(rate limited)"),
+    "503 once": Row(answer(503, ""), True, 2, EVENT, SENT),
+    "503 for ever": Row(answer(503, "", times=None), False, 3, EVENT, "HTTP 503"),
+    "no such port": Row(front(closed=True), False, 3, EVENT, "no connection (NewConnectionError)"),
+    "hang": Row(fault("hang"), False, 1, EVENT, MAY_HAVE_ARRIVED),
+    "drip": Row(fault("drip"), False, 1, EVENT, f"no complete answer within 5 s; {MAY_HAVE_ARRIVED}"),
+    "drip_headers": Row(fault("drip_headers"), False, 1, EVENT, f"no complete answer within 5 s; {MAY_HAVE_ARRIVED}"),
+    "reset": Row(fault("reset"), False, 1, 3, MAY_HAVE_ARRIVED),
+    "503, then drip": Row(
+        lambda scene: (scene.slack.answer(503, ""), scene.slack.answer(fault="drip"))[0],
+        False, 2, EVENT, MAY_HAVE_ARRIVED,
+    ),
+}  # fmt: skip
+
+
+# ---- Several webhooks, and the program -------------------------------------------------------------------------------
+
+
+class Several(NamedTuple):
+    """What came of a message to a webhook that drips or hangs and to two that are well, in this order."""
+
+    delivered: bool
+    seconds: float
+    told: list[int]
+    told_after_good_runs: list[int]
+
+
+CHANNELS = ("sick", "well", "fine")
+
+
+def to_several(sickness: str, send: Callable[[SlackNotifier], bool], database_url: str = "") -> Several:
+    with SlackStandIn() as slack:
+        slack.answer(fault=sickness, channel="sick", times=None)
+        webhooks = {"": [slack.webhook(channel) for channel in CHANNELS]}
+        notifier = SlackNotifier(settings=Settings(database_url=database_url, webhooks=webhooks))
+        started = monotonic()
+        delivered = send(notifier)
+        seconds = monotonic() - started
+        told = [len(slack.messages(channel)) for channel in CHANNELS]
+        slack.clear()
+        if database_url:
+            assert send(notifier)
+            assert send(notifier)
+        return Several(delivered, seconds, told, [len(slack.messages(channel)) for channel in CHANNELS])
+
+
+def send_failed(notifier: SlackNotifier) -> bool:
+    return notifier.send_failed_tasks_notification()
+
+
+def send_created(notifier: SlackNotifier) -> bool:
+    return notifier.send_task_creation_notification("id", "key", None)
+
+
+class ProgramOutcome(NamedTuple):
+    code: int
+    seconds: float
+    log: str
+
+
+def program_outcome(database_url: str) -> ProgramOutcome:
+    """A failed and a stuck task to report, and a server that sends a byte a second."""
+    with SlackStandIn() as slack:
+        slack.answer(fault="drip", times=None)
+        environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url, "SLACK_WEBHOOK": slack.webhook()}
+        started = monotonic()
+        command = [sys.executable, str(PROGRAM)]
+        done = subprocess.run(command, env=environment, cwd="/", capture_output=True, timeout=90, check=False)
+        return ProgramOutcome(done.returncode, monotonic() - started, done.stderr.decode())
+
+
+# ---- All at once -----------------------------------------------------------------------------------------------------
+
+
+def alert_jobs() -> list[Any]:
+    return [pytest.param(f"alert: {name}", row, id=name) for name, row in ALERTS.items()]
+
+
+def event_jobs() -> list[Any]:
+    return [pytest.param(f"event: {name}", row, id=name) for name, row in EVENTS.items()]
+
+
+@pytest.fixture(scope="module")
+def outcomes(request: pytest.FixtureRequest, log: Log, alert_database: str) -> Iterator[dict[str, Future[Any]]]:
+    """Every case that was asked for, all of them at once: most of their time is waiting."""
+    jobs: dict[str, Callable[[], Any]] = {
+        **{f"alert: {name}": partial(alert_outcome, row, log, alert_database) for name, row in ALERTS.items()},
+        **{f"event: {name}": partial(event_outcome, row, log) for name, row in EVENTS.items()},
+        "several: alert": partial(to_several, "drip", send_failed, alert_database),
+        "several: event": partial(to_several, "hang", send_created),
+        "program": partial(program_outcome, alert_database),
+    }
+    calls = [getattr(item, "callspec", None) for item in request.session.items]
+    wanted = {call.params.get("job") for call in calls if call}
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        yield {name: pool.submit(job) for name, job in jobs.items() if name in wanted}
+
+
+@pytest.mark.parametrize(("job", "row"), event_jobs())
+def test_event_outlives_every_fault_within_5_seconds(outcomes, job, row):
+    outcome = outcomes[job].result(60)
+    assert outcome.delivered is row.delivered
+    assert outcome.requests == row.requests
+    assert outcome.seconds <= row.seconds
+    assert row.log in outcome.log
+    assert outcome.methods <= {"POST"}
+
+
+@pytest.mark.parametrize("job", ["several: event"])
+def test_event_reaches_the_other_webhooks_where_one_hangs(outcomes, job):
+    outcome = outcomes[job].result(60)
+    assert outcome.told == [0, 1, 1]
+    assert outcome.delivered is False
+    assert outcome.seconds <= EVENT
+
+
+@pytest.mark.parametrize(("job", "row"), alert_jobs())
+def test_alert_outlives_every_fault_and_arrives_with_the_next_good_run(outcomes, job, row):
+    outcome = outcomes[job].result(90)
+    assert outcome.delivered is row.delivered
+    assert outcome.requests == row.requests
+    assert outcome.seconds <= row.seconds
+    assert row.log in outcome.log
+    assert (SENT in outcome.log) is row.delivered
+    assert (NOT_SENT in outcome.log) is not row.delivered
+    assert outcome.methods <= {"POST"}
+    if row.arrivals is not None:
+        assert outcome.again == [True, True]
+        assert outcome.told == [["failed-task"]] * row.arrivals
+        assert not outcome.told_once_more
+
+
+@pytest.mark.parametrize(
+    "job", [f"alert: {name}" for name in ALERTS if name.startswith("invalid_blocks") and "once" in name]
+)
+def test_refused_layout_is_sent_again_as_text_and_logged_as_an_error(outcomes, job):
+    outcome = outcomes[job].result(90)
+    first, second = outcome.payloads
+    assert "blocks" in first
+    assert "blocks" not in second
+    assert second["text"] == first["text"]
+    assert second["unfurl_links"] is False
+    assert [level for text, level in outcome.levels.items() if "layout" in text] == ["ERROR"]
+
+
+@pytest.mark.parametrize("job", ["several: alert"])
+def test_dripping_webhook_takes_neither_the_alert_nor_the_time_of_the_others(outcomes, job):
+    outcome = outcomes[job].result(90)
+    assert outcome.told[1:] == [1, 1]
+    assert outcome.told_after_good_runs == [1, 0, 0]
+    assert outcome.delivered is False
+    assert outcome.seconds <= 35
+
+
+@pytest.mark.parametrize("job", ["program"])
+def test_program_with_two_alerts_ends_within_30_seconds_whatever_slack_does(outcomes, job):
+    outcome = outcomes[job].result(90)
+    assert outcome.code == 1
+    assert outcome.seconds <= 35
+    assert "no complete answer within 30 s" in outcome.log
+    assert "no time left for it in this run" in outcome.log
+
+
+# ---- Slack's own hosts, for real -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tls_slack(slack: SlackStandIn, authority: trustme.CA) -> Iterator[TlsSlack]:
+    server = TlsSlack(slack, authority)
+    yield server
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "script", "code", "line"),
+    [
+        ("hooks.slack.com", (), 0, SENT),
+        ("hooks.slack.com", (200, "<html>Sign in</html>"), 1, f"{NOT_SENT}HTTP 200 <html>Sign in</html>"),
+        ("hooks.slack-gov.com", (200, ""), 1, f"{NOT_SENT}HTTP 200"),
+        ("chat.example.com", (200, '{"success":true}'), 0, SENT),
+    ],
+)
+def test_slacks_own_hosts_must_say_ok(cli, slack, tls_slack, authority, tmp_path, host, script, code, line):
+    if script:
+        slack.answer(*script)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    done = cli(
+        "--test-creation",
+        SLACK_WEBHOOK=f"https://{host}/services/" + slack.webhook().partition("/services/")[2],
+        HTTPS_PROXY=tls_slack.url,
+        REQUESTS_CA_BUNDLE=str(tmp_path / "ca.pem"),
+    )
+    assert done.code == code
+    assert line in done.log
+    assert tls_slack.hosts == [f"{host}:443"]
+    assert [request.headers["Host"] for request in slack.requests] == [host]
+
+
+def test_certificate_of_an_unknown_authority_is_refused(cli, slack, tls_slack):
+    webhook = "https://hooks.slack.com/services/" + slack.webhook().partition("/services/")[2]
+    done = cli("--test-creation", SLACK_WEBHOOK=webhook, HTTPS_PROXY=tls_slack.url)
+    assert done.code == 1
+    assert f"{NOT_SENT}the server's certificate was not accepted" in done.log
+    assert slack.requests == []
+    assert tls_slack.hosts == ["hooks.slack.com:443"]

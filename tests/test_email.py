@@ -1,0 +1,264 @@
+"""The e-mail backup, on a real mail server with TLS and authentication."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from time import monotonic
+from typing import Any, Callable
+
+import pytest
+import trustme
+from servers import PASSWORD, QUOTED_PASSWORD, MailServer, mail_server
+from support import ledger, told
+
+import slack_notifier
+from sandbox.slack import SlackStandIn
+from slack_notifier import Settings, SlackNotifier
+
+TO, FROM = "ops@example.com", "protoreel@example.com"
+NO_EMAIL = "Failed to send the e-mail as well: "
+
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+
+Notifier = Callable[..., SlackNotifier]
+
+
+@pytest.fixture
+def with_email(database_url: str, slack: SlackStandIn) -> Notifier:
+    """A notifier whose backup is this server."""
+
+    def with_email(smtp_url: str, **variables: str) -> SlackNotifier:
+        environ = {
+            "DATABASE_URL": database_url,
+            "SLACK_WEBHOOK": slack.webhook(),
+            "SMTP_URL": smtp_url,
+            "ALERT_EMAIL_TO": TO,
+            "ALERT_EMAIL_FROM": FROM,
+            **variables,
+        }
+        return SlackNotifier(settings=Settings.from_environment(environ))
+
+    return with_email
+
+
+@pytest.fixture
+def servers(authority: trustme.CA, watch: Any) -> Iterator[Callable[..., MailServer]]:
+    """Mail servers of any kind."""
+    watch.secrets |= {PASSWORD, QUOTED_PASSWORD}
+    with ExitStack() as running:
+        yield lambda *arguments, **options: running.enter_context(mail_server(*arguments, **options))
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+def test_alert_that_slack_refuses_goes_out_by_email_and_counts(
+    tasks, slack, with_email, servers, authority, trusted, caplog, scheme
+):
+    task = tasks.fail(error="Disk full: <b>&", log_uri="https://logs.example.com/a?b=1&c=2")
+    slack.answer(404, "no_service", times=None)
+    server = servers(authority, scheme)
+    notifier = with_email(server.url)
+    assert notifier.send_failed_tasks_notification() is True
+    (mail,) = server.mails
+    assert (mail.sender, mail.to) == (FROM, [TO])
+    assert (mail.message["From"], mail.message["To"]) == (FROM, TO)
+    assert mail.message["Subject"] == "🚨 Failed Tasks Alert"
+    text, html = mail.part("plain"), mail.part("html")
+    for line in (
+        "1 task failed in the last 30 minutes:",
+        f"• Task ID: `{task}`",
+        "Error: Disk full: <b>&",
+        "Logs: View Logs (https://logs.example.com/a?b=1&c=2)",
+        "Sent by e-mail because Slack did not take it: HTTP 404 no_service: the webhook was removed",
+    ):
+        assert line in text
+    for line in (
+        "1 task failed in the last 30 minutes:<br>",
+        f"• Task ID: <code>{task}</code><br>",
+        "Error: Disk full: &lt;b&gt;&amp;<br>",
+        'Logs: <a href="https://logs.example.com/a?b=1&amp;c=2">View Logs</a><br>',
+        "Slack did not take it: HTTP 404 no_service: the webhook was removed",
+    ):
+        assert line in html
+    assert "Alert sent by e-mail instead" in caplog.messages
+    assert "Failed to send Slack message: HTTP 404" in caplog.text
+
+    slack.answer_normally()
+    assert notifier.send_failed_tasks_notification() is True
+    assert len(server.mails) == 1
+    assert slack.messages() == []
+
+
+def test_combined_notification_counts_an_email_as_sent(tasks, slack, with_email, mail):
+    tasks.fail()
+    tasks.add("queued", created=40)
+    slack.answer(404, "no_service", times=None)
+    result = with_email(mail.url).send_combined_notification()
+    assert result == {
+        "failed_tasks_count": 1,
+        "stuck_tasks_count": 1,
+        "failed_notification_sent": True,
+        "stuck_notification_sent": True,
+        "error": None,
+    }
+    assert [m.message["Subject"] for m in mail.mails] == ["🚨 Failed Tasks Alert", "⚠️ Stuck Tasks Alert"]
+
+
+def test_no_email_where_slack_takes_the_alert(tasks, slack, with_email, mail):
+    task = tasks.fail()
+    assert with_email(mail.url).send_failed_tasks_notification() is True
+    assert told(slack) == [[task]]
+    assert mail.mails == []
+
+
+def test_no_email_where_slack_takes_the_text(tasks, slack, with_email, mail):
+    tasks.fail()
+    slack.answer(400, "invalid_blocks")
+    assert with_email(mail.url).send_failed_tasks_notification() is True
+    assert len(slack.messages()) == 1
+    assert mail.mails == []
+
+
+def test_no_email_for_events_and_own_messages(slack, with_email, mail):
+    notifier = with_email(mail.url)
+    slack.answer(404, "no_service", times=None)
+    assert notifier.send_task_creation_notification("id", "key", {}) is False
+    assert notifier.send_task_start_notification("id", "key", {}) is False
+    assert notifier.send_message("Hello") is False
+    assert mail.mails == []
+    assert mail.commands == []
+
+
+def test_no_email_in_a_dry_run(tasks, slack, with_email, mail, printed):
+    tasks.fail()
+    slack.answer(404, "no_service", times=None)
+    notifier = SlackNotifier(settings=with_email(mail.url).settings, dry_run=True)
+    assert notifier.send_failed_tasks_notification() is True
+    assert "Failed Tasks Alert" in printed()
+    assert mail.commands == []
+    assert slack.requests == []
+
+
+def test_several_recipients_get_the_same_email(tasks, slack, with_email, mail):
+    tasks.fail()
+    slack.answer(404, "no_service")
+    notifier = with_email(mail.url, ALERT_EMAIL_TO=f"{TO}, boss@example.com", ALERT_EMAIL_FROM="")
+    assert notifier.send_failed_tasks_notification() is True
+    assert [(m.sender, m.to) for m in mail.mails] == [(TO, [TO, "boss@example.com"])]
+
+
+def test_recipient_that_is_refused_keeps_it_from_no_other(tasks, slack, with_email, mail):
+    tasks.fail()
+    slack.answer(404, "no_service", times=None)
+    notifier = with_email(mail.url, ALERT_EMAIL_TO=f"nobody@refused.example,{TO}")
+    assert notifier.send_failed_tasks_notification() is True
+    assert [m.to for m in mail.mails] == [[TO]]
+
+
+# ---- Neither the password nor the alert to a stranger ----------------------------------------------------------------
+
+
+def plain_text(servers: Any, authority: trustme.CA) -> str:
+    return servers(None).url
+
+
+def unknown_authority(servers: Any, authority: trustme.CA) -> str:
+    return servers(trustme.CA()).url
+
+
+def unknown_authority_smtps(servers: Any, authority: trustme.CA) -> str:
+    return servers(trustme.CA(), "smtps").url
+
+
+def other_host(servers: Any, authority: trustme.CA) -> str:
+    return servers(authority, host="mail.example.com").url
+
+
+def wrong_password(servers: Any, authority: trustme.CA) -> str:
+    return servers(authority).url.replace(QUOTED_PASSWORD, "not-the-password")
+
+
+def refused_port(servers: Any, authority: trustme.CA) -> str:
+    return f"smtp://alerts:{QUOTED_PASSWORD}@127.0.0.1:1"
+
+
+def unknown_host(servers: Any, authority: trustme.CA) -> str:
+    return f"smtps://alerts:{QUOTED_PASSWORD}@name.invalid"
+
+
+@pytest.mark.parametrize(
+    ("server", "variables", "line"),
+    [
+        (plain_text, {}, "SMTPNotSupportedError"),
+        (unknown_authority, {}, "certificate verify failed"),
+        (unknown_authority_smtps, {}, "certificate verify failed"),
+        (other_host, {}, "certificate verify failed"),
+        (wrong_password, {}, "SMTPAuthenticationError: 535 5.7.8 [masked] is not it"),
+        (refused_port, {}, "ConnectionRefusedError"),
+        (unknown_host, {}, "gaierror"),
+        (None, {"ALERT_EMAIL_TO": "nobody@refused.example"}, "SMTPRecipientsRefused"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_email_that_cannot_go_out_is_an_error_and_the_next_good_run_delivers(
+    tasks, slack, with_email, servers, authority, trusted, caplog, watch, server, variables, line
+):
+    watch.secrets.add("not-the-password")
+    task = tasks.fail()
+    slack.answer(404, "no_service", times=None)
+    good = servers(authority)
+    notifier = with_email(server(servers, authority) if server else good.url, **variables)
+    caplog.clear()
+    assert notifier.send_failed_tasks_notification() is False
+    errors = [r.getMessage() for r in caplog.records if (r.name, r.levelname) == ("slack_notifier", "ERROR")]
+    assert len(errors) == 2
+    assert errors[0].startswith("Failed to send Slack message: HTTP 404 no_service")
+    assert errors[1].startswith(NO_EMAIL)
+    assert line in errors[1]
+    assert good.mails == []
+    assert [row for row in ledger(tasks.connection) if row[2]] == []
+
+    slack.answer_normally()
+    assert notifier.send_failed_tasks_notification() is True
+    assert notifier.send_failed_tasks_notification() is True
+    assert told(slack) == [[task]]
+    assert good.mails == []
+
+
+def test_server_without_tls_gets_neither_password_nor_alert(tasks, slack, with_email, servers):
+    tasks.fail()
+    slack.answer(404, "no_service")
+    server = servers(None)
+    assert with_email(server.url).send_failed_tasks_notification() is False
+    assert server.commands == ["EHLO"]
+    assert server.mails == []
+
+
+def test_mail_server_that_hangs_takes_no_more_than_its_time(tasks, slack, with_email, monkeypatch, caplog):
+    monkeypatch.setattr(slack_notifier, "EMAIL_SECONDS", 1)
+    tasks.fail()
+    slack.answer(404, "no_service")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        started = monotonic()
+        notifier = with_email(f"smtp://127.0.0.1:{silent.getsockname()[1]}")
+        assert notifier.send_failed_tasks_notification() is False
+    assert monotonic() - started < 4
+    assert NO_EMAIL in caplog.text
+
+
+def test_program_finds_the_authority_in_ssl_cert_file(tasks, slack, cli, mail, trusted, tmp_path: Path):
+    tasks.fail()
+    slack.answer(404, "no_service", times=None)
+    variables = {"SMTP_URL": mail.url, "ALERT_EMAIL_TO": TO, "DEBUG": "true"}
+    refused = cli("--failed-only", **variables)
+    assert refused.code == 1
+    assert "certificate verify failed" in refused.log
+    assert mail.mails == []
+    sent = cli("--failed-only", SSL_CERT_FILE=trusted, **variables)
+    assert sent.code == 0
+    assert "Alert sent by e-mail instead" in sent.log
+    assert len(mail.mails) == 1
+    assert cli("--failed-only", SSL_CERT_FILE=trusted, **variables).code == 0
+    assert len(mail.mails) == 1

@@ -1,0 +1,218 @@
+"""Through every failure, at DEBUG: no secret in anything that a run writes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from servers import QUOTED_PASSWORD, Front, port_of, says
+from support import ledger, rows
+
+import slack_notifier
+from sandbox.slack import SlackStandIn
+from slack_notifier import Settings, SlackNotifier
+
+Environ = Callable[..., dict[str, str]]
+
+HEART = "secret-of-the-heart"
+
+
+@pytest.fixture
+def everything(watch: Any, slack: SlackStandIn, mail, trusted, heart, database_url) -> Iterator[Environ]:
+    """All variables that hold a secret; at the end, all that was sent is searched as well."""
+    watch.secrets |= {HEART, "/services/"}
+
+    def everything(**variables: str) -> dict[str, str]:
+        return {
+            "DATABASE_URL": database_url,
+            "SLACK_WEBHOOK": slack.webhook(),
+            "SMTP_URL": mail.url,
+            "ALERT_EMAIL_TO": "ops@example.com",
+            "HEARTBEAT_URL": f"{heart.address}/{HEART}",
+            "SSL_CERT_FILE": trusted,
+            "DEBUG": "true",
+            **variables,
+        }
+
+    yield everything
+    watch.written += [request.body.decode("utf-8") for request in slack.requests]
+    watch.written += [part for mail in mail.mails for part in (mail.part("plain"), mail.part("html"))]
+
+
+def path_of(slack: SlackStandIn, channel: str = "alerts") -> str:
+    return "/services/" + slack.webhook(channel).partition("/services/")[2]
+
+
+def echo(slack: SlackStandIn, status: int) -> None:
+    slack.answer(status, f"Cannot POST {path_of(slack)} at {slack.webhook()}", times=None)
+
+
+def spelled(url: str) -> str:
+    """The same address in percent-encoding that urllib3 spells its own way."""
+    start, slash, secret = url.rpartition("/")
+    return f"{start}{slash}{secret[:-1]}%{ord(secret[-1]):02x}%2fx"
+
+
+TREATMENTS: dict[str, str] = {
+    "malformed headers": "HTTP/1.1 200 OK\r\nno header at all\r\nContent-Length: 2\r\n\r\nok",
+    "malformed headers of a refusal": "HTTP/1.1 404 Not Found\r\nno header at all\r\nContent-Length: 0\r\n\r\n",
+    "no HTTP": "SSH-2.0-OpenSSH\r\n",
+    "bad chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "two lengths": "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok",
+    "broken compression": "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok",
+    "redirect": "HTTP/1.1 307 Moved\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n",
+    "broken redirect": "HTTP/1.1 307 Moved\r\nLocation: http://[::1\r\nContent-Length: 0\r\n\r\n",
+}
+
+SCRIPTS: dict[str, Callable[[SlackStandIn], None]] = {
+    "ok": lambda slack: None,
+    "no_service": lambda slack: slack.answer(404, "no_service", times=None),
+    "invalid_blocks": lambda slack: slack.answer(400, "invalid_blocks"),
+    "301": lambda slack: slack.answer(301, "", {"Location": slack.webhook()}, times=None),
+    "404 that quotes the address": lambda slack: echo(slack, 404),
+    "429 that quotes the address": lambda slack: slack.answer(429, slack.webhook(), {"Retry-After": "99"}, times=None),
+    "503 that quotes the address, once": lambda slack: slack.answer(503, slack.webhook()),
+    "reset": lambda slack: slack.answer(fault="reset", times=None),
+    "close": lambda slack: slack.answer(fault="close", times=None),
+    "accept_then_reset": lambda slack: slack.answer(fault="accept_then_reset", times=None),
+    "hang": lambda slack: slack.answer(fault="hang", times=None),
+}
+
+ADDRESSES: dict[str, Callable[[str], str]] = {
+    "as it is": lambda url: url,
+    "spelled in another way": spelled,
+    "of no host": lambda url: url.replace("127.0.0.1", "name.invalid"),
+    "of no name": lambda url: url.replace("127.0.0.1", "hooks..example"),
+    "of another scheme": lambda url: url.replace("http:", "https:"),
+    "with a login": lambda url: url.replace("http://", f"http://user:{QUOTED_PASSWORD}@"),
+}
+
+
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Less patience, so that all faults can be tried."""
+    monkeypatch.setattr(slack_notifier, "ALERT_SECONDS", 2)
+    monkeypatch.setattr(slack_notifier, "WEBHOOK_READ_SECONDS", 0.5)
+    monkeypatch.setattr(slack_notifier, "HEARTBEAT_SECONDS", 1)
+    monkeypatch.setattr(slack_notifier, "EVENT_SECONDS", 1)
+    monkeypatch.setattr(slack_notifier, "DATABASE_PAUSES_SECONDS", (0.1,))
+
+
+def everything_a_notifier_does(environ: dict[str, str]) -> None:
+    notifier = SlackNotifier(settings=Settings.from_environment(environ))
+    notifier.send_combined_notification()
+    notifier.send_task_creation_notification("id", "key", {})
+    notifier.send_message("Hello")
+    SlackNotifier(settings=Settings.from_environment(environ), dry_run=True).send_combined_notification()
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_answer_spreads_no_secret(tasks, slack, everything, brief, caplog, watch, script):
+    tasks.fail()
+    SCRIPTS[script](slack)
+    everything_a_notifier_does(everything())
+    watch.written.append(str(ledger(tasks.connection)))
+    assert "urllib3" in {record.name.partition(".")[0] for record in caplog.records}
+
+
+@pytest.mark.parametrize("treatment", TREATMENTS)
+def test_broken_server_spreads_no_secret(tasks, slack, everything, brief, treatment):
+    tasks.fail()
+    front = Front(port_of(slack), *[says(TREATMENTS[treatment])] * 9)
+    everything_a_notifier_does(everything(SLACK_WEBHOOK=front.url(slack.webhook())))
+    front.close()
+    assert front.connections > 0
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_odd_address_spreads_no_secret(tasks, slack, everything, brief, heart, address):
+    tasks.fail()
+    slack.webhook()
+    spell = ADDRESSES[address]
+    beat = spell(f"{heart.address}/{HEART}")
+    everything_a_notifier_does(everything(SLACK_WEBHOOK=spell(slack.webhook()), HEARTBEAT_URL=beat))
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"DATABASE_URL": f"postgresql://u:{HEART}@127.0.0.1:1/x"},
+        {"DATABASE_URL": f"postgresql://u:{HEART}@name.invalid/x"},
+        {"DATABASE_URL": f"postgresql://u:{HEART}@127.0.0.1:1,name.invalid/x?sslmode=require"},
+        {"SMTP_URL": f"smtp://u:{HEART}@127.0.0.1:1"},
+        {"SMTP_URL": f"smtps://u:{HEART}@name.invalid"},
+        {"HEARTBEAT_URL": f"http://127.0.0.1:1/{HEART}"},
+        {"HEARTBEAT_URL": f"http://127.0.0.1:1/x?key={HEART}"},
+        {"HEARTBEAT_URL": f"http://a..b/{HEART}"},
+    ],
+    ids=lambda variables: "-".join(f"{name} {url.partition('@')[2][:30]}" for name, url in variables.items()),
+)
+def test_unreachable_server_spreads_no_secret(tasks, slack, everything, brief, variables):
+    tasks.fail()
+    slack.answer(404, "no_service", times=None)
+    everything_a_notifier_does(everything(**variables))
+
+
+def test_program_spreads_no_secret_through_any_failure_at_debug(tasks, slack, run, everything, mail, watch):
+    tasks.fail()
+    # A channel for each: all at once.
+    answers = {
+        "ok": {},
+        "quote": {"status": 404, "body": f"Cannot POST {path_of(slack, 'quote')}"},
+        "limit": {"status": 429, "body": "", "headers": {"Retry-After": "3600"}},
+        "moved": {"status": 302, "body": "", "headers": {"Location": slack.webhook()}},
+        "reset": {"fault": "reset"},
+        "close": {"fault": "close"},
+    }
+    for channel, script in answers.items():
+        slack.answer(channel=channel, times=None, **script)
+    wrong = mail.url.replace("alerts:", "nobody:")
+    runs: list[dict[str, str]] = [everything(SLACK_WEBHOOK=slack.webhook(channel)) for channel in answers]
+    slack.answer(404, "no_service", channel="no e-mail", times=None)
+    runs += [everything(SLACK_WEBHOOK=slack.webhook("no e-mail"), SMTP_URL=wrong, HEARTBEAT_URL=f"http://a..b/{HEART}")]
+    runs += [everything(DATABASE_URL=f"postgresql://u:{HEART}@127.0.0.1:1/x", SLACK_WEBHOOK=slack.webhook("quote"))]
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda environ: run(**environ), runs))
+    assert [d.code for d in done] == [0] * 6 + [1, 1]
+    assert all("DEBUG" in d.log for d in done[1:2])
+    # All but the first, which Slack took, and the one that the mail server did not know.
+    assert len(mail.mails) == 6
+
+
+def test_process_and_database_session_show_no_secret(tasks, slack, start, everything, watch):
+    tasks.fail()
+    with slack.hold() as held:
+        running = start(**everything())
+        held.wait_received()
+        process = Path("/proc") / str(running.process.pid)
+        seen = [(process / name).read_bytes().decode() for name in ("cmdline", "comm")]
+        seen += [str(rows(tasks.connection, "SELECT application_name, query FROM pg_stat_activity"))]
+        held.go()
+        assert running.end().code == 0
+    watch.written += seen
+    assert "slack_notifier.py" in seen[0]
+    assert "('slack_notifier', " in seen[2]
+
+
+def test_host_programs_own_debug_log_gets_no_secret_from_a_left_behind_thread(slack, everything, watch, monkeypatch):
+    monkeypatch.setattr(slack_notifier, "EVENT_SECONDS", 0.3)
+    written: list[str] = []
+
+    class Host(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            written.append(self.format(record))
+
+    host = Host()
+    logging.getLogger("urllib3").addHandler(host)
+    slack.answer(404, slack.webhook(), delay=0.6)
+    notifier = SlackNotifier(settings=Settings.from_environment(everything()))
+    assert notifier.send_message("Hello") is False
+    for thread in [t for t in slack_notifier.threading.enumerate() if t.name == "slack-notifier-delivery"]:
+        thread.join(5)
+    logging.getLogger("urllib3").removeHandler(host)
+    watch.written += written
+    assert written
