@@ -13,6 +13,7 @@ Exit codes: 0 delivered or nothing to report, 1 something could not be read or d
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import io
 import json
@@ -22,10 +23,9 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime, time, timedelta, timezone, tzinfo
-from pathlib import Path
 from string import Template
 from time import monotonic, sleep
 from types import MappingProxyType
@@ -35,7 +35,6 @@ from urllib.parse import quote, unquote, urlsplit
 import psycopg2
 import psycopg2.errorcodes
 import psycopg2.extensions
-import psycopg2.extras
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
@@ -172,7 +171,7 @@ class Settings(NamedTuple):
             env = {name: value for name, value in env.items() if name not in _WEBHOOK_REPLACES}
         settings = cls(
             database_url=_database_url(env),
-            webhooks={kind: _webhooks(env, name) for kind, name in _WEBHOOK_VARIABLES.items() if name in env},
+            webhooks={kind: _webhooks(name, env[name]) for kind, name in _WEBHOOK_VARIABLES.items() if name in env},
             user_webhooks=_user_webhooks(env),
             notify_on_task_creation=_flag(env, "SLACK_NOTIFY_ON_TASK_CREATION", default=True),
             notify_on_task_start=_flag(env, "SLACK_NOTIFY_ON_TASK_START", default=True),
@@ -198,7 +197,7 @@ class Settings(NamedTuple):
 
     def with_webhook(self, url: str) -> Settings:
         """The same, with every message to this webhook only."""
-        return self._replace(webhooks={"": [_incoming_webhook("webhook_url", url.strip())]}, user_webhooks={})
+        return self._replace(webhooks={"": _webhooks("webhook_url", url)}, user_webhooks={})
 
     def __repr__(self) -> str:
         # The values hold passwords and webhooks, and a repr ends up in logs and tracebacks.
@@ -252,8 +251,8 @@ def _database_url(env: Mapping[str, str]) -> str:
     return url
 
 
-def _webhooks(env: Mapping[str, str], name: str) -> list[str]:
-    urls = [url.strip() for url in env[name].split(",")]
+def _webhooks(name: str, value: str) -> list[str]:
+    urls = [url.strip() for url in value.split(",")]
     return [_incoming_webhook(name, url) for url in urls if url] or [_incoming_webhook(name, "")]
 
 
@@ -274,7 +273,8 @@ def _user_webhooks(env: Mapping[str, str]) -> dict[str, str]:
     if name not in env:
         return {}
     try:
-        users = json.loads(Path(env[name]).read_text(encoding="utf-8"))
+        with open(env[name], encoding="utf-8") as file:
+            users = json.load(file)
     except (OSError, ValueError) as error:
         raise SettingError(f"{name} must name a readable JSON file ({type(error).__name__})") from None
     if not isinstance(users, dict) or not all(user and isinstance(url, str) for user, url in users.items()):
@@ -328,7 +328,7 @@ def _task_template(env: Mapping[str, str]) -> str:
     return template
 
 
-_ADDRESS = re.compile(r"[^\s,<>@]+@[^\s,<>@]+")
+_ADDRESS = r"[^\s,<>@]+@[^\s,<>@]+"
 
 
 def _email(env: Mapping[str, str]) -> Email | None:
@@ -339,9 +339,9 @@ def _email(env: Mapping[str, str]) -> Email | None:
         return None
     if not _is_web_address(url, ("smtp", "smtps")):
         raise SettingError("SMTP_URL must be smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host")
-    if not to or not all(map(_ADDRESS.fullmatch, to)):
+    if not to or not all(re.fullmatch(_ADDRESS, address) for address in to):
         raise SettingError("ALERT_EMAIL_TO must be one address or several, comma-separated: ops@example.com")
-    if not _ADDRESS.fullmatch(sender):
+    if not re.fullmatch(_ADDRESS, sender):
         raise SettingError("ALERT_EMAIL_FROM must be one address: protoreel@example.com")
     return Email(url, to, sender)
 
@@ -379,48 +379,54 @@ LINE_CHARACTERS = 2000
 
 # What can reorder, hide or break text: controls, bidirectional marks, zero-width characters, lone surrogates, tags.
 # The joiner of emoji sequences (U+200D) and its sibling stay.
-_INVISIBLE = re.compile(
+_INVISIBLE = (
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
-# Patterns over hostile text take linear time: each is anchored where it cannot start again within its own match.
+# Patterns over hostile text take linear time: each is anchored where it cannot start again within its own match. As
+# text: they are compiled on first use, which most runs, with nothing to report, never come to.
 _MASK = "[masked]"
 _SECRET_NAME = r"(?:passw(?:or)?d|passphrase|pwd|secret|token(?!s)|(?:api|access|private)[_-]?key|credential|signature)"
-_URL = re.compile(r"(?i)\b[a-z][a-z0-9+.-]{0,30}://(?:(?!\b[a-z][a-z0-9+.-]{0,30}://)\S)*")
-_SIGNED_QUERY = re.compile(r"(?i)(?:sig|signature|credential|accesskeyid|token|key)=")
-_SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"), _MASK),
-    (re.compile(r"\beyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?"), _MASK),
+_URL = r"(?i)\b[a-z][a-z0-9+.-]{0,30}://(?:(?!\b[a-z][a-z0-9+.-]{0,30}://)\S)*"
+_SIGNED_QUERY = r"(?i)(?:sig|signature|credential|accesskeyid|token|key)="
+_SECRETS = (
+    (r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", _MASK),
+    (r"\beyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?", _MASK),
     (
-        re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic|token|digest)\s+)?[^\s\"',;)}\]]+"),
+        r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic|token|digest)\s+)?[^\s\"',;)}\]]+",
         rf"\1{_MASK}",
     ),
-    (re.compile(r"(?i)\b(bearer|basic)\s+(?=[\w.~+/-]*[\d._~+/=-])[\w.~+/-]{8,}=*"), rf"\1 {_MASK}"),
-    (re.compile(r"(?i)\b(bearer)\s+[\w.~+/-]{16,}=*"), rf"\1 {_MASK}"),
+    (r"(?i)\b(bearer|basic)\s+(?=[\w.~+/-]*[\d._~+/=-])[\w.~+/-]{8,}=*", rf"\1 {_MASK}"),
+    (r"(?i)\b(bearer)\s+[\w.~+/-]{16,}=*", rf"\1 {_MASK}"),
     (
         # The name; then what it is set to: in quotes that are escaped, double or single, or up to a delimiter.
-        re.compile(
+        (
             rf"(?i)(?<![\w-])((?=[\w-]*{_SECRET_NAME})[\w-]+\\?[\"']?\s*[:=]\s*)"
             r"(?:\\\"[^\"]*\"?|\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|[^\s\"'&,;)}\]]+)"
         ),
         rf"\1{_MASK}",
     ),
-    (re.compile(r"(?i)([?&](?:sig|x-amz-\w+|key)=)[^\s&]+"), rf"\1{_MASK}"),
-    (re.compile(r"\bxox[a-z]-[\w-]{6,}|\bxapp-[\w-]{6,}"), _MASK),
-    (re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{12,}"), _MASK),
-    (re.compile(r"\bAIza[\w-]{20,}"), _MASK),
-    (re.compile(r"\b(?:sk|pk|rk)[-_][\w-]{16,}"), _MASK),
-    (re.compile(r"\b(?:gh[pousr]_|github_pat_|glpat-|hf_|r8_)\w{16,}"), _MASK),
+    (r"(?i)([?&](?:sig|x-amz-\w+|key)=)[^\s&]+", rf"\1{_MASK}"),
+    (r"\bxox[a-z]-[\w-]{6,}|\bxapp-[\w-]{6,}", _MASK),
+    (r"\b(?:AKIA|ASIA)[0-9A-Z]{12,}", _MASK),
+    (r"\bAIza[\w-]{20,}", _MASK),
+    (r"\b(?:sk|pk|rk)[-_][\w-]{16,}", _MASK),
+    (r"\b(?:gh[pousr]_|github_pat_|glpat-|hf_|r8_)\w{16,}", _MASK),
 )
 
 
 def redact(text: str) -> str:
     """Masks what looks like a credential: in URLs, after Bearer or a telling name (api_key=…), or by its own shape."""
-    text = _URL.sub(lambda url: _redact_url(url[0]), text)
-    for pattern, replacement in _SECRETS:
+    text = re.sub(_URL, lambda url: _redact_url(url[0]), text)
+    for pattern, replacement in _secret_patterns():
         text = pattern.sub(replacement, text)
     return text
+
+
+@functools.cache
+def _secret_patterns() -> list[tuple[re.Pattern[str], str]]:
+    return [(re.compile(pattern), replacement) for pattern, replacement in _SECRETS]
 
 
 def _redact_url(url: str) -> str:
@@ -437,7 +443,7 @@ def _redact_url(url: str) -> str:
     if slash and host.lower() in SLACK_HOSTS:
         return f"{scheme}://{host}/{_MASK}"
     path, question, query = rest.partition("?")
-    return f"{scheme}{mark}{path}{question}{_MASK if _SIGNED_QUERY.search(query) else query}"
+    return f"{scheme}{mark}{path}{question}{_MASK if re.search(_SIGNED_QUERY, query) else query}"
 
 
 def _string(value: object) -> str:
@@ -452,7 +458,7 @@ def _string(value: object) -> str:
 def one_line(value: object) -> str:
     """A value from outside as one line of visible text; backticks, which could end a code span, become quotes."""
     text = " ".join(_string(value)[:LINE_CHARACTERS].split())
-    return _INVISIBLE.sub("", text).replace("`", "'").strip()
+    return re.sub(_INVISIBLE, "", text).replace("`", "'").strip()
 
 
 def shorten(text: str, characters: int) -> str:
@@ -464,16 +470,20 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def label(value: object) -> str:
+    """A short value of a task, such as its id: visible, cut, then escaped; '' where it is absent."""
+    return escape(shorten(one_line(value), LABEL_CHARACTERS))
+
+
 def task_text(value: object, characters: int = LABEL_CHARACTERS) -> str:
-    """The one way of a value from a task into a message: visible, masked, cut, then escaped; '' where it is absent."""
+    """Free text of a task: visible, masked, cut, then escaped; '' where it is absent."""
     return escape(shorten(redact(one_line(value)), characters))
 
 
 def error_line(error: object) -> str:
     """What went wrong in one line: the text before a Python traceback, else the traceback's last line."""
-    message, mark, stack = _string(error).partition("Traceback (most recent call last)")
-    if mark and not message.strip():
-        message = stack.rpartition("\n")[2]
+    text = _string(error)
+    message = text.partition("Traceback (most recent call last)")[0].strip() or text.rpartition("\n")[2]
     return task_text(message, ERROR_CHARACTERS) or "No error message"
 
 
@@ -601,10 +611,10 @@ class Style(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Tasks under one heading ('' for none), most important first; of `total` there may be fewer here."""
+    """The lines of tasks under one heading ('' for none), most important first; of `total` there may be fewer here."""
 
     heading: str
-    tasks: Sequence[Task]
+    tasks: Sequence[str]
     total: int
 
 
@@ -638,15 +648,15 @@ def task_info(task: Task, template: str = "", now: datetime | None = None) -> st
     """One task: five lines, or those of the template. Missing keys and NULLs are allowed."""
     status = task.get("status")
     values = {
-        "id": task_text(task.get("id")) or "unknown",
-        "status": task_text(_STATUS_NAMES.get(str(status), status)) or "unknown",
+        "id": label(task.get("id")) or "unknown",
+        "status": label(_STATUS_NAMES.get(str(status), status)) or "unknown",
         "created": format_time(task.get("created_at")),
         "error": error_line(task.get("error")),
         "logs": log_link(task.get("log_uri"), "View Logs") or "No logs available",
         "user": mask_key(task.get("user_api_key") or ""),
         "age": format_age(task.get("created_at"), now),
     }
-    text = Template(template).safe_substitute(values).strip()
+    text = Template(template).safe_substitute(values).strip() if template else ""
     return text if 0 < size(text) <= SECTION_CHARACTERS else _TASK_LINES.substitute(values)
 
 
@@ -661,14 +671,15 @@ _TASK_LINES = Template(
 
 
 def recovered_info(task: Task) -> str:
-    return f"• {code(task_text(task.get('id')))} is {task_text(task.get('status')) or 'unknown'}"
+    return f"• {code(label(task.get('id')))} is {label(task.get('status')) or 'unknown'}"
 
 
 def failed_message(claim: Claim, minutes: float, style: Style) -> Message:
     """Tasks that failed within the last `minutes`, or since the last report where that is longer ago."""
     span = f"since {format_time(claim.since)}" if claim.since else f"in the last {plural(minutes, 'minute')}"
     summary = f"{plural(claim.total, 'task')} failed {span}:"
-    return _alert_message("🚨 Failed Tasks Alert", [summary], claim, [Group("", claim.tasks, claim.total)], style)
+    group = Group("", _described(claim.tasks, claim, style), claim.total)
+    return _alert_message("🚨 Failed Tasks Alert", [summary], claim, [group], style)
 
 
 def stuck_message(claim: Claim, minutes: float, style: Style) -> Message:
@@ -682,7 +693,7 @@ def stuck_message(claim: Claim, minutes: float, style: Style) -> Message:
     for alert, heading in headings.items():
         tasks = [task for task in claim.tasks if task["alert"] == alert]
         if tasks:
-            groups.append(Group(heading, tasks, tasks[0]["total"]))
+            groups.append(Group(heading, _described(tasks, claim, style), tasks[0]["total"]))
     return _alert_message("⚠️ Stuck Tasks Alert", lead, claim, groups, style)
 
 
@@ -701,7 +712,7 @@ def recovered_message(claim: Claim, minutes: float, style: Style) -> Message:
     """Tasks that were reported as stuck and have moved on."""
     title, summary = "✅ Stuck Tasks Recovered", f"{plural(claim.total, 'task')} no longer stuck:"
     footer = f"Reported at {format_time(claim.claimed_at)}"
-    lines, left_out = _listing([Group("", claim.tasks, claim.total)], recovered_info, SECTION_CHARACTERS)
+    lines, left_out = _listing([Group("", [*map(recovered_info, claim.tasks)], claim.total)], SECTION_CHARACTERS)
     lines += [f"… and {left_out} more"] if left_out else []
     blocks = [header(title), section("\n".join([bold(summary), *lines])), context(footer)]
     return Message("\n".join([title, summary, *lines, footer]), blocks)
@@ -710,26 +721,30 @@ def recovered_message(claim: Claim, minutes: float, style: Style) -> Message:
 def blind_message(error: str, seconds: int, at: datetime) -> Message:
     """That nobody watches: the tasks could not be read, in `seconds` of trying."""
     title, footer = "🙈 Monitor cannot read the tasks table", f"Reported at {format_time(at)}"
-    tried = f"Tried for {plural(seconds, 'second')}. Until it works again, no failed or stuck task is reported."
-    lines = [escape(shorten(redact(one_line(error)), 500)), tried]
+    tried = f"Tried for {plural(seconds, 'second')}. " if seconds else ""
+    lines = [
+        escape(shorten(redact(one_line(error)), 500)),
+        f"{tried}Until it works again, no failed or stuck task is reported.",
+    ]
     return Message("\n".join([title, *lines, footer]), [header(title), section("\n".join(lines)), context(footer)])
 
 
-def _alert_message(title: str, lead: Sequence[str], claim: Claim, groups: Sequence[Group], style: Style) -> Message:
-    def describe(task: Task) -> str:
-        return task_info(task, style.task_template, claim.claimed_at)
+def _described(tasks: Sequence[Task], claim: Claim, style: Style) -> list[str]:
+    return [task_info(task, style.task_template, claim.claimed_at) for task in tasks]
 
+
+def _alert_message(title: str, lead: Sequence[str], claim: Claim, groups: Sequence[Group], style: Style) -> Message:
     summary, *notes = lead
     opening = [" ".join(filter(None, [bold(summary), style.mention])), *notes]
     footer = " · ".join([f"Reported at {format_time(claim.claimed_at)}", *_share(claim.facts)])
     fixed = size("\n".join([title, *opening, footer]))
 
     def body(characters: int) -> list[str]:
-        listed, left_out = _listing(groups, describe, characters)
+        listed, left_out = _listing(groups, characters)
         if not left_out:
             return listed
         causes = _causes(claim.causes, characters // 3)
-        listed, left_out = _listing(groups, describe, characters - size(causes))
+        listed, left_out = _listing(groups, characters - size(causes))
         return [*filter(None, [causes]), *listed, f"… and {left_out} more"]
 
     blocks = [header(title), *map(section, [*opening, *body(MESSAGE_CHARACTERS - fixed)]), context(footer)]
@@ -761,18 +776,18 @@ def _causes(causes: Sequence[Mapping[str, Any]], characters: int) -> str:
 
 def _cause_line(cause: Mapping[str, Any]) -> str:
     text = task_text(cause["cause"], CAUSE_CHARACTERS) or "No error message"
-    sample = code(task_text(cause["sample_id"]))
+    sample = code(label(cause["sample_id"]))
     return f"• {cause['total']} × {text} · {plural(cause['users'], 'user')} · {sample}"
 
 
-def _listing(groups: Sequence[Group], describe: Callable[[Task], str], characters: int) -> tuple[list[str], int]:
+def _listing(groups: Sequence[Group], characters: int) -> tuple[list[str], int]:
     """Headings and tasks, as many as fit, each group given its share of the room; and how many tasks are left out."""
     lines: list[str] = []
     left_out = 0
     tasks_left = MAX_LISTED_TASKS
     characters -= size("… and 1234567890 more\n") + sum(size(group.heading) + 20 for group in groups)
     for shares, group in zip(range(len(groups), 0, -1), groups):
-        texts = _fitting(map(describe, group.tasks[: -(-tasks_left // shares)]), characters // shares)
+        texts = _fitting(group.tasks[: -(-tasks_left // shares)], characters // shares)
         if group.heading:
             lines.append(bold(f"{group.heading} ({group.total}):"))
         lines += texts
@@ -782,7 +797,7 @@ def _listing(groups: Sequence[Group], describe: Callable[[Task], str], character
     return lines, left_out
 
 
-def _fitting(texts: Iterator[str], characters: int) -> list[str]:
+def _fitting(texts: Iterable[str], characters: int) -> list[str]:
     fitting: list[str] = []
     for text in texts:
         characters -= size(text) + 1
@@ -817,7 +832,7 @@ class TaskEvent(NamedTuple):
 
 def event_message(event: Event, task: TaskEvent, at: datetime) -> Message:
     """What is absent from the task's request makes no line."""
-    task_id = code(task_text(task.task_id))
+    task_id = code(label(task.task_id))
     sentence = f"Task {task_id} {event.sentence}"
     facts = [f"{bold('Task ID:')} {task_id}"]
     if one_line(task.user_api_key or ""):
@@ -937,7 +952,7 @@ SELECT
     quote_ident(current_user) AS role
 FROM to_regclass('slack_notifications') AS ledger
 WHERE NOT EXISTS (
-    SELECT id, user_api_key, status, error, log_uri, created_at, updated_at, started_at FROM tasks LIMIT 0
+    SELECT id, user_api_key, status, error, log_uri, created_at, updated_at, started_at FROM tasks WHERE false
 )
 """
 
@@ -1062,8 +1077,8 @@ WITH gone AS (
 INSERT INTO slack_notifications AS told (destination, alert, task_id, event_at, notified_at)
 SELECT DISTINCT %(destination)s, 'recovered', gone.task_id, now(), now()
 FROM gone
-JOIN tasks ON tasks.id::text = gone.task_id
-WHERE tasks.status <> 'failed' AND %(notify_on_recovery)s
+CROSS JOIN LATERAL (SELECT tasks.status FROM tasks WHERE tasks.id::text = gone.task_id LIMIT 1) AS task
+WHERE task.status <> 'failed' AND %(notify_on_recovery)s
 ON CONFLICT (destination, alert, task_id) DO UPDATE
 SET event_at = excluded.event_at, notified_at = excluded.notified_at
 """
@@ -1095,30 +1110,37 @@ WHERE claimed.place <= %(listed)s
 ORDER BY claimed.alert, claimed.place
 """
 
-# What varies from task to task within the same cause: URLs, quoted values, UUIDs, hex runs, long numbers, paths.
-# Short numbers stay: HTTP 429 and HTTP 500 are two causes. As a regular expression of PostgreSQL's.
+# What varies from task to task within the same cause: hex runs and UUIDs, long numbers; and as words of their own
+# quoted values, paths and URLs. Short numbers stay: HTTP 429 and HTTP 500 are two causes. A regular expression of
+# PostgreSQL's, without the assertions and back references that make its engine slow.
 VARYING = (
-    r"""[a-z][a-z0-9+.-]*://\S+|"[^"]*"|(?<!\w)'[^']*'"""
-    r"""|\m[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\M|\m(?:0x)?[0-9a-f]{8,}\M|\d{5,}"""
-    r"""|[\w.@+-]*(?:/[\w.@+-]+){2,}/?|/[\w.@+-]+|\m[a-z]:\\\S+"""
+    r"""[0-9a-f-]{8,}|\d{5,}"""
+    r"""|(?:^|[\s(=:,])(?:'[^']*'|"[^"]*"|/\S+|\S+/\S*/\S*|[a-z]:\\\S+)"""
 )
 
 # The causes of the tasks that this transaction claimed, most frequent first. The same line of the error as in
 # error_line(), counted here so that memory does not grow with the number of tasks.
 CLAIMED_CAUSES = """
-SELECT cause, count(*) AS total, count(DISTINCT user_api_key) AS users, min(id) AS sample_id, count(*) OVER () AS causes
+SELECT cause, sum(tasks)::bigint AS total, count(*) AS users, min(sample_id) AS sample_id, count(*) OVER () AS causes
 FROM (
-    SELECT id::text AS id, user_api_key, regexp_replace(left(btrim(CASE
-        WHEN strpos(error, 'Traceback (most recent call last)') = 0 THEN left(error, 1000)
-        WHEN btrim(split_part(error, 'Traceback (most recent call last)', 1), E' \\n\\r\\t') <> ''
-            THEN split_part(error, 'Traceback (most recent call last)', 1)
-        ELSE reverse(split_part(reverse(right(rtrim(error, E' \\n\\r\\t'), 1000)), E'\\n', 1))
-    END, E' \\n\\r\\t'), 300), %(varying)s, '…', 'gi') AS cause
-    FROM slack_notifications AS told
-    JOIN tasks ON tasks.id::text = told.task_id
-    WHERE told.destination = %(destination)s AND told.alert = ANY(%(alerts)s) AND told.task_id <> ''
-      AND told.notified_at = now()
-) AS claimed
+    SELECT user_api_key, count(*) AS tasks, min(id) AS sample_id, regexp_replace(left(ltrim(CASE
+        WHEN coalesce(stack, 0) = 0 THEN error
+        WHEN message <> '' THEN message
+        ELSE right(error, strpos(reverse(E'\\n' || error), E'\\n') - 1)
+    END, E' \\n\\r\\t'), 300), %(varying)s, ' …', 'gi') AS cause
+    FROM (
+        SELECT id::text AS id, user_api_key,
+               rtrim(coalesce(error, ''), E' \\n\\r\\t') AS error,
+               strpos(error, 'Traceback (most recent call last)') AS stack,
+               btrim(split_part(error, 'Traceback (most recent call last)', 1), E' \\n\\r\\t') AS message
+        FROM slack_notifications AS told
+        JOIN tasks ON tasks.id::text = told.task_id
+        WHERE told.destination = %(destination)s AND told.alert = ANY(%(alerts)s) AND told.task_id <> ''
+          AND told.notified_at = now()
+        OFFSET 0
+    ) AS claimed
+    GROUP BY user_api_key, cause
+) AS users
 GROUP BY cause
 ORDER BY total DESC, cause
 LIMIT %(listed)s
@@ -1250,7 +1272,7 @@ def connect(database_url: str, pauses: Sequence[float] = ()) -> Iterator[Connect
 
 def _connection(parameters: Mapping[str, Any]) -> Connection:
     try:
-        connection: Connection = psycopg2.connect(cursor_factory=psycopg2.extras.RealDictCursor, **parameters)
+        connection: Connection = psycopg2.connect(**parameters)
     except psycopg2.Error as error:
         reason = _driver_line(error, parameters.get("password"))
         raise DatabaseError(f"Cannot connect to the database: {reason}; check DATABASE_URL") from None
@@ -1264,12 +1286,15 @@ class _RollBack(Exception):
 
 
 @contextmanager
-def transaction(connection: Connection) -> Iterator[Cursor]:
-    """Commits at the end of the block, rolls back if it raises; PostgreSQL's errors become a DatabaseError."""
+def transaction(connection: Connection, query: str = "") -> Iterator[Cursor]:
+    """Commits at the end of the block, rolls back if it raises; PostgreSQL's errors become a DatabaseError.
+
+    A `query` is run at its start in the same round trip: the cursor has its rows.
+    """
     try:
         with connection.cursor() as cursor:
-            cursor.execute(BEGIN)
             try:
+                _begin(cursor, query)
                 yield cursor
             except BaseException:
                 # The connection may be the very thing that broke; the server then rolls back by itself.
@@ -1283,10 +1308,21 @@ def transaction(connection: Connection) -> Iterator[Cursor]:
         raise _database_error(error, connection) from None
 
 
+def _begin(cursor: Cursor, query: str) -> None:
+    try:
+        cursor.execute(BEGIN + query)
+    except psycopg2.OperationalError as error:
+        if error.pgcode != psycopg2.errorcodes.LOCK_NOT_AVAILABLE:
+            raise
+        # Not by a run of ours, which locks rows of the ledger.
+        reason = f"the table is locked for over {LOCK_WAIT_SECONDS} s, by a migration or VACUUM FULL?"
+        raise DatabaseError(f"Cannot read the tasks: {reason}") from None
+
+
 def _database_error(error: Exception, connection: Connection) -> NotifierError:
     code = getattr(error, "pgcode", None) or ""
     if code == psycopg2.errorcodes.LOCK_NOT_AVAILABLE:
-        return BusyError(f"Tasks are locked for over {LOCK_WAIT_SECONDS} s, mostly by a run that is reporting them")
+        return BusyError(f"Tasks are locked for over {LOCK_WAIT_SECONDS} s, by another run that is reporting them")
     advice = _DATABASE_ADVICE.get(code)
     text = f"Cannot read the tasks: {_driver_line(error, connection.info.password)}"
     return DatabaseError(f"{text}; {advice}" if advice else text)
@@ -1300,16 +1336,21 @@ def _driver_line(error: Exception, password: str | None) -> str:
 
 def fetch_all(cursor: Cursor, statement: str, parameters: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
     cursor.execute(statement, parameters)
-    return [dict(row) for row in cursor.fetchall()]
+    return _rows(cursor)
+
+
+def _rows(cursor: Cursor) -> list[dict[str, Any]]:
+    names = [column.name for column in cursor.description or ()]
+    return [dict(zip(names, row)) for row in cursor.fetchall()]
 
 
 def open_ledger(cursor: Cursor, *, dry_run: bool) -> str | None:
-    """Makes slack_notifications usable in this transaction, which is at its start: creates it on first use.
+    """Makes slack_notifications usable in a transaction that began with LEDGER_STATE: creates it on first use.
 
     Where the role may not, it is a temporary table, and a warning with what to grant is returned. A server that
     cannot even do that raises DatabaseError. A dry run leaves no table behind.
     """
-    state = fetch_all(cursor, LEDGER_STATE)[0]
+    state = _rows(cursor)[0]
     if state["standby"]:
         raise DatabaseError("The database is a read-only standby: use the primary (?target_session_attrs=read-write)")
     if state["writable"] and not state["read_only"]:
@@ -1432,7 +1473,7 @@ def deliver(webhook: str, message: Message, seconds: float) -> None:
                 message = Message(message.text, [])
                 continue
             pause = max(next(pauses, seconds), error.retry_after or 0)
-            if error.retry_after is None or monotonic() + pause >= deadline:
+            if error.retry_after is None or monotonic() + pause + 1 > deadline:
                 raise
             sleep(pause)
 
@@ -1628,7 +1669,9 @@ def _smtp(email: Email, mail: EmailMessage, seconds: float) -> None:
             smtp.starttls(context=tls)
         if server.username:
             smtp.login(unquote(server.username), unquote(server.password or ""))
-        smtp.send_message(mail)
+        refused = smtp.send_message(mail)
+        if refused:
+            logger.warning("E-mail refused for %s", ", ".join(refused))
 
 
 def send_heartbeat(url: str, *, good: bool) -> None:
@@ -1682,6 +1725,7 @@ class SlackNotifier:
         self.settings = settings
         self.dry_run = dry_run
         self._warnings: set[str] = set()
+        self._mailed: set[str] = set()
         self.preview: Callable[[Message], str] = lambda message: plain(message.text) + "\n"
         if not self.enabled and not dry_run:
             logger.warning(NO_WEBHOOK)
@@ -1765,7 +1809,7 @@ class SlackNotifier:
         blind = next((report.error for report in reports if report.blind and report.error), None)
         if blind:
             message = blind_message(blind, round(monotonic() - started), datetime.now(timezone.utc))
-            self._send_to_all([alert.kind for alert, _ in wanted], lambda: message, self._deliver_alert, ALERT_SECONDS)
+            self._send_blind([alert.kind for alert, _ in wanted], message)
         if self.settings.heartbeat_url and not self.dry_run:
             self._send_heartbeat(good=not any(report.error for report in reports))
         return reports
@@ -1782,11 +1826,11 @@ class SlackNotifier:
         return [Report(error=guard.error, blind=guard.blind)] * len(wanted)
 
     def _report_all(self, connection: Connection, wanted: Sequence[tuple[Alert, float]]) -> list[Report]:
+        self._mailed.clear()
         work, reports = self._work(wanted)
         deadline = monotonic() + ALERT_SECONDS
         for left, (destination, alerts) in zip(range(len(work), 0, -1), work.items()):
-            # Its share of the time that is left: a webhook that hangs does not take that of the others.
-            until = monotonic() + (deadline - monotonic()) / left
+            until = monotonic() + _time_share(deadline, left, ALERT_SECONDS)
             for alert, minutes in alerts:
                 if alert is RECOVERED and reports[alert.kind].error:
                     continue
@@ -1822,7 +1866,7 @@ class SlackNotifier:
     ) -> Report:
         """Claim, message, delivery in one transaction: what is not delivered was never claimed."""
         total, sent = 0, False
-        with _Guard() as guard, transaction(connection) as cursor:
+        with _Guard() as guard, transaction(connection, LEDGER_STATE) as cursor:
             remembers = self._open_ledger(cursor)
             parameters = self._parameters(destination, minutes)
             if alert is FAILED and remembers and not self.dry_run:
@@ -1870,7 +1914,7 @@ class SlackNotifier:
         return not warning
 
     def _clean_up(self, connection: Connection) -> None:
-        with _Guard(), transaction(connection) as cursor:
+        with _Guard(), transaction(connection, LEDGER_STATE) as cursor:
             self._open_ledger(cursor)
             cursor.execute(CLEAN_UP, {"minutes": FAILED_WINDOW_MINUTES})
 
@@ -1878,6 +1922,13 @@ class SlackNotifier:
         parameters = {"minutes": _minutes(minutes)}
         with connect(self.settings.database_url) as connection, transaction(connection) as cursor:
             return fetch_all(cursor, statement, parameters)
+
+    def _send_blind(self, kinds: Sequence[str], message: Message) -> None:
+        delivered = self._send_to_all(kinds, lambda: message, self._deliver_alert, ALERT_SECONDS)
+        if not delivered and self.settings.email and not self.dry_run:
+            # Where only single users have webhooks. What went by e-mail already does not go twice.
+            with _Guard():
+                self._send_email(self.settings.email, message, "there is no webhook for it")
 
     def _send_event(self, kind: str, build: Callable[[], Message]) -> bool:
         return self._send_to_all([kind], build, self._deliver, EVENT_SECONDS)
@@ -1903,7 +1954,7 @@ class SlackNotifier:
                 guard.error = guard.error or route.error
             for left, destination in zip(range(len(found), 0, -1), found):
                 with _Guard() as one:
-                    deliver_one(destination, message, (deadline - monotonic()) / left)
+                    deliver_one(destination, message, _time_share(deadline, left, seconds))
                 delivered = delivered or not one.error
                 guard.error = guard.error or one.error
         return delivered and not guard.error
@@ -1916,12 +1967,19 @@ class SlackNotifier:
             if not self.settings.email:
                 raise
             logger.error("%s", error)
-            reason = str(error).partition(": ")[2]
-            try:
-                send_email(self.settings.email, message, reason, EMAIL_SECONDS)
-            except DeliveryError as email_error:
-                raise DeliveryError(f"Failed to send the e-mail as well: {email_error}") from None
-            logger.warning("Alert sent by e-mail instead")
+            self._send_email(self.settings.email, message, str(error).partition(": ")[2])
+
+    def _send_email(self, email: Email, message: Message, reason: str) -> None:
+        # All but the time of the report: two webhooks that are down need one mail.
+        news = message.text.rpartition("\n")[0]
+        if news in self._mailed:
+            return
+        try:
+            send_email(email, message, reason, EMAIL_SECONDS)
+        except DeliveryError as error:
+            raise DeliveryError(f"Failed to send the e-mail as well: {error}") from None
+        self._mailed.add(news)
+        logger.warning("Alert sent by e-mail instead")
 
     def _deliver(self, destination: Destination, message: Message, seconds: float) -> None:
         if self.dry_run:
@@ -1938,6 +1996,15 @@ class SlackNotifier:
             send_heartbeat(self.settings.heartbeat_url, good=good)
         except DeliveryError as error:
             logger.warning("Heartbeat not sent: %s", error)
+
+
+def _time_share(deadline: float, left: int, budget: float) -> float:
+    """The seconds that one of `left` destinations may take, so that one that hangs does not take all of them.
+
+    0 where too few are left to begin a post that could end as "may have arrived": those are for the next run.
+    """
+    remaining = deadline - monotonic()
+    return min(remaining, max(remaining / left, budget / 6)) if remaining > budget / 10 else 0
 
 
 class _Guard:
@@ -1966,7 +2033,7 @@ class _Guard:
 def _place(error: BaseException) -> str:
     # The innermost line of this file: it names the step, wherever below it the error arose.
     places = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == __file__]
-    return f"{Path(__file__).name}:{places[-1] if places else '?'}"
+    return f"{os.path.basename(__file__)}:{places[-1] if places else '?'}"
 
 
 # ---- Command line ----------------------------------------------------------------------------------------------------
@@ -2059,13 +2126,22 @@ def _notifier(arguments: argparse.Namespace) -> SlackNotifier:
 
 
 def _load_env_file() -> None:
-    import dotenv
+    """The first .env in this folder, above it, or beside this file; what is set already stays."""
+    here = os.getcwd()
+    folders = [here]
+    while os.path.dirname(here) != here:
+        here = os.path.dirname(here)
+        folders.append(here)
+    paths = (os.path.join(folder, ".env") for folder in [*folders, os.path.dirname(os.path.abspath(__file__))])
+    path = next(filter(os.path.isfile, paths), None)
+    if path:
+        import dotenv
 
-    path = dotenv.find_dotenv(usecwd=True) or str(Path(__file__).with_name(".env"))
-    try:
-        dotenv.load_dotenv(path)
-    except (OSError, ValueError) as error:
-        raise SettingError(f"{path} cannot be read: {type(error).__name__}") from None
+        try:
+            # Without interpolation: a password may hold ${, and so does a template.
+            dotenv.load_dotenv(path, interpolate=False)
+        except (OSError, ValueError) as error:
+            raise SettingError(f"{path} cannot be read: {type(error).__name__}") from None
 
 
 def _set_up_logging(debug: bool) -> None:

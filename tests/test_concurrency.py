@@ -267,3 +267,16 @@ def test_the_ledger_holds_a_row_for_each_told_task_and_one_for_the_alert(start, 
     all_end_well([start() for _ in range(4)])
     assert sorted(row[2] for row in ledger(tasks.connection)) == sorted(["", *failed])
     assert [sorted(ids(message)) for message in slack.messages()] == [sorted(failed)]
+
+
+def test_a_table_that_somebody_else_locks_is_said_in_slack(start, slack, tasks):
+    """A migration that hangs must not be mistaken for another run that is about to report."""
+    with tasks.connection.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE tasks")
+        ended = start("--failed-only").end()
+        cursor.execute("ROLLBACK")
+    assert ended.code == 1
+    assert "Cannot read the tasks: the table is locked for over 10 s" in ended.log
+    assert [message["blocks"][0]["text"]["text"] for message in slack.messages()] == [
+        "🙈 Monitor cannot read the tasks table"
+    ]

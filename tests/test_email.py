@@ -12,7 +12,7 @@ from typing import Any, Callable
 import pytest
 import trustme
 from servers import PASSWORD, QUOTED_PASSWORD, MailServer, mail_server
-from support import ledger, told
+from support import elapse, ledger, told
 
 import slack_notifier
 from sandbox.slack import SlackStandIn
@@ -149,12 +149,25 @@ def test_several_recipients_get_the_same_email(tasks, slack, with_email, mail):
     assert [(m.sender, m.to) for m in mail.mails] == [(TO, [TO, "boss@example.com"])]
 
 
-def test_recipient_that_is_refused_keeps_it_from_no_other(tasks, slack, with_email, mail):
+def test_recipient_that_is_refused_keeps_it_from_no_other(tasks, slack, with_email, mail, caplog):
     tasks.fail()
     slack.answer(404, "no_service", times=None)
     notifier = with_email(mail.url, ALERT_EMAIL_TO=f"nobody@refused.example,{TO}")
     assert notifier.send_failed_tasks_notification() is True
     assert [m.to for m in mail.mails] == [[TO]]
+    assert "E-mail refused for nobody@refused.example" in caplog.messages
+
+
+def test_two_dead_webhooks_need_one_email_and_the_next_failure_another(tasks, slack, with_email, mail):
+    slack.answer(404, "no_service", times=None)
+    notifier = with_email(mail.url, SLACK_WEBHOOK=f"{slack.webhook()},{slack.webhook('other')}")
+    for _ in range(2):
+        tasks.fail(id="task-a", updated=0)
+        assert notifier.send_failed_tasks_notification() is True
+        assert notifier.send_failed_tasks_notification() is True
+        elapse(tasks.connection, 60)
+        tasks.clear()
+    assert ["task-a" in m.part("plain") for m in mail.mails] == [True, True]
 
 
 # ---- Neither the password nor the alert to a stranger ----------------------------------------------------------------

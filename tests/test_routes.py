@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from support import FAILED, RECOVERED, STUCK, elapse, ids, ledger, summary, title, told, value
 
+import slack_notifier
 from slack_notifier import Destination, QuietHours, Settings, SlackNotifier
 
 USER, OTHER_USER = "api-key-of-the-first", "api-key-of-the-second"
@@ -550,3 +551,19 @@ def test_blind_alert_goes_out_where_stuck_ones_have_no_destination(tasks, slack,
     tasks.execute("ALTER TABLE tasks RENAME TO jobs")
     SlackNotifier(settings=route(SLACK_WEBHOOK_FAILED="a")).send_combined_notification()
     assert titles(slack, "a") == ["🙈 Monitor cannot read the tasks table"]
+
+
+def test_more_destinations_than_time_are_told_by_and_by_and_none_twice(tasks, slack, notifier, monkeypatch):
+    """Rather than to begin a post that may arrive after all, a run leaves it to the next."""
+    monkeypatch.setattr(slack_notifier, "ALERT_SECONDS", 3)
+    task = tasks.fail()
+    urls = [slack.webhook(f"team-{number}") for number in range(24)]
+    slack.answer(delay=0.15, times=None)
+    many = notifier.settings._replace(webhooks={"": urls})
+    runs = 0
+    while not SlackNotifier(settings=many).send_failed_tasks_notification():
+        runs += 1
+        assert runs < 10
+    assert runs
+    for number in range(24):
+        assert [task in str(message) for message in slack.messages(f"team-{number}")] == [True]

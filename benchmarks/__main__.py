@@ -1,0 +1,246 @@
+"""Prints what the notifier costs beside bare scripts that do only the unavoidable, measured in turns in the same run.
+
+python -m benchmarks            all of it, some minutes
+python -m benchmarks --quick    smaller tables and fewer runs, for CI: exit code 1 if a ratio is far off its target
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from statistics import median
+from time import process_time
+from timeit import repeat
+from typing import NamedTuple
+
+import psycopg2
+
+import slack_notifier
+from benchmarks.delay import delayed
+from benchmarks.measure import Program, compared
+from benchmarks.tables import TWENTY_MINUTES, Table, table
+from sandbox.postgres import Server, postgres_server
+from sandbox.slack import SlackStandIn
+
+BARE = Path(__file__).with_name("bare")
+NETWORK_DELAY_SECONDS = 0.025
+# A ratio may be this many times its target before --quick fails: other programs share CI's machine.
+TOLERANCE = 2
+
+Prepare = Sequence[Callable[[], None]]
+
+
+class Sizes(NamedTuple):
+    runs: int
+    slow_runs: int
+    failures: int
+    small_table: int
+    large_table: int
+    stuck: int
+
+
+FULL = Sizes(runs=11, slow_runs=5, failures=100_000, small_table=20_000, large_table=2_000_000, stuck=100_000)
+QUICK = Sizes(runs=3, slow_runs=3, failures=40_000, small_table=2_000, large_table=40_000, stuck=10_000)
+
+
+class Line(NamedTuple):
+    """One line of the table; `judged`: what is compared with the target, a ratio unless `unit` says otherwise."""
+
+    what: str
+    bare: str
+    ours: str
+    judged: float
+    target: float
+    unit: str = "×"
+
+    @property
+    def met(self) -> bool:
+        return self.judged <= self.target
+
+    @property
+    def far_off(self) -> bool:
+        return self.unit == "×" and self.judged > TOLERANCE * self.target
+
+
+class Bench:
+    """What all lines share: a database server, a stand-in for Slack, the programs, the sizes."""
+
+    def __init__(self, server: Server, slack: SlackStandIn, folder: Path, sizes: Sizes) -> None:
+        self.server = server
+        self.slack = slack
+        self.folder = folder
+        self.sizes = sizes
+        # A copy, so that it finds no .env file of yours.
+        self.product = shutil.copy(slack_notifier.__file__, folder)
+
+    def program(self, url: str, *command: object, prepare: Prepare = ()) -> Program:
+        environment = {"PATH": os.environ["PATH"], "DATABASE_URL": url, "SLACK_WEBHOOK": self.slack.webhook()}
+        return Program([*map(str, command)], environment, self.folder, prepare)
+
+    def ours(self, url: str, *options: object, prepare: Prepare = ()) -> Program:
+        return self.program(url, sys.executable, self.product, *options, prepare=prepare)
+
+    def bare(self, url: str, script: str, prepare: Prepare = ()) -> Program:
+        return self.program(url, sys.executable, BARE / script, prepare=prepare)
+
+    def psql(self, tasks: Table, statement: str, prepare: Prepare, **parameters: object) -> Program:
+        """psql running one statement of the notifier's, rolled back."""
+        with closing(psycopg2.connect(tasks.url)) as connection, connection.cursor() as cursor:
+            text = cursor.mogrify(statement, parameters).decode()
+        script = self.folder / "statement.sql"
+        script.write_text(f"{slack_notifier.BEGIN}\n{text};\nROLLBACK;\n", encoding="utf-8")
+        return self.program(tasks.url, self.server.bin / "psql", "-X", "-q", "-f", script, tasks.url, prepare=prepare)
+
+    def expect(self, messages: int) -> None:
+        """Guards against measuring something else than meant."""
+        found = len(self.slack.messages())
+        refused = [request.reason for request in self.slack.requests if not request.accepted]
+        if found != messages or refused:
+            raise SystemExit(f"{found} messages instead of {messages}; refused: {refused}")
+        self.slack.clear()
+
+
+def nothing_to_report(bench: Bench) -> Iterator[Line]:
+    with table(bench.server.url, tasks=bench.sizes.small_table) as tasks:
+        bare, ours = compared(bench.bare(tasks.url, "queries.py"), bench.ours(tasks.url), bench.sizes.runs)
+    bench.expect(messages=0)
+    yield Line("nothing to report: CPU", ms(bare.cpu), ms(ours.cpu), ours.cpu / bare.cpu, 2.0)
+    yield Line("nothing to report: peak memory", mb(bare.memory), mb(ours.memory), ours.memory / bare.memory, 1.3)
+
+
+def far_away(bench: Bench) -> Iterator[Line]:
+    delay = delayed(bench.server.port, NETWORK_DELAY_SECONDS)
+    with delay as port, table(bench.server.url, tasks=bench.sizes.small_table) as tasks:
+        url = re.sub(r":\d+/", f":{port}/", tasks.url)
+        bare, ours = compared(bench.bare(url, "queries.py"), bench.ours(url), bench.sizes.slow_runs)
+    bench.expect(messages=0)
+    yield Line("nothing to report, database 25 ms away: time", ms(bare.wall), ms(ours.wall), ours.wall / bare.wall, 2.0)
+
+
+def two_alerts(bench: Bench) -> Iterator[Line]:
+    with table(bench.server.url, tasks=bench.sizes.small_table) as tasks:
+        tasks.add("failed", 5, TWENTY_MINUTES)
+        tasks.add("queued", 5, TWENTY_MINUTES)
+        tasks.execute("UPDATE tasks SET created_at = created_at - interval '1 hour' WHERE status = 'queued'")
+        tasks.settle()
+        bare = bench.bare(tasks.url, "alerts.py", prepare=(bench.slack.clear,))
+        ours = bench.ours(tasks.url, prepare=(bench.slack.clear, tasks.forget))
+        first, second = compared(bare, ours, bench.sizes.runs)
+    bench.expect(messages=2)
+    yield Line("a failed and a stuck alert sent: CPU", ms(first.cpu), ms(second.cpu), second.cpu / first.cpu, 1.3)
+
+
+def many_failures(bench: Bench) -> Iterator[Line]:
+    count = bench.sizes.failures
+    with table(bench.server.url) as few, table(bench.server.url) as many:
+        for tasks, failures in ((few, 10), (many, count)):
+            tasks.add("failed", failures, TWENTY_MINUTES)
+            tasks.settle()
+        ours_few = bench.ours(few.url, "--failed-only", prepare=(bench.slack.clear, few.forget))
+        ours_many = bench.ours(many.url, "--failed-only", prepare=(bench.slack.clear, many.forget))
+        claim = slack_notifier.CLAIM_FAILED
+        psql = bench.psql(many, claim, (many.forget,), destination="benchmark", user="", minutes=30)
+        ten, all_of_them = compared(ours_few, ours_many, bench.sizes.slow_runs)
+        bench.expect(messages=1)
+        bare, ours = compared(psql, ours_many, bench.sizes.slow_runs)
+    bench.expect(messages=1)
+    what = f"{count:,} new failures"
+    memory = all_of_them.memory / ten.memory
+    yield Line(f"{what}: peak memory (bare: 10 failures)", mb(ten.memory), mb(all_of_them.memory), memory, 1.2)
+    yield Line(f"{what}: time (bare: psql, the claim)", ms(bare.wall), ms(ours.wall), ours.wall / bare.wall, 3.0)
+
+
+def large_table(bench: Bench) -> Iterator[Line]:
+    small, large = bench.sizes.small_table, bench.sizes.large_table
+    with table(bench.server.url, tasks=small) as few, table(bench.server.url, tasks=large) as many:
+        bare, ours = compared(bench.ours(few.url), bench.ours(many.url), bench.sizes.runs)
+    bench.expect(messages=0)
+    what = f"{large:,} tasks, nothing to report: time (bare: {small:,})"
+    yield Line(what, ms(bare.wall), ms(ours.wall), ours.wall / bare.wall, 1.2)
+
+
+def many_stuck(bench: Bench) -> Iterator[Line]:
+    count = bench.sizes.stuck
+    with table(bench.server.url) as none, table(bench.server.url) as many:
+        many.add("queued", count, TWENTY_MINUTES)
+        many.execute("UPDATE tasks SET created_at = created_at - interval '1 hour'")
+        many.settle()
+        bench.ours(many.url).run()
+        bench.expect(messages=1)
+        bare, ours = compared(bench.ours(none.url), bench.ours(many.url), bench.sizes.slow_runs)
+    bench.expect(messages=0)
+    what = f"{count:,} stuck tasks, all reported: more time (bare: none)"
+    yield Line(what, ms(bare.wall), ms(ours.wall), ours.wall - bare.wall, 1.0, "s")
+
+
+def a_message(bench: Bench) -> Iterator[Line]:
+    now = datetime.now(timezone.utc)
+    stack = '  File "/app/video/pipeline.py", line 88, in render\n    combined = self._concatenate(files)\n' * 15
+    tasks = [
+        {
+            "id": f"6f1c2a94-8d3b-4e57-9a60-2b7de15c0f{number:02}",
+            "user_api_key": f"pr_live_4c81f0a27be94d{number:02}",
+            "status": "failed",
+            "error": f"RuntimeError: ffmpeg <{number}> failed\nTraceback (most recent call last):\n{stack}",
+            "log_uri": f"https://console.example.com/logs/6f1c2a94?task={number}",
+            "created_at": now - timedelta(minutes=number + 10),
+            "updated_at": now - timedelta(minutes=number),
+        }
+        for number in range(20)
+    ]
+    claim = slack_notifier.Claim(tasks, len(tasks), now, facts={"failed": 20, "ended": 30, "users": 3})
+    style = slack_notifier.Style()
+    # CPU time: on a busy machine the wall's clock tells of the others.
+    times = repeat(
+        lambda: slack_notifier.failed_message(claim, 30, style).payload(), timer=process_time, number=20, repeat=25
+    )
+    each = median(times) / 20 * 1000
+    yield Line("a message of 20 tasks built", "", f"{each:.2f} ms", each, 1.0, "ms")
+
+
+LINES = (nothing_to_report, two_alerts, far_away, many_failures, large_table, many_stuck, a_message)
+
+
+def ms(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f} ms"
+
+
+def mb(megabytes: float) -> str:
+    return f"{megabytes:.1f} MB"
+
+
+def show(line: Line) -> None:
+    figure = f"{line.judged:.2f} {line.unit}"
+    target = f"≤ {line.target:g} {line.unit}"
+    met = "yes" if line.met else "NO"
+    print(f"{line.what:<66} {line.bare:>10} {line.ours:>10} {figure:>9} {target:>8} {met:>5}", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What the notifier costs.")
+    parser.add_argument("--quick", action="store_true", help="smaller tables, fewer runs; for CI")
+    parser.add_argument("--only", metavar="WORD", default="", help="only the groups of lines whose name has the word")
+    arguments = parser.parse_args()
+    sizes = QUICK if arguments.quick else FULL
+    print(f"{'what':<66} {'bare':>10} {'ours':>10} {'ratio':>9} {'target':>8} {'met?':>5}")
+    far_off = False
+    with postgres_server() as server, SlackStandIn() as slack, tempfile.TemporaryDirectory() as folder:
+        bench = Bench(server, slack, Path(folder), sizes)
+        for lines in LINES:
+            if arguments.only in lines.__name__:
+                for line in lines(bench):
+                    show(line)
+                    far_off = far_off or line.far_off
+    return 1 if arguments.quick and far_off else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,49 @@
+"""What a program costs, and two programs compared."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+LAUNCH = [sys.executable, "-S", "-I", str(Path(__file__).with_name("launch.py"))]
+
+
+class Cost(NamedTuple):
+    """Of one run, or the medians of several."""
+
+    wall: float
+    cpu: float
+    memory: float
+
+
+class Program(NamedTuple):
+    """A command with nothing but this environment, and what to do before each of its runs."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    folder: Path
+    prepare: Sequence[Callable[[], None]] = ()
+
+    def run(self) -> Cost:
+        for action in self.prepare:
+            action()
+        done = subprocess.run(
+            [*LAUNCH, *self.command], env=self.environment, cwd=self.folder, capture_output=True, text=True, check=False
+        )
+        wall, cpu, memory, code = map(float, done.stdout.split())
+        if code:
+            raise SystemExit(f"{' '.join(self.command)} ended with {code:.0f}:\n{done.stderr}")
+        return Cost(wall, cpu, memory)
+
+
+def compared(bare: Program, ours: Program, runs: int) -> tuple[Cost, Cost]:
+    """The medians of both, run in turns, so that whatever else the machine does hits both alike."""
+    for program in (bare, ours):
+        program.run()  # To warm the caches.
+    pairs = [(bare.run(), ours.run()) for _ in range(runs)]
+    first, second = (Cost(*map(median, zip(*costs))) for costs in zip(*pairs))
+    return first, second

@@ -1,0 +1,134 @@
+"""No statement reads the whole tasks table: with the recommended index, every plan keeps to indexes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+import pytest
+
+import slack_notifier
+from sandbox.postgres import create_database, create_tasks_table, drop_database
+
+# What the README recommends.
+INDEX = "CREATE INDEX ON tasks (status, updated_at)"
+TASKS = 200_000
+LEDGER = 100_000
+
+STATEMENTS = {
+    name: statement
+    for name, statement in vars(slack_notifier).items()
+    if not name.startswith("_") and isinstance(statement, str) and re.search(r"\b(?:FROM|JOIN)\s+tasks\b", statement)
+}
+
+# A year of tasks, one in 20 failed, and a few hundred that are not over yet.
+FILL_TASKS = f"""
+INSERT INTO tasks (id, user_api_key, status, error, created_at, updated_at, started_at)
+SELECT gen_random_uuid(), 'user-' || mod(i, 200), status,
+       CASE status WHEN 'failed' THEN 'ffmpeg exited with code 137 in /tmp/' || i END,
+       now() - age - interval '20 minutes', now() - age, CASE WHEN status <> 'queued' THEN now() - age END
+FROM (
+    SELECT i, CASE WHEN i <= 200 THEN 'queued' WHEN i <= 300 THEN 'inprogress'
+                   WHEN mod(i, 20) = 0 THEN 'failed' ELSE 'finished' END AS status,
+           i * interval '365 days' / {TASKS} AS age
+    FROM generate_series(1, {TASKS}) AS i
+) AS series
+"""
+
+# Half of what a destination was told in the past, and half of another destination.
+FILL_LEDGER = f"""
+INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
+SELECT CASE mod(n, 2) WHEN 0 THEN 'here' ELSE 'elsewhere' END,
+       CASE WHEN status = 'failed' THEN 'failed' WHEN mod(n, 3) = 0 THEN 'recovered' ELSE 'stuck:queued' END,
+       id, updated_at, updated_at
+FROM (SELECT *, row_number() OVER (ORDER BY updated_at DESC) AS n FROM tasks) AS told
+LIMIT {LEDGER}
+"""
+
+PARAMETERS: dict[str, object] = {
+    "destination": "here",
+    "user": "",
+    "minutes": 30,
+    "remind": 240,
+    "notify_on_recovery": True,
+    "since": None,
+    "listed": slack_notifier.MAX_LISTED_TASKS,
+    "varying": slack_notifier.VARYING,
+}
+ALERTS = {
+    "failed": ["failed"],
+    "stuck": [slack_notifier.STUCK_QUEUED, slack_notifier.STUCK_IN_PROGRESS],
+    "recovered": ["recovered"],
+}
+
+
+@pytest.fixture(scope="module", params=[0, LEDGER], ids=["empty ledger", "large ledger"])
+def tables(request: pytest.FixtureRequest, server_url: str) -> Iterator[str]:
+    """Large tables with statistics."""
+    url = create_database(server_url)
+    create_tasks_table(url)
+    execute(url, "SET TIME ZONE 'UTC';" + FILL_TASKS)
+    execute(url, INDEX)
+    execute(url, slack_notifier.CREATE_LEDGER)
+    if request.param:
+        execute(url, FILL_LEDGER)
+    execute(url, "VACUUM ANALYZE")
+    yield url
+    drop_database(url)
+
+
+def execute(url: str, statement: str) -> None:
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute(statement)
+
+
+def plan(url: str, statement: str, parameters: dict[str, object]) -> dict[str, Any]:
+    """Of the last of the statements; the others run."""
+    *before, last = statement.strip().rstrip(";").split(";\n")
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(slack_notifier.BEGIN)
+        for other in before:
+            cursor.execute(other, parameters)
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {last}", parameters)
+        row = cursor.fetchone()
+        assert row
+        found = row[0] if isinstance(row[0], list) else json.loads(row[0])
+    return dict(found[0]["Plan"])
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for inner in plan.get("Plans", []):
+        yield from nodes(inner)
+
+
+def scanned_whole(plan: dict[str, Any]) -> list[str]:
+    return [node["Relation Name"] for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
+
+
+def test_the_statements_that_read_tasks_are_found() -> None:
+    assert {"FAILED_TASKS", "STUCK_TASKS", "CLAIM_FAILED", "CLAIM_STUCK", "CLAIM_RECOVERED"} <= set(STATEMENTS)
+    assert {"CLAIMED_TASKS", "CLAIMED_CAUSES", "FAILED_SHARE", "LAST_ACTIVITY", "CLEAN_UP"} <= set(STATEMENTS)
+
+
+@pytest.mark.parametrize("alerts", ALERTS)
+@pytest.mark.parametrize("user", ["", "user-7"])
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_no_statement_reads_all_tasks(tables: str, name: str, user: str, alerts: str) -> None:
+    parameters = {**PARAMETERS, "user": user, "alerts": ALERTS[alerts]}
+    assert "tasks" not in scanned_whole(plan(tables, STATEMENTS[name], parameters))
+
+
+def test_without_the_index_a_statement_reads_all_tasks(server_url: str, tables: str) -> None:
+    """That the test above can fail."""
+    copy = create_database(server_url)
+    create_tasks_table(copy)
+    execute(copy, FILL_TASKS)
+    execute(copy, "ANALYZE")
+    assert "tasks" in scanned_whole(plan(copy, slack_notifier.FAILED_TASKS, PARAMETERS))
+    drop_database(copy)

@@ -1,0 +1,264 @@
+"""One alert is one message that Slack takes, whatever and however many its tasks are."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as tried
+from hypothesis import strategies as st
+
+from sandbox.rules import checked
+from sandbox.slack import SlackStandIn
+from slack_notifier import (
+    CREATED,
+    MESSAGE_CHARACTERS,
+    STUCK_IN_PROGRESS,
+    STUCK_QUEUED,
+    TEXT_CHARACTERS,
+    Claim,
+    Message,
+    SlackNotifier,
+    Style,
+    TaskEvent,
+    event_message,
+    failed_message,
+    recovered_message,
+    stuck_message,
+)
+
+NOW = datetime(2025, 9, 1, 12, 30, tzinfo=timezone.utc)
+
+
+def fail(tasks: Any, count: int) -> None:
+    """The higher the number in the id, the newer; four causes, in falling order."""
+    tasks.execute(
+        """
+        INSERT INTO tasks (id, user_api_key, status, error, created_at, updated_at)
+        SELECT 'task-' || lpad(i::text, 6, '0'), 'user-' || mod(i, 7), 'failed',
+               CASE WHEN mod(i, 10) < 4 THEN 'HTTP 500 for https://storage.example/' || i
+                    WHEN mod(i, 10) < 7 THEN 'ffmpeg exited with code 137 in /tmp/render/' || i
+                    WHEN mod(i, 10) < 9 THEN 'no font ''' || i || '''' ELSE 'HTTP 429' END,
+               now(), now() - interval '20 minutes' * (%(count)s - i) / %(count)s
+        FROM generate_series(1, %(count)s) AS i
+        """,
+        {"count": count},
+    )
+
+
+def texts(value: object) -> Iterator[str]:
+    """The texts of all text objects."""
+    if isinstance(value, dict):
+        if isinstance(value.get("text"), str):
+            yield value["text"]
+        for item in value.values():
+            yield from texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts(item)
+
+
+def listed(text: str) -> list[str]:
+    return re.findall(r"Task ID:\*? `([^`]+)`", text)
+
+
+def left_out(text: str) -> int:
+    return sum(int(number) for number in re.findall(r"^… and (\d+) more$", text, re.MULTILINE))
+
+
+def test_three_failures_list_three_tasks_and_no_causes(
+    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any
+) -> None:
+    fail(tasks, 3)
+    assert notifier.send_failed_tasks_notification()
+    [message] = slack.messages()
+    for text in ("\n".join(texts(message["blocks"])), message["text"]):
+        assert listed(text) == ["task-000003", "task-000002", "task-000001"]
+        assert "Causes:" not in text
+        assert left_out(text) == 0
+
+
+@pytest.fixture
+def of_30_000(notifier: SlackNotifier, slack: SlackStandIn, tasks: Any) -> dict[str, Any]:
+    fail(tasks, 30_000)
+    assert notifier.send_failed_tasks_notification()
+    [request] = slack.requests
+    assert request.payload is not None
+    return request.payload
+
+
+def test_30_000_failures_are_one_message_with_causes_and_the_newest(of_30_000: dict[str, Any]) -> None:
+    for text in ("\n".join(texts(of_30_000["blocks"])), of_30_000["text"]):
+        ids = listed(text)
+        assert len(ids) >= 5
+        assert ids == [f"task-{number:06}" for number in range(30_000, 30_000 - len(ids), -1)]
+        assert len(ids) + left_out(text) == 30_000
+        assert re.findall(r"• (\d+) × (.+) · (\d+) users · `(task-\d+)`", text) == [
+            ("12000", "HTTP 500 for …", "7", "task-000001"),
+            ("9000", "ffmpeg exited with code 137 in …", "7", "task-000004"),
+            ("6000", "no font …", "7", "task-000007"),
+            ("3000", "HTTP 429", "7", "task-000009"),
+        ]
+        assert text.index("Causes:") < text.index("Task ID:")
+        assert "30000 tasks failed in the last 30 minutes:" in text
+
+
+def test_30_000_stuck_tasks_are_one_message_with_the_oldest(
+    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any
+) -> None:
+    tasks.execute(
+        """
+        INSERT INTO tasks (id, user_api_key, status, created_at, updated_at, started_at)
+        SELECT 'task-' || lpad(i::text, 6, '0'), 'user', CASE WHEN i <= 20000 THEN 'queued' ELSE 'inprogress' END,
+               now() - interval '2 hours' + i * interval '1 millisecond', now(),
+               CASE WHEN i > 20000 THEN now() - interval '1 hour' + i * interval '1 millisecond' END
+        FROM generate_series(1, 30000) AS i
+        """
+    )
+    assert notifier.send_stuck_tasks_notification(30)
+    [message] = slack.messages()
+    for text in ("\n".join(texts(message["blocks"])), message["text"]):
+        queued, in_progress = text.split("In Progress Tasks (10000):")
+        assert "Queued Tasks (20000):" in queued
+        for ids, first in ((listed(queued), 1), (listed(in_progress), 20_001)):
+            assert len(ids) >= 2
+            assert ids == [f"task-{number:06}" for number in range(first, first + len(ids))]
+        assert len(listed(text)) + left_out(text) == 30_000
+
+
+# ---- Limits, as properties -------------------------------------------------------------------------------------------
+
+FAMILY = "\U0001f469\u200d\U0001f469\u200d\U0001f467"
+MARKUP = ["&", "<", ">", "`", "*", "_", "|", "<!channel>", "&amp;", "```", "https://a.example/b c|d", "'", '"']
+ODDITIES = ["\n", " ", "a", "é", "😀", FAMILY, "\u202e", "\x00", "\ud83d", "password=x", "/tmp/a", "\n… and 5 more"]
+HOSTILE = st.sampled_from([*MARKUP, *ODDITIES, "Traceback (most recent call last):"])
+WORDS = st.builds(lambda pieces, times: "".join(pieces) * times, st.lists(HOSTILE, max_size=8), st.integers(0, 400))
+TIMES = st.none() | st.datetimes(timezones=st.none() | st.just(timezone.utc))
+URIS = st.none() | WORDS | WORDS.map(lambda text: f"https://logs.example/?q={text}")
+TASKS = st.fixed_dictionaries(
+    {
+        "id": st.none() | WORDS,
+        "user_api_key": st.none() | WORDS,
+        "status": st.sampled_from(["failed", "queued", "inprogress", "in_progress"]) | WORDS,
+        "error": st.none() | WORDS,
+        "log_uri": URIS,
+        "created_at": TIMES,
+        "updated_at": TIMES,
+    }
+)
+CAUSES = st.fixed_dictionaries(
+    {
+        "cause": st.none() | WORDS,
+        "total": st.integers(1, 10**7),
+        "users": st.integers(1, 10**6),
+        "sample_id": WORDS,
+    }
+)
+TEMPLATES = st.sampled_from(
+    [
+        "",
+        "$id",
+        "• $id $error $logs",
+        "$error" * 15,
+        "$logs\n$logs",
+        "`$id` $user $age $created $status",
+        "x" * 4000,
+        " ",
+    ]
+)
+STYLES = st.builds(Style, TEMPLATES, st.sampled_from(["", "<!here>", "<!subteam^S0123ABCD>"]))
+
+
+@st.composite
+def claims(draw: st.DrawFn, alerts: tuple[str, ...]) -> Claim:
+    """As the database gives them: up to 20 tasks of each alert, of as many or more; causes where there are several."""
+    found: list[dict[str, Any]] = []
+    total = 0
+    for alert in alerts:
+        # A few different ones, repeated: so that examples with many tasks are not rare.
+        kinds = draw(st.lists(TASKS, min_size=1, max_size=4))
+        count = draw(st.integers(1, 20))
+        of_alert = draw(st.integers(20, 10**7)) if count == 20 else count
+        total += of_alert
+        found += [{**kinds[n % len(kinds)], "alert": alert, "total": of_alert} for n in range(count)]
+    causes = draw(st.lists(CAUSES, min_size=1, max_size=20)) if total > 1 else []
+    more_causes = draw(st.integers(0, 10**6)) if len(causes) == 20 else 0
+    facts = draw(
+        st.fixed_dictionaries(
+            {
+                "failed": st.integers(1, 10**7),
+                "ended": st.integers(1, 10**7),
+                "users": st.integers(1, 10**7),
+                "last_activity": st.sampled_from([None, NOW, NOW - timedelta(days=900)]),
+            }
+        )
+    )
+    since = draw(st.none() | st.just(NOW - timedelta(days=40)))
+    return Claim(found, total, NOW, since, [{**c, "causes": len(causes) + more_causes} for c in causes], facts)
+
+
+def assert_fits(message: Message) -> None:
+    payload = checked(json.dumps(message.payload()).encode())
+    assert units("".join(texts(message.blocks))) <= MESSAGE_CHARACTERS
+    assert units(message.text) <= TEXT_CHARACTERS
+    assert len(payload["blocks"]) <= 50
+    for text in [message.text, *texts(message.blocks)]:
+        assert_whole(text)
+
+
+def units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+def assert_whole(text: str) -> None:
+    """No entity, link or code span is cut: each ends in the line in which it begins."""
+    assert not re.search(r"&(?!amp;|lt;|gt;)", text)
+    for line in text.split("\n"):
+        assert line.count("`") % 2 == 0
+        assert re.sub(r"<[^<>]+>", "", line).count("<") == 0
+
+
+MANY = tried(max_examples=150, deadline=None)
+
+
+@MANY
+@given(claims(("failed",)), STYLES)
+def test_a_failed_alert_fits_whatever_the_tasks_hold(claim: Claim, style: Style) -> None:
+    message = failed_message(claim, 30, style)
+    assert_fits(message)
+    if not style.task_template:
+        for text in (message.text, "\n".join(texts(message.blocks))):
+            assert len(listed(text)) + left_out(text) == claim.total
+
+
+@MANY
+@given(claims((STUCK_IN_PROGRESS, STUCK_QUEUED)) | claims((STUCK_QUEUED,)), STYLES)
+def test_a_stuck_alert_fits_whatever_the_tasks_hold(claim: Claim, style: Style) -> None:
+    assert_fits(stuck_message(claim, 30, style))
+
+
+@MANY
+@given(claims(("recovered",)))
+def test_a_recovery_fits_whatever_the_tasks_hold(claim: Claim) -> None:
+    assert_fits(recovered_message(claim, 30, Style()))
+
+
+PAYLOADS = st.recursive(
+    st.none() | WORDS | st.integers() | st.floats(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["scenes", "duration", "logo", "subtitle", "font", "size", "url"]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@MANY
+@given(st.none() | WORDS, st.none() | WORDS, PAYLOADS, URIS)
+def test_an_event_fits_whatever_the_task_holds(task_id: object, key: object, payload: object, uri: object) -> None:
+    assert_fits(event_message(CREATED, TaskEvent(task_id, key, payload, uri), NOW))
