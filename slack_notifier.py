@@ -13,7 +13,6 @@ Exit codes: 0 delivered or nothing to report, 1 something could not be read or d
 from __future__ import annotations
 
 import argparse
-import functools
 import hashlib
 import io
 import json
@@ -384,49 +383,48 @@ _INVISIBLE = (
     "\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
-# Patterns over hostile text take linear time: each is anchored where it cannot start again within its own match. As
-# text: they are compiled on first use, which most runs, with nothing to report, never come to.
 _MASK = "[masked]"
 _SECRET_NAME = r"(?:passw(?:or)?d|passphrase|pwd|secret|token(?!s)|(?:api|access|private)[_-]?key|credential|signature)"
 _URL = r"(?i)\b[a-z][a-z0-9+.-]{0,30}://(?:(?!\b[a-z][a-z0-9+.-]{0,30}://)\S)*"
 _SIGNED_QUERY = r"(?i)(?:sig|signature|credential|accesskeyid|token|key)="
-_SECRETS = (
-    (r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", _MASK),
-    (r"\beyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?", _MASK),
+# Words of which a secret holds at least one, the pattern that finds it, what takes its place. The words (casefolded,
+# and without an i, which has doubles in Unicode) are there because most text holds none of them. The patterns take
+# linear time over hostile text: each is anchored where it cannot start again within its own match.
+_SECRETS: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (("-----begin",), r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", _MASK),
+    (("eyj",), r"\beyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?", _MASK),
     (
+        ("author",),
         r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic|token|digest)\s+)?[^\s\"',;)}\]]+",
         rf"\1{_MASK}",
     ),
-    (r"(?i)\b(bearer|basic)\s+(?=[\w.~+/-]*[\d._~+/=-])[\w.~+/-]{8,}=*", rf"\1 {_MASK}"),
-    (r"(?i)\b(bearer)\s+[\w.~+/-]{16,}=*", rf"\1 {_MASK}"),
+    (("bearer", "bas"), r"(?i)\b(bearer|basic)\s+(?=[\w.~+/-]*[\d._~+/=-])[\w.~+/-]{8,}=*", rf"\1 {_MASK}"),
+    (("bearer",), r"(?i)\b(bearer)\s+[\w.~+/-]{16,}=*", rf"\1 {_MASK}"),
     (
         # The name; then what it is set to: in quotes that are escaped, double or single, or up to a delimiter.
-        (
-            rf"(?i)(?<![\w-])((?=[\w-]*{_SECRET_NAME})[\w-]+\\?[\"']?\s*[:=]\s*)"
-            r"(?:\\\"[^\"]*\"?|\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|[^\s\"'&,;)}\]]+)"
-        ),
+        ("pass", "pwd", "secret", "token", "key", "credent", "gnature"),
+        rf"(?i)(?<![\w-])((?=[\w-]*{_SECRET_NAME})[\w-]+\\?[\"']?\s*[:=]\s*)"
+        r"(?:\\\"[^\"]*\"?|\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|[^\s\"'&,;)}\]]+)",
         rf"\1{_MASK}",
     ),
-    (r"(?i)([?&](?:sig|x-amz-\w+|key)=)[^\s&]+", rf"\1{_MASK}"),
-    (r"\bxox[a-z]-[\w-]{6,}|\bxapp-[\w-]{6,}", _MASK),
-    (r"\b(?:AKIA|ASIA)[0-9A-Z]{12,}", _MASK),
-    (r"\bAIza[\w-]{20,}", _MASK),
-    (r"\b(?:sk|pk|rk)[-_][\w-]{16,}", _MASK),
-    (r"\b(?:gh[pousr]_|github_pat_|glpat-|hf_|r8_)\w{16,}", _MASK),
+    (("=",), r"(?i)([?&](?:sig|x-amz-\w+|key)=)[^\s&]+", rf"\1{_MASK}"),
+    (("xox", "xapp-"), r"\bxox[a-z]-[\w-]{6,}|\bxapp-[\w-]{6,}", _MASK),
+    (("akia", "asia"), r"\b(?:AKIA|ASIA)[0-9A-Z]{12,}", _MASK),
+    (("aiza",), r"\bAIza[\w-]{20,}", _MASK),
+    (("k-", "k_"), r"\b(?:sk|pk|rk)[-_][\w-]{16,}", _MASK),
+    (("gh", "glpat-", "hf_", "r8_"), r"\b(?:gh[pousr]_|github_pat_|glpat-|hf_|r8_)\w{16,}", _MASK),
 )
 
 
 def redact(text: str) -> str:
     """Masks what looks like a credential: in URLs, after Bearer or a telling name (api_key=…), or by its own shape."""
-    text = re.sub(_URL, lambda url: _redact_url(url[0]), text)
-    for pattern, replacement in _secret_patterns():
-        text = pattern.sub(replacement, text)
+    if "://" in text:
+        text = re.sub(_URL, lambda url: _redact_url(url[0]), text)
+    folded = text.casefold()
+    for words, pattern, replacement in _SECRETS:
+        if any(word in folded for word in words):
+            text = re.sub(pattern, replacement, text)
     return text
-
-
-@functools.cache
-def _secret_patterns() -> list[tuple[re.Pattern[str], str]]:
-    return [(re.compile(pattern), replacement) for pattern, replacement in _SECRETS]
 
 
 def _redact_url(url: str) -> str:
@@ -566,7 +564,7 @@ def context(text: str) -> dict[str, Any]:
 
 def size(text: str) -> int:
     """Characters as Slack may count them: UTF-16 units of the escaped text."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 # ---- Messages --------------------------------------------------------------------------------------------------------
@@ -653,21 +651,21 @@ def task_info(task: Task, template: str = "", now: datetime | None = None) -> st
         "created": format_time(task.get("created_at")),
         "error": error_line(task.get("error")),
         "logs": log_link(task.get("log_uri"), "View Logs") or "No logs available",
-        "user": mask_key(task.get("user_api_key") or ""),
-        "age": format_age(task.get("created_at"), now),
     }
-    text = Template(template).safe_substitute(values).strip() if template else ""
-    return text if 0 < size(text) <= SECTION_CHARACTERS else _TASK_LINES.substitute(values)
+    if template:
+        more = {"user": mask_key(task.get("user_api_key") or ""), "age": format_age(task.get("created_at"), now)}
+        text = Template(template).safe_substitute(values, **more).strip()
+        if 0 < size(text) <= SECTION_CHARACTERS:
+            return text
+    return _TASK_LINES.format_map(values)
 
 
-_TASK_LINES = Template(
-    """\
-• *Task ID:* `$id`
-  *Status:* $status
-  *Created:* $created
-  *Error:* $error
-  *Logs:* $logs"""
-)
+_TASK_LINES = """\
+• *Task ID:* `{id}`
+  *Status:* {status}
+  *Created:* {created}
+  *Error:* {error}
+  *Logs:* {logs}"""
 
 
 def recovered_info(task: Task) -> str:
@@ -1097,17 +1095,17 @@ WHERE destination = %(destination)s AND alert = 'failed'
 # The most important of the tasks that this transaction claimed: its now() is the same all through.
 CLAIMED_TASKS = f"""
 SELECT {_TASK_COLUMNS}, claimed.alert, claimed.total
-FROM (
-    SELECT task_id, alert,
-           count(*) OVER (PARTITION BY alert) AS total,
-           row_number() OVER (PARTITION BY alert ORDER BY
-               CASE WHEN alert = 'failed' THEN now() - event_at ELSE event_at - now() END, task_id) AS place
+FROM unnest(%(alerts)s) AS kind (alert)
+CROSS JOIN LATERAL (
+    SELECT task_id, alert, count(*) OVER () AS total,
+           CASE alert WHEN 'failed' THEN now() - event_at ELSE event_at - now() END AS place
     FROM slack_notifications
-    WHERE destination = %(destination)s AND alert = ANY(%(alerts)s) AND task_id <> '' AND notified_at = now()
+    WHERE destination = %(destination)s AND alert = kind.alert AND task_id <> '' AND notified_at = now()
+    ORDER BY place, task_id
+    LIMIT %(listed)s
 ) AS claimed
 JOIN tasks ON tasks.id::text = claimed.task_id
-WHERE claimed.place <= %(listed)s
-ORDER BY claimed.alert, claimed.place
+ORDER BY claimed.alert, claimed.place, claimed.task_id
 """
 
 # What varies from task to task within the same cause: hex runs and UUIDs, long numbers; and as words of their own
@@ -1126,6 +1124,7 @@ FROM (
     SELECT user_api_key, count(*) AS tasks, min(id) AS sample_id, regexp_replace(left(ltrim(CASE
         WHEN coalesce(stack, 0) = 0 THEN error
         WHEN message <> '' THEN message
+        WHEN strpos(right(error, 300), E'\\n') > 0 THEN reverse(split_part(reverse(right(error, 300)), E'\\n', 1))
         ELSE right(error, strpos(reverse(E'\\n' || error), E'\\n') - 1)
     END, E' \\n\\r\\t'), 300), %(varying)s, ' …', 'gi') AS cause
     FROM (
