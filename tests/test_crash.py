@@ -26,7 +26,7 @@ def report(start) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        pytest.param(slack_notifier.LEDGER_STATE, id="before the ledger is created"),
+        pytest.param(slack_notifier.BEGIN, id="before the ledger is created"),
         pytest.param(slack_notifier.CREATE_LEDGER, id="while the ledger is created"),
         pytest.param(slack_notifier.CLAIM_FAILED, id="before the claim"),
         pytest.param(slack_notifier.CLAIM_SPAN, id="after the claim"),
