@@ -250,7 +250,9 @@ def _database_url(env: Mapping[str, str]) -> str:
     return url
 
 
-def _webhooks(name: str, value: str) -> list[str]:
+def _webhooks(name: str, value: object) -> list[str]:
+    if not isinstance(value, str):
+        raise SettingError(f"{name} must be text: https://hooks.slack.com/services/…")
     urls = [url.strip() for url in value.split(",")]
     return [_incoming_webhook(name, url) for url in urls if url] or [_incoming_webhook(name, "")]
 
@@ -362,7 +364,7 @@ def _is_web_address(url: str, schemes: Sequence[str] = ("http", "https")) -> boo
 
 
 def _minutes(value: float) -> float:
-    if isinstance(value, (int, float)) and 0 < value <= MAX_TIMEOUT_MINUTES:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= MAX_TIMEOUT_MINUTES:
         return value
     raise SettingError(f"the timeout must be a positive number of minutes, at most {MAX_TIMEOUT_MINUTES}")
 
@@ -1756,6 +1758,7 @@ class SlackNotifier:
 
     def format_task_info(self, task: Task) -> str:
         """One task in Slack's markup, escaped, as the alerts list it."""
+        task = task if isinstance(task, Mapping) else {}
         return task_info(task, self.settings.task_template, datetime.now(timezone.utc))
 
     def send_failed_tasks_notification(self) -> bool:
@@ -1982,7 +1985,7 @@ class SlackNotifier:
 
     def _deliver(self, destination: Destination, message: Message, seconds: float) -> None:
         if self.dry_run:
-            print(self.preview(message), flush=True)
+            _print(self.preview(message))
             return
         try:
             deliver(destination.webhook, message, seconds)
@@ -2004,6 +2007,16 @@ def _time_share(deadline: float, left: int, budget: float) -> float:
     """
     remaining = deadline - monotonic()
     return min(remaining, max(remaining / left, budget / 6)) if remaining > budget / 10 else 0
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Whoever reads has enough: `--dry-run | head`. Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        raise DeliveryError(f"Cannot write to the standard output: {error.strerror}") from None
 
 
 class _Guard:
@@ -2046,6 +2059,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 delivered or nothing to report, 1 something could not be read or delivered, "
         "2 wrong usage or setting. Settings: see .env.example; a .env file is read, the real environment wins.",
         add_help=False,
+        allow_abbrev=False,
     )
     what = parser.add_argument_group("what to report (default: failed and stuck tasks)").add_mutually_exclusive_group()
     what.add_argument("--failed-only", action="store_true", help="only tasks that failed")
@@ -2099,6 +2113,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.json and not arguments.dry_run:
         parser.error("--json goes with --dry-run")
+    if arguments.webhook_url is not None and not arguments.webhook_url.strip():
+        # Not the webhooks of the settings instead: an unset variable of a script must not reach another channel.
+        parser.error("--webhook-url is empty")
     try:
         notifier = _notifier(arguments)
     except SettingError as error:
@@ -2164,4 +2181,7 @@ def _report_alerts(notifier: SlackNotifier, arguments: argparse.Namespace) -> in
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    try:
+        raise SystemExit(main())
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -1072,7 +1073,7 @@ def test_dry_run_prints_what_would_be_sent_and_sends_nothing(tasks, settings, sl
 
 
 @pytest.mark.parametrize(
-    "timeout", ["soon", None, 0, -5, float("nan"), float("inf"), 10**30, [], "30; DROP TABLE tasks"]
+    "timeout", ["soon", None, True, 0, -5, float("nan"), float("inf"), 10**30, [], "30; DROP TABLE tasks"]
 )
 def test_wrong_timeout_is_a_logged_error(tasks, notifier, slack, caplog, timeout):
     tasks.add("queued", created=60)
@@ -1266,6 +1267,50 @@ def test_wrong_setting_is_exit_2_and_named(cli, failed_and_stuck, slack, environ
 
 def test_missing_webhook_is_a_warning(cli, failed_and_stuck):
     assert logged(cli(SLACK_WEBHOOK="").log, "WARNING") == [NOT_SET]
+
+
+def test_dry_run_into_a_closed_pipe_is_a_good_run(database_url, slack, tasks, tmp_path):
+    tasks.fail()
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url}
+    with subprocess.Popen(["true"], stdin=subprocess.PIPE) as reader:
+        reader.wait()
+        command = [sys.executable, slack_notifier.__file__, "--dry-run"]
+        done = subprocess.run(
+            command, env=environment, cwd=tmp_path, stdout=reader.stdin, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_interrupted_run_ends_with_130_and_no_traceback(database_url, slack, tasks, tmp_path):
+    tasks.fail()
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url, "SLACK_WEBHOOK": slack.webhook()}
+    with (
+        slack.hold() as held,
+        subprocess.Popen(
+            [sys.executable, slack_notifier.__file__], env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        ) as process,
+    ):
+        held.wait_received()
+        process.send_signal(signal.SIGINT)
+        assert "Traceback" not in process.communicate()[1]
+    assert process.returncode == 130
+
+
+def test_empty_webhook_argument_does_not_reach_the_channel_of_the_settings(cli, failed_and_stuck, slack):
+    done = cli("--webhook-url", "")
+    assert (done.code, slack.requests) == (2, [])
+    assert "--webhook-url is empty" in done.log
+
+
+@pytest.mark.parametrize("webhook", [5, b"https://hooks.slack.com/services/T/B/x", ["https://x.example/"]])
+def test_webhook_that_is_no_text_is_a_value_error(webhook):
+    with pytest.raises(ValueError, match=r"^webhook_url must be"):
+        SlackNotifier(webhook, settings=Settings())
+
+
+@pytest.mark.parametrize("task", [None, [], "x", 5, {}])
+def test_what_is_no_task_is_described_as_unknown(notifier, task):
+    assert "`unknown`" in notifier.format_task_info(task)
 
 
 def test_wrong_webhook_argument_is_exit_2(cli, failed_and_stuck):
