@@ -895,8 +895,8 @@ def _request_details(payload: object) -> list[str]:
 
 
 def _settings_line(labels: Mapping[str, Sequence[str]], config: object) -> str:
-    values = {label: task_text(_first(config, names)) for label, names in labels.items()}
-    return ", ".join(f"{label}: {value}" for label, value in values.items() if value)
+    values = {name: task_text(_first(config, keys)) for name, keys in labels.items()}
+    return ", ".join(f"{name}: {value}" for name, value in values.items() if value)
 
 
 # ---- Tasks and ledger ------------------------------------------------------------------------------------------------
@@ -927,13 +927,18 @@ WHERE status = 'failed' AND updated_at >= now() - %(minutes)s * interval '1 minu
 ORDER BY tasks.updated_at DESC, tasks.id
 """
 
-# Tasks that are queued, or in progress under either of its names, for longer than the timeout; oldest first.
+# Which tasks are stuck: queued, or in progress under either of its names, for longer than the timeout.
+_IS_STUCK = """(
+    (status = 'queued' AND created_at < now() - %(minutes)s * interval '1 minute')
+    OR (status IN ('in_progress', 'inprogress')
+        AND coalesce(started_at, created_at) < now() - %(minutes)s * interval '1 minute')
+)"""
+
+# The stuck tasks, oldest first.
 STUCK_TASKS = f"""
 SELECT {_TASK_COLUMNS}
 FROM tasks
-WHERE (status = 'queued' AND created_at < now() - %(minutes)s * interval '1 minute')
-   OR (status IN ('in_progress', 'inprogress')
-       AND coalesce(started_at, created_at) < now() - %(minutes)s * interval '1 minute')
+WHERE {_IS_STUCK}
 ORDER BY CASE status WHEN 'queued' THEN tasks.created_at ELSE coalesce(tasks.started_at, tasks.created_at) END, tasks.id
 """
 
@@ -1029,7 +1034,7 @@ STUCK_IN_PROGRESS = "stuck:in_progress"
 
 # Claims stuck tasks that the destination has not been told of in their present status, or not for so long that a
 # reminder is due. What it was told of another status is forgotten: a task that returns there is news again.
-CLAIM_STUCK = """
+CLAIM_STUCK = f"""
 SELECT pg_advisory_xact_lock(hashtextextended(%(destination)s, 0));
 WITH stuck AS (
     SELECT id::text AS task_id,
@@ -1038,9 +1043,7 @@ WITH stuck AS (
                 ELSE coalesce(started_at, created_at)::timestamptz END AS event_at
     FROM tasks
     WHERE id::text <> '' AND (%(user)s = '' OR user_api_key = %(user)s)
-      AND ((status = 'queued' AND created_at < now() - %(minutes)s * interval '1 minute')
-        OR (status IN ('in_progress', 'inprogress')
-            AND coalesce(started_at, created_at) < now() - %(minutes)s * interval '1 minute'))
+      AND {_IS_STUCK}
 ), left_behind AS (
     DELETE FROM slack_notifications AS told
     USING stuck
