@@ -979,16 +979,20 @@ SELECT pg_advisory_xact_lock(hashtext('slack_notifications'));
 CREATE TABLE IF NOT EXISTS {_LEDGER_COLUMNS};
 """
 
-# For a role that may not write the ledger: the same statements, with no memory beyond the transaction.
+# For a role that may not write the ledger: opens each transaction, so that the same statements work, with no memory
+# beyond it.
 CREATE_TEMPORARY_LEDGER = f"""
+SET TRANSACTION READ WRITE;
 CREATE TEMPORARY TABLE {_LEDGER_COLUMNS} ON COMMIT DROP;
 """
 
-# Where the reports of a destination begin. Committed before its first claim, so that failures add up from here on even
-# if that first message, and more after it, cannot be delivered.
+# Where the reports of each destination begin. Committed before its first claim, so that failures add up from here on
+# even if that first message, and more after it, cannot be delivered.
 START_FAILED = """
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
-VALUES (%(destination)s, 'failed', '', now(), now())
+SELECT destination, 'failed', '', now(), now()
+FROM unnest(%(destinations)s::text[]) AS destination
+ORDER BY destination
 ON CONFLICT (destination, alert, task_id) DO NOTHING
 """
 
@@ -1290,15 +1294,22 @@ class _RollBack(Exception):
 
 
 @contextmanager
-def transaction(connection: Connection, query: str = "") -> Iterator[Cursor]:
+def transaction(
+    connection: Connection,
+    statement: str = "",
+    parameters: Mapping[str, object] | None = None,
+    *,
+    contended: bool = False,
+) -> Iterator[Cursor]:
     """Commits at the end of the block, rolls back if it raises; PostgreSQL's errors become a DatabaseError.
 
-    A `query` is run at its start in the same round trip: the cursor has its rows.
+    The `statement` runs at its start, in the same round trip: the cursor has its rows. `contended`: what it waits for
+    is another run, and waiting for too long is a BusyError.
     """
     try:
         with connection.cursor() as cursor:
             try:
-                _begin(cursor, query)
+                cursor.execute(BEGIN + statement, parameters)
                 yield cursor
             except BaseException:
                 # The connection may be the very thing that broke; the server then rolls back by itself.
@@ -1309,27 +1320,18 @@ def transaction(connection: Connection, query: str = "") -> Iterator[Cursor]:
     except _RollBack:
         return
     except (psycopg2.Error, UnicodeDecodeError) as error:
-        raise _database_error(error, connection) from None
+        raise _database_error(error, connection, contended) from None
 
 
-def _begin(cursor: Cursor, query: str) -> None:
-    try:
-        cursor.execute(BEGIN + query)
-    except psycopg2.OperationalError as error:
-        if error.pgcode != psycopg2.errorcodes.LOCK_NOT_AVAILABLE:
-            raise
-        # Not by a run of ours, which locks rows of the ledger.
-        reason = f"the table is locked for over {LOCK_WAIT_SECONDS} s, by a migration or VACUUM FULL?"
-        raise DatabaseError(f"Cannot read the tasks: {reason}") from None
-
-
-def _database_error(error: Exception, connection: Connection) -> NotifierError:
+def _database_error(error: Exception, connection: Connection, contended: bool) -> NotifierError:
     code = getattr(error, "pgcode", None) or ""
-    if code == psycopg2.errorcodes.LOCK_NOT_AVAILABLE:
+    if code == psycopg2.errorcodes.LOCK_NOT_AVAILABLE and contended:
         return BusyError(f"Tasks are locked for over {LOCK_WAIT_SECONDS} s, by another run that is reporting them")
-    advice = _DATABASE_ADVICE.get(code)
-    text = f"Cannot read the tasks: {_driver_line(error, connection.info.password)}"
-    return DatabaseError(f"{text}; {advice}" if advice else text)
+    if code == psycopg2.errorcodes.LOCK_NOT_AVAILABLE:
+        reason = f"the table is locked for over {LOCK_WAIT_SECONDS} s, by a migration or VACUUM FULL?"
+    else:
+        reason = "; ".join(filter(None, [_driver_line(error, connection.info.password), _DATABASE_ADVICE.get(code)]))
+    return DatabaseError(f"Cannot read the tasks: {reason}")
 
 
 def _driver_line(error: Exception, password: str | None) -> str:
@@ -1348,32 +1350,31 @@ def _rows(cursor: Cursor) -> list[dict[str, Any]]:
     return [dict(zip(names, row)) for row in cursor.fetchall()]
 
 
-def open_ledger(cursor: Cursor, *, dry_run: bool) -> str | None:
-    """Makes slack_notifications usable in a transaction that began with LEDGER_STATE: creates it on first use.
+def open_ledger(connection: Connection, destinations: Sequence[str], *, dry_run: bool) -> tuple[str, str | None]:
+    """Makes slack_notifications usable; returns what every transaction has to begin with ("" where it is writable).
 
-    Where the role may not, it is a temporary table, and a warning with what to grant is returned. A server that
-    cannot even do that raises DatabaseError. A dry run leaves no table behind.
+    It is created on first use, and the `destinations` (fingerprints) are noted as told of failures from now on. Where
+    the role may not write, transactions begin with a temporary table, and the second value is a warning with what to
+    grant. A server that cannot even do that raises DatabaseError. A dry run changes nothing.
     """
-    state = _rows(cursor)[0]
-    if state["standby"]:
-        raise DatabaseError("The database is a read-only standby: use the primary (?target_session_attrs=read-write)")
-    if state["writable"] and not state["read_only"]:
-        return None
-    if state["missing"] and state["may_create"] and not state["read_only"]:
-        cursor.execute(CREATE_TEMPORARY_LEDGER if dry_run else CREATE_LEDGER)
-        if not dry_run:
-            # Committed at once: a roll-back of the claim must not take the table along.
-            cursor.execute("COMMIT")
-            cursor.execute(BEGIN)
-        return None
+    with transaction(connection, LEDGER_STATE) as cursor:
+        state = _rows(cursor)[0]
+        if state["standby"]:
+            raise DatabaseError(
+                "The database is a read-only standby: use the primary (?target_session_attrs=read-write)"
+            )
+        may_write = (state["writable"] or (state["missing"] and state["may_create"])) and not state["read_only"]
+        if may_write and not dry_run:
+            create = CREATE_LEDGER if state["missing"] else ""
+            cursor.execute(create + START_FAILED, {"destinations": list(destinations)})
+    if may_write:
+        return CREATE_TEMPORARY_LEDGER if dry_run and state["missing"] else "", None
     if not state["may_create_temporary"]:
         raise DatabaseError(f"The role may create no table, not even a temporary one: {_ledger_remedy(state)}")
-    if state["read_only"]:
-        cursor.execute("ROLLBACK")
-        cursor.execute(BEGIN)
-        cursor.execute("SET TRANSACTION READ WRITE")
-    cursor.execute(CREATE_TEMPORARY_LEDGER)
-    return f"Cannot remember what was reported, so alerts repeat with every run: {_ledger_remedy(state)}"
+    return (
+        CREATE_TEMPORARY_LEDGER,
+        f"Cannot remember what was reported, so alerts repeat with every run: {_ledger_remedy(state)}",
+    )
 
 
 def _ledger_remedy(state: Mapping[str, Any]) -> str:
@@ -1384,16 +1385,8 @@ def _ledger_remedy(state: Mapping[str, Any]) -> str:
     return f"GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO {state['role']}"
 
 
-def start_failed(cursor: Cursor, parameters: Mapping[str, object]) -> None:
-    cursor.execute(START_FAILED, parameters)
-    if cursor.rowcount:
-        cursor.execute("COMMIT")
-        cursor.execute(BEGIN)
-
-
-def claim(cursor: Cursor, alert: Alert, parameters: Mapping[str, object]) -> Claim | None:
-    """Takes what the destination has yet to be told, until this transaction ends; None if that is nothing."""
-    cursor.execute(alert.claim, parameters)
+def claimed(cursor: Cursor, alert: Alert, parameters: Mapping[str, object]) -> Claim | None:
+    """What the alert's claim, which the cursor has just run, took until this transaction ends; None for nothing."""
     total = cursor.rowcount
     if not total:
         return None
@@ -1833,16 +1826,17 @@ class SlackNotifier:
     def _report_all(self, connection: Connection, wanted: Sequence[tuple[Alert, float]]) -> list[Report]:
         self._mailed.clear()
         work, reports = self._work(wanted)
+        ledger = self._open_ledger(connection, work)
         deadline = monotonic() + ALERT_SECONDS
         for left, (destination, alerts) in zip(range(len(work), 0, -1), work.items()):
             until = monotonic() + _time_share(deadline, left, ALERT_SECONDS)
             for alert, minutes in alerts:
                 if alert is RECOVERED and reports[alert.kind].error:
                     continue
-                report = self._report(connection, alert, minutes, destination, until)
+                report = self._report(connection, ledger, alert, minutes, destination, until)
                 reports[alert.kind] = reports[alert.kind].joined(report)
         if any(report.sent for report in reports.values()):
-            self._clean_up(connection)
+            self._clean_up(connection, ledger)
         return list(reports.values())
 
     def _work(
@@ -1866,20 +1860,37 @@ class SlackNotifier:
             raise SettingError(f"no webhook for {kind or 'general'} messages: set SLACK_WEBHOOK")
         return destinations or [Destination("")]
 
+    def _open_ledger(self, connection: Connection, work: Mapping[Destination, Sequence[tuple[Alert, float]]]) -> str:
+        """What every transaction of this run has to begin with."""
+        told_of_failures = [
+            destination.fingerprint
+            for destination, alerts in work.items()
+            if any(alert is FAILED for alert, _ in alerts)
+        ]
+        ledger, warning = open_ledger(connection, told_of_failures, dry_run=self.dry_run)
+        if warning and warning not in self._warnings:
+            self._warnings.add(warning)
+            logger.warning("%s", warning)
+        return ledger
+
     def _report(
-        self, connection: Connection, alert: Alert, minutes: float, destination: Destination, until: float
+        self,
+        connection: Connection,
+        ledger: str,
+        alert: Alert,
+        minutes: float,
+        destination: Destination,
+        until: float,
     ) -> Report:
         """Claim, message, delivery in one transaction: what is not delivered was never claimed."""
         total, sent = 0, False
-        with _Guard() as guard, transaction(connection, LEDGER_STATE) as cursor:
-            remembers = self._open_ledger(cursor)
-            parameters = self._parameters(destination, minutes)
-            if alert is FAILED and remembers and not self.dry_run:
-                start_failed(cursor, parameters)
-            claimed = claim(cursor, alert, parameters)
-            if claimed:
-                total = claimed.total
-                message = alert.message(claimed, minutes, self._style_or_hold(alert, claimed, minutes))
+        parameters = self._parameters(destination, minutes)
+        opening = transaction(connection, ledger + alert.claim, parameters, contended=True)
+        with _Guard() as guard, opening as cursor:
+            claim = claimed(cursor, alert, parameters)
+            if claim:
+                total = claim.total
+                message = alert.message(claim, minutes, self._style_or_hold(alert, claim, minutes))
                 self._deliver_alert(destination, message, until - monotonic())
                 sent = not self.dry_run
             if alert is FAILED:
@@ -1897,36 +1908,30 @@ class SlackNotifier:
             "notify_on_recovery": self.settings.notify_on_recovery,
         }
 
-    def _style_or_hold(self, alert: Alert, claimed: Claim, minutes: float) -> Style:
+    def _style_or_hold(self, alert: Alert, claim: Claim, minutes: float) -> Style:
         """How to tell what was claimed; in quiet hours, rolls the claim back unless it is critical."""
         settings = self.settings
-        critical = alert is not RECOVERED and claimed.total >= settings.critical_count
-        critical = critical or (alert is STUCK and workers_are_idle(claimed, minutes))
-        if settings.quiet_hours and claimed.claimed_at in settings.quiet_hours and not critical:
+        critical = alert is not RECOVERED and claim.total >= settings.critical_count
+        critical = critical or (alert is STUCK and workers_are_idle(claim, minutes))
+        if settings.quiet_hours and claim.claimed_at in settings.quiet_hours and not critical:
             logger.info(
                 "Quiet hours: %s kept for later",
-                plural(claimed.total, f"{alert.ledger_names[0].partition(':')[0]} task"),
+                plural(claim.total, f"{alert.ledger_names[0].partition(':')[0]} task"),
             )
             raise _RollBack
         return Style(settings.task_template, settings.critical_mention if critical else "")
 
-    def _open_ledger(self, cursor: Cursor) -> bool:
-        """Whether it outlives the transaction."""
-        warning = open_ledger(cursor, dry_run=self.dry_run)
-        if warning and warning not in self._warnings:
-            self._warnings.add(warning)
-            logger.warning("%s", warning)
-        return not warning
-
-    def _clean_up(self, connection: Connection) -> None:
-        with _Guard(), transaction(connection, LEDGER_STATE) as cursor:
-            self._open_ledger(cursor)
-            cursor.execute(CLEAN_UP, {"minutes": FAILED_WINDOW_MINUTES})
+    def _clean_up(self, connection: Connection, ledger: str) -> None:
+        with _Guard(), transaction(connection, ledger + CLEAN_UP, {"minutes": FAILED_WINDOW_MINUTES}):
+            pass
 
     def _read(self, statement: str, minutes: float) -> list[dict[str, Any]]:
         parameters = {"minutes": _minutes(minutes)}
-        with connect(self.settings.database_url) as connection, transaction(connection) as cursor:
-            return fetch_all(cursor, statement, parameters)
+        with (
+            connect(self.settings.database_url) as connection,
+            transaction(connection, statement, parameters) as cursor,
+        ):
+            return _rows(cursor)
 
     def _send_blind(self, kinds: Sequence[str], message: Message) -> None:
         delivered = self._send_to_all(kinds, lambda: message, self._deliver_alert, ALERT_SECONDS)

@@ -191,9 +191,9 @@ class Proxy:
         address = re.sub(r"(?<=//)([^/@]*@)?[^/?]*", rf"\g<1>127.0.0.1:{self.port}", database_url)
         return address + ("&" if "?" in address else "?") + "sslmode=disable"
 
-    def stop(self, *, number: int = 0, statement: str = "", answered: bool = False) -> None:
-        """Stops the line at a statement, given by its number from 1 or its start: before it reaches the server, or
-        with `answered` after the server did it and before the client hears of it."""
+    def stop(self, *, number: int = 1, statement: str = "", answered: bool = False) -> None:
+        """Stops the line at the first packet (or that of another number) which has the statement in it: before it
+        reaches the server, or with `answered` after the server did it and before the client hears of it."""
         self.statements.clear()
         self.stopped.clear()
         # Parameters are filled in by the client: the text before the first is the same on the line.
@@ -259,6 +259,6 @@ class Proxy:
             return False
         self.statements.append(data[5:])
         stop = self._stop
-        if stop is None:
+        if stop is None or stop.text not in data:
             return False
-        return len(self.statements) == stop.number or bool(stop.text and data[5:].startswith(stop.text))
+        return sum(stop.text in statement for statement in self.statements) == stop.number

@@ -46,7 +46,8 @@ def causes(database_url: str) -> Causes:
 
     def causes(*errors: str | None) -> list[tuple[str, int]]:
         with failures(database_url, list(errors)) as cursor:
-            claim = slack_notifier.claim(cursor, FAILED, PARAMETERS)
+            cursor.execute(FAILED.claim, PARAMETERS)
+            claim = slack_notifier.claimed(cursor, FAILED, PARAMETERS)
             assert claim
             return [(cause["cause"], cause["total"]) for cause in claim.causes]
 
