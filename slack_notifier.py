@@ -372,6 +372,7 @@ def _minutes(value: float) -> float:
 # ---- Text ------------------------------------------------------------------------------------------------------------
 
 ERROR_CHARACTERS = 200
+CAUSE_CHARACTERS = 120
 # A link that is longer cannot share a section with the rest of its task (Slack: 3,000 characters a section).
 LINK_CHARACTERS = 1200
 LABEL_CHARACTERS = 64
@@ -384,6 +385,12 @@ _INVISIBLE = (
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
+
+# What varies from task to task within the same cause. As words of their own: quoted values, paths and URLs; then hex
+# runs and UUIDs, and long numbers: short ones stay, HTTP 429 and HTTP 500 are two causes. For Python and PostgreSQL;
+# two expressions, without assertions and back references, because one for all takes PostgreSQL twice as long.
+VARYING_WORDS = r"""(?:^|[\s(=:,])(?:'[^']*'|"[^"]*"|`[^`]*`|/\S+|\S+/\S*/\S*|[a-z]:\\\S+)"""
+VARYING_NUMBERS = r"[0-9a-f-]{8,}|[0-9]{5,}"
 
 _MASK = "[masked]"
 _SECRET_NAME = r"(?:passw(?:or)?d|passphrase|pwd|secret|token(?!s)|(?:api|access|private)[_-]?key|credential|signature)"
@@ -482,9 +489,20 @@ def task_text(value: object, characters: int = LABEL_CHARACTERS) -> str:
 
 def error_line(error: object) -> str:
     """What went wrong in one line: the text before a Python traceback, else the traceback's last line."""
+    return task_text(_error_message(error), ERROR_CHARACTERS) or "No error message"
+
+
+def cause_text(error: object) -> str:
+    """The same line without what varies from task to task."""
+    # Masked first: a secret without its digits has no shape by which to know it.
+    text = re.sub(f"(?i){VARYING_WORDS}", " …", redact(one_line(_error_message(error))))
+    text = re.sub(f"(?i){VARYING_NUMBERS}", "…", text)
+    return escape(shorten(" ".join(text.split()), CAUSE_CHARACTERS)) or "No error message"
+
+
+def _error_message(error: object) -> str:
     text = _string(error)
-    message = text.partition("Traceback (most recent call last)")[0].strip() or text.rpartition("\n")[2]
-    return task_text(message, ERROR_CHARACTERS) or "No error message"
+    return text.partition("Traceback (most recent call last)")[0].strip() or text.rpartition("\n")[2]
 
 
 def mask_key(key: object) -> str:
@@ -597,7 +615,7 @@ class Claim(NamedTuple):
     total: int
     claimed_at: datetime
     since: datetime | None = None
-    # Most frequent first: cause, total, users, sample_id, and as `causes` how many there are.
+    # Most frequent first: cause, total, users, the sample_id and error of one task, and as `causes` how many there are.
     causes: Sequence[Mapping[str, Any]] = ()
     # Of failed tasks: failed, ended, users. Of stuck ones: last_activity.
     facts: Mapping[str, Any] = MappingProxyType({})
@@ -759,9 +777,6 @@ def _share(facts: Mapping[str, Any]) -> list[str]:
     return [f"{facts['failed']} of {ended} failed", plural(facts["users"], "user")]
 
 
-CAUSE_CHARACTERS = 120
-
-
 def _causes(causes: Sequence[Mapping[str, Any]], characters: int) -> str:
     """The causes that fit, a line each; nothing where no task has an error."""
     if not any(cause["cause"] for cause in causes):
@@ -775,9 +790,8 @@ def _causes(causes: Sequence[Mapping[str, Any]], characters: int) -> str:
 
 
 def _cause_line(cause: Mapping[str, Any]) -> str:
-    text = task_text(cause["cause"], CAUSE_CHARACTERS) or "No error message"
     sample = code(label(cause["sample_id"]))
-    return f"• {cause['total']} × {text} · {plural(cause['users'], 'user')} · {sample}"
+    return f"• {cause['total']} × {cause_text(cause['error'])} · {plural(cause['users'], 'user')} · {sample}"
 
 
 def _listing(groups: Sequence[Group], characters: int) -> tuple[list[str], int]:
@@ -1117,41 +1131,42 @@ JOIN tasks ON tasks.id::text = claimed.task_id
 ORDER BY claimed.alert, claimed.place, claimed.task_id
 """
 
-# What varies from task to task within the same cause: hex runs and UUIDs, long numbers; and as words of their own
-# quoted values, paths and URLs. Short numbers stay: HTTP 429 and HTTP 500 are two causes. A regular expression of
-# PostgreSQL's, without the assertions and back references that make its engine slow.
-VARYING = (
-    r"""[0-9a-f-]{8,}|\d{5,}"""
-    r"""|(?:^|[\s(=:,])(?:'[^']*'|"[^"]*"|/\S+|\S+/\S*/\S*|[a-z]:\\\S+)"""
-)
-
-# The causes of the tasks that this transaction claimed, most frequent first. The same line of the error as in
-# error_line(), counted here so that memory does not grow with the number of tasks.
+# The causes of the tasks that this transaction claimed, most frequent first, each with the error of a task as a sample.
+# Grouped by the same line of the error as cause_text() shows, and counted here so that memory does not grow with the
+# number of tasks. The ids in an array: the planner knows nothing of rows that were just claimed, and would look up
+# the tasks one by one in a join.
 CLAIMED_CAUSES = """
-SELECT cause, sum(tasks)::bigint AS total, count(*) AS users, min(sample_id) AS sample_id, count(*) OVER () AS causes
-FROM (
-    SELECT user_api_key, count(*) AS tasks, min(id) AS sample_id, regexp_replace(left(ltrim(CASE
-        WHEN coalesce(stack, 0) = 0 THEN error
-        WHEN message <> '' THEN message
-        WHEN strpos(right(error, 300), E'\\n') > 0 THEN reverse(split_part(reverse(right(error, 300)), E'\\n', 1))
-        ELSE right(error, strpos(reverse(E'\\n' || error), E'\\n') - 1)
-    END, E' \\n\\r\\t'), 300), %(varying)s, ' …', 'gi') AS cause
-    FROM (
-        SELECT id::text AS id, user_api_key,
-               rtrim(coalesce(error, ''), E' \\n\\r\\t') AS error,
-               strpos(error, 'Traceback (most recent call last)') AS stack,
-               btrim(split_part(error, 'Traceback (most recent call last)', 1), E' \\n\\r\\t') AS message
-        FROM slack_notifications AS told
-        JOIN tasks ON tasks.id::text = told.task_id
-        WHERE told.destination = %(destination)s AND told.alert = ANY(%(alerts)s) AND told.task_id <> ''
-          AND told.notified_at = now()
-        OFFSET 0
-    ) AS claimed
+WITH claimed AS (
+    SELECT id::text AS task_id, user_api_key, coalesce(CASE
+        WHEN strpos(error, 'Traceback (most recent call last)') > 0
+         AND btrim(split_part(error, 'Traceback (most recent call last)', 1), E' \\n\\r\\t') = ''
+        THEN split_part(rtrim(error, E' \\n\\r\\t'), E'\\n', -1)
+        ELSE left(split_part(error, 'Traceback (most recent call last)', 1), 2000)
+    END, '') AS line
+    FROM tasks
+    WHERE id::text = ANY(ARRAY(
+        SELECT task_id
+        FROM slack_notifications
+        WHERE destination = %(destination)s AND alert = ANY(%(alerts)s) AND task_id <> '' AND notified_at = now()
+    ))
+), users AS (
+    SELECT user_api_key, count(*) AS tasks, min(task_id) AS sample_id,
+           regexp_replace(regexp_replace(left(btrim(line, E' \\n\\r\\t'), 300),
+               %(varying_words)s, ' …', 'gi'), %(varying_numbers)s, '…', 'gi') AS cause
+    FROM claimed
     GROUP BY user_api_key, cause
-) AS users
-GROUP BY cause
+), causes AS (
+    SELECT cause, sum(tasks)::bigint AS total, count(*) AS users, min(sample_id) AS sample_id,
+           count(*) OVER () AS causes
+    FROM users
+    GROUP BY cause
+    ORDER BY total DESC, cause
+    LIMIT %(listed)s
+)
+SELECT cause, total, users, sample_id, causes, error
+FROM causes
+JOIN tasks ON tasks.id::text = sample_id
 ORDER BY total DESC, cause
-LIMIT %(listed)s
 """
 
 # Every word that the status column holds, found by a few steps through the index on (status, updated_at): a task that
@@ -1395,7 +1410,8 @@ def claimed(cursor: Cursor, alert: Alert, parameters: Mapping[str, object]) -> C
         **fetch_all(cursor, CLAIM_SPAN, parameters)[0],
         "alerts": list(alert.ledger_names),
         "listed": MAX_LISTED_TASKS,
-        "varying": VARYING,
+        "varying_words": VARYING_WORDS,
+        "varying_numbers": VARYING_NUMBERS,
     }
     return Claim(
         fetch_all(cursor, CLAIMED_TASKS, more),

@@ -57,7 +57,8 @@ PARAMETERS: dict[str, object] = {
     "notify_on_recovery": True,
     "since": None,
     "listed": slack_notifier.MAX_LISTED_TASKS,
-    "varying": slack_notifier.VARYING,
+    "varying_words": slack_notifier.VARYING_WORDS,
+    "varying_numbers": slack_notifier.VARYING_NUMBERS,
 }
 ALERTS = {
     "failed": ["failed"],

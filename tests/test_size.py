@@ -154,6 +154,7 @@ TASKS = st.fixed_dictionaries(
 CAUSES = st.fixed_dictionaries(
     {
         "cause": st.none() | WORDS,
+        "error": st.none() | WORDS,
         "total": st.integers(1, 10**7),
         "users": st.integers(1, 10**6),
         "sample_id": WORDS,
