@@ -29,10 +29,9 @@ from string import Template
 from time import monotonic, sleep
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.parse import quote, unquote, urlsplit
 
 import psycopg2
-import psycopg2.errorcodes
+import psycopg2.errors
 import psycopg2.extensions
 
 if TYPE_CHECKING:
@@ -102,6 +101,9 @@ class DeliveryError(NotifierError):
 # ---- Settings --------------------------------------------------------------------------------------------------------
 
 
+Environment = Mapping[str, str]
+
+
 class Destination(NamedTuple):
     """Where a message goes; with a user's API key, only the tasks of that user do."""
 
@@ -160,7 +162,7 @@ class Settings(NamedTuple):
     debug: bool = False
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ, webhook_url: str | None = None) -> Settings:
+    def from_environment(cls, environ: Environment = os.environ, webhook_url: str | None = None) -> Settings:
         """Reads the variables of .env.example; a wrong value raises SettingError, a ValueError naming the variable.
 
         A `webhook_url` replaces every variable that names a webhook.
@@ -214,21 +216,21 @@ _WEBHOOK_REPLACES = {*_WEBHOOK_VARIABLES.values(), "SLACK_USER_WEBHOOKS_FILE"}
 _FLAG_WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 
-def _flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:
+def _flag(env: Environment, name: str, *, default: bool) -> bool:
     word = env.get(name, "").lower()
     if word and word not in _FLAG_WORDS:
         raise SettingError(f"{name} must be true or false (or 1/0, yes/no, on/off)")
     return _FLAG_WORDS.get(word, default)
 
 
-def _whole_number(env: Mapping[str, str], name: str, *, default: int, least: int) -> int:
+def _whole_number(env: Environment, name: str, *, default: int, least: int) -> int:
     text = env.get(name, str(default))
     if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) < least:
         raise SettingError(f"{name} must be a whole number from {least} to 999999")
     return int(text)
 
 
-def _database_url(env: Mapping[str, str]) -> str:
+def _database_url(env: Environment) -> str:
     """The URL as libpq reads it; SQLAlchemy's driver suffix (postgresql+psycopg2://) is dropped."""
     value = env.get("DATABASE_URL", "")
     if value and not re.match(r"postgres(ql)?(\+\w+)?://", value):
@@ -258,10 +260,10 @@ def _webhooks(name: str, value: object) -> list[str]:
 
 
 def _incoming_webhook(name: str, url: str) -> str:
-    if not _is_web_address(url):
+    address = _web_address(url)
+    if not address:
         raise SettingError(f"{name} must be an incoming webhook: https://hooks.slack.com/services/…")
-    parts = urlsplit(url)
-    if parts.hostname in SLACK_HOSTS and parts.path.startswith(("/triggers/", "/workflows/")):
+    if _is_slack(address) and (address["path"] or "").startswith(("/triggers/", "/workflows/")):
         raise SettingError(
             f"{name} is a trigger of Workflow Builder, which cannot show these messages: "
             "create an incoming webhook, https://hooks.slack.com/services/…"
@@ -269,7 +271,7 @@ def _incoming_webhook(name: str, url: str) -> str:
     return url
 
 
-def _user_webhooks(env: Mapping[str, str]) -> dict[str, str]:
+def _user_webhooks(env: Environment) -> dict[str, str]:
     name = "SLACK_USER_WEBHOOKS_FILE"
     if name not in env:
         return {}
@@ -283,14 +285,14 @@ def _user_webhooks(env: Mapping[str, str]) -> dict[str, str]:
     return {user: _incoming_webhook(f"each URL in {name}", url.strip()) for user, url in users.items()}
 
 
-def _mention(env: Mapping[str, str]) -> str:
+def _mention(env: Environment) -> str:
     mention = env.get("SLACK_CRITICAL_MENTION", "")
     if mention and not re.fullmatch(r"<(?:!here|!channel|!subteam\^[A-Z0-9]+|@[UW][A-Z0-9]+)>", mention):
         raise SettingError("SLACK_CRITICAL_MENTION must be <!here>, <!channel>, <!subteam^S…> or <@U…>")
     return mention
 
 
-def _quiet_hours(env: Mapping[str, str]) -> QuietHours | None:
+def _quiet_hours(env: Environment) -> QuietHours | None:
     zone = _time_zone(env)
     if "SLACK_QUIET_HOURS" not in env:
         return None
@@ -304,7 +306,7 @@ def _quiet_hours(env: Mapping[str, str]) -> QuietHours | None:
     return QuietHours(start, end, zone)
 
 
-def _time_zone(env: Mapping[str, str]) -> tzinfo:
+def _time_zone(env: Environment) -> tzinfo:
     name = env.get("SLACK_TIMEZONE", "UTC")
     if name == "UTC":
         return timezone.utc
@@ -319,7 +321,7 @@ def _time_zone(env: Mapping[str, str]) -> tzinfo:
 TEMPLATE_PLACEHOLDERS = ("id", "status", "created", "error", "logs", "user", "age")
 
 
-def _task_template(env: Mapping[str, str]) -> str:
+def _task_template(env: Environment) -> str:
     template = env.get("SLACK_TASK_TEMPLATE", "").replace("\\n", "\n")
     try:
         Template(template).substitute(dict.fromkeys(TEMPLATE_PLACEHOLDERS, ""))
@@ -332,13 +334,13 @@ def _task_template(env: Mapping[str, str]) -> str:
 _ADDRESS = r"[^\s,<>@]+@[^\s,<>@]+"
 
 
-def _email(env: Mapping[str, str]) -> Email | None:
+def _email(env: Environment) -> Email | None:
     url = env.get("SMTP_URL", "")
     to = [address.strip() for address in env.get("ALERT_EMAIL_TO", "").split(",") if address.strip()]
     sender = env.get("ALERT_EMAIL_FROM") or (to[0] if to else "")
     if not url and not to:
         return None
-    if not _is_web_address(url, ("smtp", "smtps")):
+    if not _web_address(url, "smtps?"):
         raise SettingError("SMTP_URL must be smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host")
     if not to or not all(re.fullmatch(_ADDRESS, address) for address in to):
         raise SettingError("ALERT_EMAIL_TO must be one address or several, comma-separated: ops@example.com")
@@ -347,20 +349,28 @@ def _email(env: Mapping[str, str]) -> Email | None:
     return Email(url, to, sender)
 
 
-def _heartbeat_url(env: Mapping[str, str]) -> str:
+def _heartbeat_url(env: Environment) -> str:
     url = env.get("HEARTBEAT_URL", "")
-    if url and not _is_web_address(url):
+    if url and not _web_address(url):
         raise SettingError("HEARTBEAT_URL must be a URL: https://hc-ping.com/…")
     return url
 
 
-def _is_web_address(url: str, schemes: Sequence[str] = ("http", "https")) -> bool:
-    try:
-        parts = urlsplit(url)
-        # .port raises where it is no number.
-        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
-    except ValueError:
-        return False
+# What follows a scheme. urllib.parse would do, but takes longer to load than all the settings to read.
+_WEB_ADDRESS = (
+    r"://(?:[^\s/?#]*@)?(?P<host>[^\s/?#@:\[\]]+|\[[^\s/?#@\[\]]+\])(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<path>/[^\s?#]*)?(?:[?#]\S*)?"
+)
+
+
+def _web_address(url: str, schemes: str = "https?") -> re.Match[str] | None:
+    """The `host` and `path` of a URL, if it is one."""
+    address = re.fullmatch(schemes + _WEB_ADDRESS, url, re.IGNORECASE)
+    return address if address and 0 < int(address["port"] or 443) < 65536 else None
+
+
+def _is_slack(address: re.Match[str] | None) -> bool:
+    return address is not None and address["host"].lower() in SLACK_HOSTS
 
 
 def _minutes(value: float) -> float:
@@ -514,6 +524,8 @@ def mask_key(key: object) -> str:
 
 def log_link(uri: object, label: str) -> str:
     """A Slack link, or '' where the URI is not http(s) or too long; a URI can end neither the link nor its label."""
+    from urllib.parse import quote
+
     # Slack knows schemes in lower case only.
     text = re.sub(r"(?i)^https?:", lambda scheme: scheme[0].lower(), _string(uri))
     # https://docs.slack.dev/messaging/formatting-message-text#linking-urls: a space or | breaks a link.
@@ -560,25 +572,28 @@ MAX_LISTED_TASKS = 20
 SECTION_CHARACTERS = 2900
 
 
-def _mrkdwn(text: str) -> dict[str, Any]:
+Block = dict[str, Any]
+
+
+def _mrkdwn(text: str) -> Block:
     # verbatim: Slack makes no links, channels or mentions of its own from bare words in task text.
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
-def header(text: str) -> dict[str, Any]:
+def header(text: str) -> Block:
     """Only for our own words: a header knows no escaping."""
     return {"type": "header", "text": {"type": "plain_text", "text": text, "emoji": True}}
 
 
-def section(text: str) -> dict[str, Any]:
+def section(text: str) -> Block:
     return {"type": "section", "text": _mrkdwn(text)}
 
 
-def fields(texts: Sequence[str]) -> dict[str, Any]:
+def fields(texts: Sequence[str]) -> Block:
     return {"type": "section", "fields": [_mrkdwn(text) for text in texts]}
 
 
-def context(text: str) -> dict[str, Any]:
+def context(text: str) -> Block:
     return {"type": "context", "elements": [_mrkdwn(text)]}
 
 
@@ -589,14 +604,15 @@ def size(text: str) -> int:
 
 # ---- Messages --------------------------------------------------------------------------------------------------------
 
-Task = Mapping[str, Any]
+Row = Mapping[str, Any]
+Task = Row
 
 
 class Message(NamedTuple):
     """One Slack message; `text` holds all of it for receivers and screen readers that ignore blocks."""
 
     text: str
-    blocks: list[dict[str, Any]]
+    blocks: list[Block]
 
     def payload(self) -> dict[str, Any]:
         """The body that a webhook takes; without unfurling, or Slack would fetch the URLs of task text."""
@@ -616,9 +632,9 @@ class Claim(NamedTuple):
     claimed_at: datetime
     since: datetime | None = None
     # Most frequent first: cause, total, users, the sample_id and error of one task, and as `causes` how many there are.
-    causes: Sequence[Mapping[str, Any]] = ()
+    causes: Sequence[Row] = ()
     # Of failed tasks: failed, ended, users. Of stuck ones: last_activity.
-    facts: Mapping[str, Any] = MappingProxyType({})
+    facts: Row = MappingProxyType({})
 
 
 class Style(NamedTuple):
@@ -770,14 +786,14 @@ def _alert_message(title: str, lead: Sequence[str], claim: Claim, groups: Sequen
     return Message(_without_bold("\n".join(lines)), blocks)
 
 
-def _share(facts: Mapping[str, Any]) -> list[str]:
+def _share(facts: Row) -> list[str]:
     if not facts.get("failed"):
         return []
     ended = plural(facts["ended"], "ended task")
     return [f"{facts['failed']} of {ended} failed", plural(facts["users"], "user")]
 
 
-def _causes(causes: Sequence[Mapping[str, Any]], characters: int) -> str:
+def _causes(causes: Sequence[Row], characters: int) -> str:
     """The causes that fit, a line each; nothing where no task has an error."""
     if not any(cause["cause"] for cause in causes):
         return ""
@@ -789,7 +805,7 @@ def _causes(causes: Sequence[Mapping[str, Any]], characters: int) -> str:
     return "\n".join([bold("Causes:"), *lines, *more]) if lines else ""
 
 
-def _cause_line(cause: Mapping[str, Any]) -> str:
+def _cause_line(cause: Row) -> str:
     sample = code(label(cause["sample_id"]))
     return f"• {cause['total']} × {cause_text(cause['error'])} · {plural(cause['users'], 'user')} · {sample}"
 
@@ -1252,6 +1268,7 @@ FAILED = Alert("failed", ["failed"], CLAIM_FAILED, FAILED_SHARE, failed_message)
 STUCK = Alert("stuck", [STUCK_QUEUED, STUCK_IN_PROGRESS], CLAIM_STUCK, LAST_ACTIVITY, stuck_message)
 RECOVERED = Alert("stuck", ["recovered"], CLAIM_RECOVERED, None, recovered_message)
 
+Parameters = Mapping[str, object]
 Connection = psycopg2.extensions.connection
 Cursor = psycopg2.extensions.cursor
 
@@ -1266,11 +1283,11 @@ _CONNECTION_DEFAULTS = {
     "tcp_user_timeout": "15000",
 }
 
-_DATABASE_ADVICE = {
-    psycopg2.errorcodes.UNDEFINED_TABLE: "is this the worker's database, and its schema in the search_path?",
-    psycopg2.errorcodes.UNDEFINED_COLUMN: "the tasks table lacks a column that the notifier reads, see the README",
-    psycopg2.errorcodes.INSUFFICIENT_PRIVILEGE: "GRANT SELECT ON tasks TO the role of DATABASE_URL",
-    psycopg2.errorcodes.QUERY_CANCELED: "it took too long, is the recommended index there?",
+_DATABASE_ADVICE: Mapping[type[Exception], str] = {
+    psycopg2.errors.UndefinedTable: "is this the worker's database, and its schema in the search_path?",
+    psycopg2.errors.UndefinedColumn: "the tasks table lacks a column that the notifier reads, see the README",
+    psycopg2.errors.InsufficientPrivilege: "GRANT SELECT ON tasks TO the role of DATABASE_URL",
+    psycopg2.errors.QueryCanceled: "it took too long, is the recommended index there?",
 }
 
 
@@ -1312,7 +1329,7 @@ class _RollBack(Exception):
 def transaction(
     connection: Connection,
     statement: str = "",
-    parameters: Mapping[str, object] | None = None,
+    parameters: Parameters | None = None,
     *,
     contended: bool = False,
 ) -> Iterator[Cursor]:
@@ -1339,14 +1356,15 @@ def transaction(
 
 
 def _database_error(error: Exception, connection: Connection, contended: bool) -> NotifierError:
-    code = getattr(error, "pgcode", None) or ""
-    if code == psycopg2.errorcodes.LOCK_NOT_AVAILABLE and contended:
+    if not isinstance(error, psycopg2.errors.LockNotAvailable):
+        reason = _driver_line(error, connection.info.password)
+        advice = _DATABASE_ADVICE.get(type(error))
+        return DatabaseError(f"Cannot read the tasks: {reason}" + (f"; {advice}" if advice else ""))
+    if contended:
         return BusyError(f"Tasks are locked for over {LOCK_WAIT_SECONDS} s, by another run that is reporting them")
-    if code == psycopg2.errorcodes.LOCK_NOT_AVAILABLE:
-        reason = f"the table is locked for over {LOCK_WAIT_SECONDS} s, by a migration or VACUUM FULL?"
-    else:
-        reason = "; ".join(filter(None, [_driver_line(error, connection.info.password), _DATABASE_ADVICE.get(code)]))
-    return DatabaseError(f"Cannot read the tasks: {reason}")
+    return DatabaseError(
+        f"Cannot read the tasks: the table is locked for over {LOCK_WAIT_SECONDS} s, by a migration or VACUUM FULL?"
+    )
 
 
 def _driver_line(error: Exception, password: str | None) -> str:
@@ -1355,7 +1373,7 @@ def _driver_line(error: Exception, password: str | None) -> str:
     return redact(re.sub(rf"(?<!\w){re.escape(password)}(?!\w)", _MASK, text) if password else text)
 
 
-def fetch_all(cursor: Cursor, statement: str, parameters: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
+def fetch_all(cursor: Cursor, statement: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
     cursor.execute(statement, parameters)
     return _rows(cursor)
 
@@ -1392,7 +1410,7 @@ def open_ledger(connection: Connection, destinations: Sequence[str], *, dry_run:
     )
 
 
-def _ledger_remedy(state: Mapping[str, Any]) -> str:
+def _ledger_remedy(state: Row) -> str:
     if state["read_only"]:
         return f"ALTER ROLE {state['role']} SET default_transaction_read_only = off"
     if state["missing"]:
@@ -1400,7 +1418,7 @@ def _ledger_remedy(state: Mapping[str, Any]) -> str:
     return f"GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO {state['role']}"
 
 
-def claimed(cursor: Cursor, alert: Alert, parameters: Mapping[str, object]) -> Claim | None:
+def claimed(cursor: Cursor, alert: Alert, parameters: Parameters) -> Claim | None:
     """What the alert's claim, which the cursor has just run, took until this transaction ends; None for nothing."""
     total = cursor.rowcount
     if not total:
@@ -1436,6 +1454,8 @@ class _KeepSecret(logging.Filter):
         self.paths: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
+        from urllib.parse import unquote
+
         # urllib3 spells percent-encoding in its own way.
         text = unquote(record.getMessage())
         return not any(path in text for path in self.paths)
@@ -1520,13 +1540,15 @@ def _refusal(status: int, headers: Mapping[str, str], body: str) -> DeliveryErro
 
 
 def _accepted(webhook: str, status: int, body: str) -> bool:
-    if urlsplit(webhook).hostname in SLACK_HOSTS:
+    if _is_slack(_web_address(webhook)):
         return status == 200 and body.strip() == "ok"
     return 200 <= status < 300
 
 
 def _without_path(webhook: str, body: str) -> str:
     """Error pages like to quote the address."""
+    from urllib.parse import unquote, urlsplit
+
     path = urlsplit(webhook).path
     for piece in (path, unquote(path), path.rpartition("/")[2]):
         body = body.replace(piece, _MASK) if len(piece) > 1 else body
@@ -1579,6 +1601,8 @@ def _request(method: str, url: str, seconds: float, **options: Any) -> tuple[int
     Redirects are not followed: requests would turn the POST into a GET and find a friendly 200.
     """
     # Loaded here because most runs have nothing to report, and requests takes longer to load than they take to run.
+    from urllib.parse import unquote, urlsplit
+
     import requests
     import urllib3.exceptions
 
@@ -1631,6 +1655,7 @@ def _network_error(error: Exception) -> DeliveryError:
 def send_email(email: Email, message: Message, reason: str, seconds: float) -> None:
     """Delivers the message as text and simple HTML within `seconds`, or raises DeliveryError."""
     import smtplib
+    from urllib.parse import unquote, urlsplit
 
     try:
         _within(seconds, lambda: _smtp(email, _mail(email, message, reason), seconds))
@@ -1668,6 +1693,7 @@ def _html(mrkdwn: str) -> str:
 def _smtp(email: Email, mail: EmailMessage, seconds: float) -> None:
     import smtplib
     import ssl
+    from urllib.parse import unquote, urlsplit
 
     server = urlsplit(email.smtp_url)
     tls = ssl.create_default_context()
@@ -1689,6 +1715,8 @@ def _smtp(email: Email, mail: EmailMessage, seconds: float) -> None:
 
 def send_heartbeat(url: str, *, good: bool) -> None:
     """Tells the monitor of this monitor that a run went well, or (/fail) that it did not; DeliveryError if it can't."""
+    from urllib.parse import urlsplit
+
     if not good:
         parts = urlsplit(url)
         url = parts._replace(path=parts.path.rstrip("/") + "/fail").geturl()
@@ -1698,6 +1726,10 @@ def send_heartbeat(url: str, *, good: bool) -> None:
 
 
 # ---- SlackNotifier ---------------------------------------------------------------------------------------------------
+
+
+# Alerts, each with its window or timeout in minutes.
+Wanted = Sequence[tuple[Alert, float]]
 
 
 class Report(NamedTuple):
@@ -1752,7 +1784,7 @@ class SlackNotifier:
         """The first of SLACK_WEBHOOK. A secret: whoever knows it can post to the channel."""
         return next(iter(self.settings.webhooks.get("", ())), None)
 
-    def send_message(self, message: str, blocks: list[dict[str, Any]] | None = None) -> bool:
+    def send_message(self, message: str, blocks: list[Block] | None = None) -> bool:
         """Sends your own words: Slack's markup in `message` and `blocks` is kept, so escape what comes from others."""
         return self._send_event("", lambda: Message(message, blocks or []))
 
@@ -1816,7 +1848,7 @@ class SlackNotifier:
         """Sends the event whatever the settings say of its kind."""
         return self._send_event(event.kind, lambda: event_message(event, task, datetime.now(timezone.utc)))
 
-    def watch(self, wanted: Sequence[tuple[Alert, float]]) -> list[Report]:
+    def watch(self, wanted: Wanted) -> list[Report]:
         """A run of the monitor: reports, says so where the tasks cannot be read, and sends the heartbeat."""
         started = monotonic()
         reports = self.report(wanted, DATABASE_PAUSES_SECONDS)
@@ -1828,7 +1860,7 @@ class SlackNotifier:
             self._send_heartbeat(good=not any(report.error for report in reports))
         return reports
 
-    def report(self, wanted: Sequence[tuple[Alert, float]], pauses: Sequence[float] = ()) -> list[Report]:
+    def report(self, wanted: Wanted, pauses: Sequence[float] = ()) -> list[Report]:
         """Sends each destination what it has yet to be told of each alert, given with its window or timeout in minutes.
 
         A failed connection to the database is tried again after each of the `pauses` (seconds).
@@ -1839,7 +1871,7 @@ class SlackNotifier:
             return self._report_all(connection, wanted)
         return [Report(error=guard.error, blind=guard.blind)] * len(wanted)
 
-    def _report_all(self, connection: Connection, wanted: Sequence[tuple[Alert, float]]) -> list[Report]:
+    def _report_all(self, connection: Connection, wanted: Wanted) -> list[Report]:
         self._mailed.clear()
         work, reports = self._work(wanted)
         ledger = self._open_ledger(connection, work)
@@ -1855,9 +1887,7 @@ class SlackNotifier:
             self._clean_up(connection, ledger)
         return list(reports.values())
 
-    def _work(
-        self, wanted: Sequence[tuple[Alert, float]]
-    ) -> tuple[dict[Destination, list[tuple[Alert, float]]], dict[str, Report]]:
+    def _work(self, wanted: Wanted) -> tuple[dict[Destination, list[tuple[Alert, float]]], dict[str, Report]]:
         """What each destination is to be told, recoveries with what is stuck; and the reports that can go nowhere."""
         work: dict[Destination, list[tuple[Alert, float]]] = {}
         reports = {}
@@ -1876,7 +1906,7 @@ class SlackNotifier:
             raise SettingError(f"no webhook for {kind or 'general'} messages: set SLACK_WEBHOOK")
         return destinations or [Destination("")]
 
-    def _open_ledger(self, connection: Connection, work: Mapping[Destination, Sequence[tuple[Alert, float]]]) -> str:
+    def _open_ledger(self, connection: Connection, work: Mapping[Destination, Wanted]) -> str:
         """What every transaction of this run has to begin with."""
         told_of_failures = [
             destination.fingerprint
@@ -2167,14 +2197,8 @@ def _notifier(arguments: argparse.Namespace) -> SlackNotifier:
 
 def _load_env_file() -> None:
     """The first .env in this folder, above it, or beside this file; what is set already stays."""
-    here = os.getcwd()
-    folders = [here]
-    while os.path.dirname(here) != here:
-        here = os.path.dirname(here)
-        folders.append(here)
-    paths = (os.path.join(folder, ".env") for folder in [*folders, os.path.dirname(os.path.abspath(__file__))])
-    path = next(filter(os.path.isfile, paths), None)
-    if path:
+    path = _found_above(os.getcwd()) or os.path.join(os.path.dirname(os.path.abspath(__file__)), ".env")
+    if os.path.isfile(path):
         import dotenv
 
         try:
@@ -2182,6 +2206,13 @@ def _load_env_file() -> None:
             dotenv.load_dotenv(path, interpolate=False)
         except (OSError, ValueError) as error:
             raise SettingError(f"{path} cannot be read: {type(error).__name__}") from None
+
+
+def _found_above(folder: str) -> str | None:
+    path, parent = os.path.join(folder, ".env"), os.path.dirname(folder)
+    if os.path.isfile(path):
+        return path
+    return _found_above(parent) if parent != folder else None
 
 
 def _set_up_logging(debug: bool) -> None:

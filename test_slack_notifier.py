@@ -1390,6 +1390,19 @@ def test_import_has_no_effect(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_a_run_with_nothing_to_report_loads_only_what_it_needs(database_url, slack, tmp_path):
+    # A copy, so that no .env lies beside it.
+    command = [sys.executable, "-X", "importtime", shutil.copy(slack_notifier.__file__, tmp_path)]
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url, "SLACK_WEBHOOK": slack.webhook()}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "No failed or stuck tasks to report" in done.stderr
+    loaded = set(re.findall(r"(?m)^import time:.*\| +(\S+)$", done.stderr))
+    assert {"argparse", "logging", "psycopg2"} <= loaded
+    assert not loaded & {"requests", "urllib.parse", "email", "smtplib", "pathlib", "dataclasses", "inspect", "dotenv"}
+
+
 # ---- The page of the sandbox -------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from email.utils import format_datetime
 from functools import partial
 from time import monotonic
 from typing import Any, Callable, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 import trustme
@@ -380,7 +381,7 @@ def attempts(scene: Scene, log: Log, webhook: str) -> int:
     if scene.fronts:
         front = scene.fronts[0]
         return front.connections if front.listening else log.attempts(f"127.0.0.1:{front.port}")
-    host = slack_notifier.urlsplit(webhook).hostname
+    host = urlsplit(webhook).hostname
     return len(scene.slack.requests) if host == "127.0.0.1" else log.attempts(f"{host}:80")
 
 
