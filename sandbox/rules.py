@@ -75,7 +75,7 @@ def checked(body: bytes, *, strict: bool = True) -> dict[str, Any]:
 
 def pings(payload: Mapping[str, Any]) -> list[str]:
     """Every mention in a payload that would notify somebody, in order: <!here>, <@U…> and their kin."""
-    texts = [payload.get("text") or "", *_texts(payload.get("blocks")), *_texts(payload.get("attachments"))]
+    texts = [payload.get("text") or "", *texts_of(payload.get("blocks")), *texts_of(payload.get("attachments"))]
     return [mention for text in texts for mention in _MENTION.findall(text)]
 
 
@@ -139,7 +139,7 @@ class _Blocks:
             self.block(block, f"blocks[{number}]")
         ids = [block["block_id"] for block in blocks if "block_id" in block]
         self.must(len(ids) == len(set(ids)), "a block_id occurs twice")
-        total = sum(map(_units, _texts(blocks)))
+        total = sum(map(_units, texts_of(blocks)))
         total += sum(HEADER_OVERHEAD for block in blocks if block["type"] == "header")
         if total > MAX_ALL_BLOCKS:
             raise Refused("msg_blocks_too_long", f"{total} characters in all blocks are more than {MAX_ALL_BLOCKS}")
@@ -284,13 +284,13 @@ def _character_fault(text: str) -> str | None:
     return "a character that reorders text" if _REORDERING.search(text) else None
 
 
-def _texts(value: object) -> Iterator[str]:
+def texts_of(value: object) -> Iterator[str]:
     """The text of every text object in blocks or attachments, at any depth."""
     if isinstance(value, dict):
         if value.get("type") in ("mrkdwn", "plain_text") and isinstance(value.get("text"), str):
             yield value["text"]
         for item in value.values():
-            yield from _texts(item)
+            yield from texts_of(item)
     elif isinstance(value, list):
         for item in value:
-            yield from _texts(item)
+            yield from texts_of(item)

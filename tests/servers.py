@@ -61,19 +61,48 @@ def forward(client: socket.socket, port: int) -> None:
         pipe(client, server)
 
 
-class Front:
+class Listener:
+    """Serves each connection to its socket in a thread of its own, until close()."""
+
+    def __init__(self) -> None:
+        # Bound, but not yet listening: the system refuses connections, and the port is ours.
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+
+    def open(self) -> None:
+        self._listener.listen()
+        threading.Thread(target=self._accept, name=type(self).__name__, daemon=True).start()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def serve(self, client: socket.socket) -> None:
+        raise NotImplementedError
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, suppress(OSError):
+            self.serve(client)
+
+
+class Front(Listener):
     """A TCP port before a server that treats its first connections in its own way.
 
     With `closed` it refuses all connections, until open() or heal().
     """
 
     def __init__(self, port: int, *treatments: Treat, closed: bool = False) -> None:
+        super().__init__()
         self._port = port
         self._treatments = list(treatments)
-        # Bound, but not yet listening: the system refuses connections, and the port is ours.
-        self._listener = socket.socket()
-        self._listener.bind(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
         self.listening = False
         self.connections = 0
         if not closed:
@@ -85,8 +114,7 @@ class Front:
 
     def open(self) -> None:
         self.listening = True
-        self._listener.listen()
-        threading.Thread(target=self._accept, name="front", daemon=True).start()
+        super().open()
 
     def heal(self) -> None:
         """From now on everything reaches the stand-in."""
@@ -94,25 +122,12 @@ class Front:
         if not self.listening:
             self.open()
 
-    def close(self) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                self.connections += 1
-                treat = self._treatments.pop(0) if self._treatments else self._forward
-                threading.Thread(target=self._treat, args=(treat, client), daemon=True).start()
-
-    def _forward(self, client: socket.socket) -> None:
-        forward(client, self._port)
-
-    def _treat(self, treat: Treat, client: socket.socket) -> None:
-        with client, suppress(OSError):
-            treat(client)
+    def serve(self, client: socket.socket) -> None:
+        self.connections += 1
+        if self._treatments:
+            self._treatments.pop(0)(client)
+        else:
+            forward(client, self._port)
 
 
 def says(answer: str, *, for_ever: bool = False) -> Treat:
@@ -130,42 +145,30 @@ def says(answer: str, *, for_ever: bool = False) -> Treat:
 # ---- Slack's own hosts -----------------------------------------------------------------------------------------------
 
 
-class TlsSlack:
+class TlsSlack(Listener):
     """The stand-in under Slack's own names, by way of an HTTP proxy that ends the TLS itself."""
 
     def __init__(self, slack: SlackStandIn, authority: trustme.CA) -> None:
+        super().__init__()
         self._port = port_of(slack)
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("hooks.slack.com", "hooks.slack-gov.com", "chat.example.com").configure_cert(self._tls)
         self.hosts: list[str] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, name="tls", daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.open()
 
-    def close(self) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        with client, suppress(OSError):
-            self.hosts.append(read_request(client).split()[1].decode())
-            client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            with (
-                self._tls.wrap_socket(client, server_side=True) as secure,
-                socket.create_connection(("127.0.0.1", self._port)) as server,
-            ):
-                # A request and its answer, one after the other: a TLS socket is not for two threads.
-                server.sendall(read_request(secure))
-                server.shutdown(socket.SHUT_WR)
-                while data := server.recv(65536):
-                    secure.sendall(data)
+    def serve(self, client: socket.socket) -> None:
+        self.hosts.append(read_request(client).split()[1].decode())
+        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with (
+            self._tls.wrap_socket(client, server_side=True) as secure,
+            socket.create_connection(("127.0.0.1", self._port)) as server,
+        ):
+            # A request and its answer, one after the other: a TLS socket is not for two threads.
+            server.sendall(read_request(secure))
+            server.shutdown(socket.SHUT_WR)
+            while data := server.recv(65536):
+                secure.sendall(data)
 
 
 # ---- A monitor of the monitor ----------------------------------------------------------------------------------------

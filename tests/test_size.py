@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -13,7 +12,7 @@ from hypothesis import given
 from hypothesis import settings as tried
 from hypothesis import strategies as st
 
-from sandbox.rules import checked
+from sandbox.rules import checked, texts_of
 from sandbox.slack import SlackStandIn
 from slack_notifier import (
     CREATED,
@@ -51,18 +50,6 @@ def fail(tasks: Any, count: int) -> None:
     )
 
 
-def texts(value: object) -> Iterator[str]:
-    """The texts of all text objects."""
-    if isinstance(value, dict):
-        if isinstance(value.get("text"), str):
-            yield value["text"]
-        for item in value.values():
-            yield from texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from texts(item)
-
-
 def listed(text: str) -> list[str]:
     return re.findall(r"Task ID:\*? `([^`]+)`", text)
 
@@ -77,7 +64,7 @@ def test_three_failures_list_three_tasks_and_no_causes(
     fail(tasks, 3)
     assert notifier.send_failed_tasks_notification()
     [message] = slack.messages()
-    for text in ("\n".join(texts(message["blocks"])), message["text"]):
+    for text in ("\n".join(texts_of(message["blocks"])), message["text"]):
         assert listed(text) == ["task-000003", "task-000002", "task-000001"]
         assert "Causes:" not in text
         assert left_out(text) == 0
@@ -93,7 +80,7 @@ def of_30_000(notifier: SlackNotifier, slack: SlackStandIn, tasks: Any) -> dict[
 
 
 def test_30_000_failures_are_one_message_with_causes_and_the_newest(of_30_000: dict[str, Any]) -> None:
-    for text in ("\n".join(texts(of_30_000["blocks"])), of_30_000["text"]):
+    for text in ("\n".join(texts_of(of_30_000["blocks"])), of_30_000["text"]):
         ids = listed(text)
         assert len(ids) >= 5
         assert ids == [f"task-{number:06}" for number in range(30_000, 30_000 - len(ids), -1)]
@@ -122,7 +109,7 @@ def test_30_000_stuck_tasks_are_one_message_with_the_oldest(
     )
     assert notifier.send_stuck_tasks_notification(30)
     [message] = slack.messages()
-    for text in ("\n".join(texts(message["blocks"])), message["text"]):
+    for text in ("\n".join(texts_of(message["blocks"])), message["text"]):
         queued, in_progress = text.split("In Progress Tasks (10000):")
         assert "Queued Tasks (20000):" in queued
         for ids, first in ((listed(queued), 1), (listed(in_progress), 20_001)):
@@ -205,10 +192,10 @@ def claims(draw: st.DrawFn, alerts: tuple[str, ...]) -> Claim:
 
 def assert_fits(message: Message) -> None:
     payload = checked(json.dumps(message.payload()).encode())
-    assert units("".join(texts(message.blocks))) <= MESSAGE_CHARACTERS
+    assert units("".join(texts_of(message.blocks))) <= MESSAGE_CHARACTERS
     assert units(message.text) <= TEXT_CHARACTERS
     assert len(payload["blocks"]) <= 50
-    for text in [message.text, *texts(message.blocks)]:
+    for text in [message.text, *texts_of(message.blocks)]:
         assert_whole(text)
 
 
@@ -233,7 +220,7 @@ def test_a_failed_alert_fits_whatever_the_tasks_hold(claim: Claim, style: Style)
     message = failed_message(claim, 30, style)
     assert_fits(message)
     if not style.task_template:
-        for text in (message.text, "\n".join(texts(message.blocks))):
+        for text in (message.text, "\n".join(texts_of(message.blocks))):
             assert len(listed(text)) + left_out(text) == claim.total
 
 
