@@ -1054,13 +1054,13 @@ SET event_at = excluded.event_at, notified_at = excluded.notified_at
 WHERE told.event_at <= excluded.event_at - %(minutes)s * interval '1 minute'
 """
 
-# Notes that the destination has been told of every failure up to this transaction. After the claim: held while the
+# Notes that the destination has been told of every failure up to this transaction. With the commit: held while the
 # message is on its way, this row would let only one run work at a time.
 COMPLETE_FAILED = """
 INSERT INTO slack_notifications AS told (destination, alert, task_id, event_at, notified_at)
 VALUES (%(destination)s, 'failed', '', now(), now())
 ON CONFLICT (destination, alert, task_id) DO UPDATE
-SET event_at = greatest(told.event_at, excluded.event_at), notified_at = excluded.notified_at
+SET event_at = greatest(told.event_at, excluded.event_at), notified_at = excluded.notified_at;
 """
 
 STUCK_QUEUED = "stuck:queued"
@@ -1253,20 +1253,21 @@ DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
 class Alert(NamedTuple):
     """What can be told of tasks: its names in the ledger, the statement that claims them, the message.
 
-    `kind` is by which webhook it goes.
+    `kind` is by which webhook it goes; `complete` is run with the commit, whether there was anything to tell or not.
     """
 
     kind: str
     ledger_names: Sequence[str]
     claim: str
+    complete: str
     # Finds what else the message tells of the claim, in one row.
     facts: str | None
     message: Callable[[Claim, float, Style], Message]
 
 
-FAILED = Alert("failed", ["failed"], CLAIM_FAILED, FAILED_SHARE, failed_message)
-STUCK = Alert("stuck", [STUCK_QUEUED, STUCK_IN_PROGRESS], CLAIM_STUCK, LAST_ACTIVITY, stuck_message)
-RECOVERED = Alert("stuck", ["recovered"], CLAIM_RECOVERED, None, recovered_message)
+FAILED = Alert("failed", ["failed"], CLAIM_FAILED, COMPLETE_FAILED, FAILED_SHARE, failed_message)
+STUCK = Alert("stuck", [STUCK_QUEUED, STUCK_IN_PROGRESS], CLAIM_STUCK, "", LAST_ACTIVITY, stuck_message)
+RECOVERED = Alert("stuck", ["recovered"], CLAIM_RECOVERED, "", None, recovered_message)
 
 Parameters = Mapping[str, object]
 Connection = psycopg2.extensions.connection
@@ -1331,24 +1332,25 @@ def transaction(
     statement: str = "",
     parameters: Parameters | None = None,
     *,
+    at_end: str = "",
     contended: bool = False,
 ) -> Iterator[Cursor]:
     """Commits at the end of the block, rolls back if it raises; PostgreSQL's errors become a DatabaseError.
 
-    The `statement` runs at its start, in the same round trip: the cursor has its rows. `contended`: what it waits for
-    is another run, and waiting for too long is a BusyError.
+    The `statement` runs at its start, in the same round trip: the cursor has its rows; `at_end` runs with the commit.
+    `contended`: what it waits for is another run, and waiting for too long is a BusyError.
     """
     try:
         with connection.cursor() as cursor:
             try:
                 cursor.execute(BEGIN + statement, parameters)
                 yield cursor
+                cursor.execute(at_end + "COMMIT", parameters)
             except BaseException:
                 # The connection may be the very thing that broke; the server then rolls back by itself.
                 with suppress(psycopg2.Error):
                     cursor.execute("ROLLBACK")
                 raise
-            cursor.execute("COMMIT")
     except _RollBack:
         return
     except (psycopg2.Error, UnicodeDecodeError) as error:
@@ -1931,16 +1933,14 @@ class SlackNotifier:
         """Claim, message, delivery in one transaction: what is not delivered was never claimed."""
         total, sent = 0, False
         parameters = self._parameters(destination, minutes)
-        opening = transaction(connection, ledger + alert.claim, parameters, contended=True)
-        with _Guard() as guard, opening as cursor:
+        opened = transaction(connection, ledger + alert.claim, parameters, at_end=alert.complete, contended=True)
+        with _Guard() as guard, opened as cursor:
             claim = claimed(cursor, alert, parameters)
             if claim:
                 total = claim.total
                 message = alert.message(claim, minutes, self._style_or_hold(alert, claim, minutes))
                 self._deliver_alert(destination, message, until - monotonic())
                 sent = not self.dry_run
-            if alert is FAILED:
-                cursor.execute(COMPLETE_FAILED, parameters)
             if self.dry_run:
                 raise _RollBack
         return Report(total if alert is not RECOVERED else 0, sent, guard.error, guard.blind)

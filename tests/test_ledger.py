@@ -27,7 +27,7 @@ from support import (
 )
 
 from sandbox.postgres import create_tasks_table, postgres_server, url_of
-from slack_notifier import SlackNotifier
+from slack_notifier import CREATE_LEDGER, SlackNotifier
 
 NOW = "now() AT TIME ZONE 'UTC'"
 
@@ -603,6 +603,19 @@ def test_the_public_reads_stay_plain_reads(notifier, settings, slack, tasks):
     before = ledger(tasks.connection)
     assert read(notifier) == read(reader) == [[failed], [stuck]]
     assert ledger(tasks.connection) == before
+
+
+def test_an_alert_that_cannot_be_committed_leaves_the_next_one_alone(notifier, slack, tasks):
+    tasks.execute(CREATE_LEDGER)
+    tasks.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''full''; END';"
+        "CREATE TRIGGER refuse BEFORE UPDATE ON slack_notifications FOR EACH ROW WHEN (NEW.task_id = '') "
+        "EXECUTE FUNCTION refuse()"
+    )
+    stuck = tasks.add("queued", created=40)
+    result = notifier.send_combined_notification()
+    assert "full" in result["error"]
+    assert told(slack, STUCK) == [[stuck]]
 
 
 def test_old_rows_are_deleted_and_those_still_needed_stay(notifier, slack, tasks, becomes, pass_time):
