@@ -1286,7 +1286,7 @@ _CONNECTION_DEFAULTS = {
 
 _DATABASE_ADVICE: Mapping[type[Exception], str] = {
     psycopg2.errors.UndefinedTable: "is this the worker's database, and its schema in the search_path?",
-    psycopg2.errors.UndefinedColumn: "the tasks table lacks a column that the notifier reads, see the README",
+    psycopg2.errors.UndefinedColumn: "the table lacks a column that the notifier uses, see the README",
     psycopg2.errors.InsufficientPrivilege: "GRANT SELECT ON tasks TO the role of DATABASE_URL",
     psycopg2.errors.QueryCanceled: "it took too long, is the recommended index there?",
 }
