@@ -63,6 +63,8 @@ WEBHOOK_PAUSES_SECONDS = (1, 2, 4, 8)
 DATABASE_CONNECT_SECONDS = 5
 DATABASE_STATEMENT_SECONDS = 30
 DATABASE_PAUSES_SECONDS = (1, 3)
+# How long an alert waits for its causes before it goes out without them.
+CAUSES_SECONDS = 10
 # How long a run waits for tasks that another run is just reporting.
 LOCK_WAIT_SECONDS = 10
 # After this long without a word from its client the server drops a claim. Longer than a delivery, e-mail included.
@@ -1150,26 +1152,34 @@ ORDER BY claimed.alert, claimed.place, claimed.task_id
 # The causes of the tasks that this transaction claimed, most frequent first, each with the error of a task as a sample.
 # Grouped by the same line of the error as cause_text() shows, and counted here so that memory does not grow with the
 # number of tasks. The ids in an array: the planner knows nothing of rows that were just claimed, and would look up
-# the tasks one by one in a join.
-CLAIMED_CAUSES = """
+# the tasks one by one in a join. Of errors of megabytes it reads the ends. In a savepoint, so that the claim outlives
+# the time-out.
+CLAIMED_CAUSES = f"""
+SAVEPOINT causes;
+SET LOCAL statement_timeout = '{CAUSES_SECONDS}s';
 WITH claimed AS (
-    SELECT id::text AS task_id, user_api_key, coalesce(CASE
-        WHEN strpos(error, 'Traceback (most recent call last)') > 0
-         AND btrim(split_part(error, 'Traceback (most recent call last)', 1), E' \\n\\r\\t') = ''
-        THEN split_part(rtrim(error, E' \\n\\r\\t'), E'\\n', -1)
-        ELSE left(split_part(error, 'Traceback (most recent call last)', 1), 2000)
-    END, '') AS line
+    SELECT id::text AS task_id, user_api_key, CASE WHEN octet_length(error) > 20000
+        THEN left(error, 9999) || E'\\n' || right(error, 9999) ELSE coalesce(error, '') END AS error
     FROM tasks
     WHERE id::text = ANY(ARRAY(
         SELECT task_id
         FROM slack_notifications
         WHERE destination = %(destination)s AND alert = ANY(%(alerts)s) AND task_id <> '' AND notified_at = now()
     ))
+    OFFSET 0
+), lines AS (
+    SELECT task_id, user_api_key, CASE
+        WHEN strpos(error, 'Traceback (most recent call last)') > 0
+         AND btrim(split_part(error, 'Traceback (most recent call last)', 1), E' \\n\\r\\t') = ''
+        THEN split_part(rtrim(error, E' \\n\\r\\t'), E'\\n', -1)
+        ELSE left(split_part(error, 'Traceback (most recent call last)', 1), 2000)
+    END AS line
+    FROM claimed
 ), users AS (
     SELECT user_api_key, count(*) AS tasks, min(task_id) AS sample_id,
            regexp_replace(regexp_replace(left(btrim(line, E' \\n\\r\\t'), 300),
                %(varying_words)s, ' …', 'gi'), %(varying_numbers)s, '…', 'gi') AS cause
-    FROM claimed
+    FROM lines
     GROUP BY user_api_key, cause
 ), causes AS (
     SELECT cause, sum(tasks)::bigint AS total, count(*) AS users, min(sample_id) AS sample_id,
@@ -1438,9 +1448,20 @@ def claimed(cursor: Cursor, alert: Alert, parameters: Parameters) -> Claim | Non
         total,
         more["claimed_at"],
         more["since"],
-        fetch_all(cursor, CLAIMED_CAUSES, more) if total > 1 else [],
+        _causes_in_time(cursor, more) if total > 1 else [],
         fetch_all(cursor, alert.facts, more)[0] if alert.facts else {},
     )
+
+
+def _causes_in_time(cursor: Cursor, parameters: Parameters) -> list[dict[str, Any]]:
+    """None where they take too long: however much there is to group, the alert goes out."""
+    try:
+        causes = fetch_all(cursor, CLAIMED_CAUSES, parameters)
+    except psycopg2.errors.QueryCanceled:
+        logger.warning("Grouping the causes took over %s s: the alert goes out without them", CAUSES_SECONDS)
+        causes = []
+    cursor.execute("ROLLBACK TO SAVEPOINT causes")
+    return causes
 
 
 # ---- Delivery --------------------------------------------------------------------------------------------------------

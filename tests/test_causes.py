@@ -176,7 +176,8 @@ def test_the_cause_of_a_long_last_line_is_the_line_that_the_task_shows(database_
 
 
 def test_the_cause_of_an_error_of_megabytes_is_the_line_that_the_task_shows(database_url: str) -> None:
-    for error in ("x" * 2_000_000, traceback(*["  stack"] * 300_000, "RuntimeError: the end")):
+    stack = traceback(*["  stack"] * 300_000, "RuntimeError: the end")
+    for error in ("x" * 2_000_000, stack, f"Upload failed\n{stack}", "y" * 30_000 + stack):
         assert shown_cause(database_url, error) == slack_notifier.error_line(error)
 
 
@@ -245,6 +246,27 @@ def test_more_causes_than_fit_are_counted(notifier: SlackNotifier, slack: SlackS
     assert notifier.send_failed_tasks_notification()
     *lines, more = cause_lines(slack.messages()[0])
     assert more == f"… and {60 - len(lines)} more causes"
+
+
+def test_causes_that_take_too_long_do_not_hold_up_the_alert(
+    notifier: SlackNotifier,
+    slack: SlackStandIn,
+    tasks: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    in_a_hurry = slack_notifier.CLAIMED_CAUSES.replace("timeout = '10s'", "timeout = '1ms'")
+    assert in_a_hurry != slack_notifier.CLAIMED_CAUSES
+    fail_often(tasks, "HTTP 500 for https://a.example", 5000)
+    with monkeypatch.context() as patch:
+        patch.setattr(slack_notifier, "CLAIMED_CAUSES", in_a_hurry)
+        assert notifier.send_failed_tasks_notification()
+    message = slack.messages()[0]
+    assert message["text"].startswith("🚨 Failed Tasks Alert\n5000 tasks failed in the last 30 minutes:")
+    assert cause_lines(message) == []
+    assert "Grouping the causes took over 10 s: the alert goes out without them" in caplog.text
+    assert notifier.send_failed_tasks_notification()
+    assert len(slack.messages()) == 1
 
 
 # ---- The share of failures -------------------------------------------------------------------------------------------
