@@ -280,7 +280,7 @@ def _user_webhooks(env: Environment) -> dict[str, str]:
     try:
         with open(env[name], encoding="utf-8") as file:
             users = json.load(file)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingError(f"{name} must name a readable JSON file ({type(error).__name__})") from None
     if not isinstance(users, dict) or not all(user and isinstance(url, str) for user, url in users.items()):
         raise SettingError(f"{name} must hold a JSON object: user API key → webhook URL")
@@ -407,33 +407,40 @@ VARYING_NUMBERS = r"[0-9a-f-]{8,}|[0-9]{5,}"
 _MASK = "[masked]"
 _SECRET_NAME = r"(?:passw(?:or)?d|passphrase|pwd|secret|token(?!s)|(?:api|access|private)[_-]?key|credential|signature)"
 _URL = r"(?i)\b[a-z][a-z0-9+.-]{0,30}://(?:(?!\b[a-z][a-z0-9+.-]{0,30}://)\S)*"
+# Where a token may begin: also after an underscore.
+_START = r"(?<![^\W_])"
 _SIGNED_QUERY = r"(?i)(?:sig|signature|credential|accesskeyid|token|key)="
 # Words of which a secret holds at least one, the pattern that finds it, what takes its place. The words (casefolded,
 # and without an i, which has doubles in Unicode) are there because most text holds none of them. The patterns take
 # linear time over hostile text: each is anchored where it cannot start again within its own match.
 _SECRETS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("-----begin",), r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", _MASK),
-    (("eyj",), r"\beyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?", _MASK),
+    (("eyj",), rf"{_START}eyJ[\w-]{{6,}}\.[\w-]{{6,}}(?:\.[\w-]*)?", _MASK),
     (
         ("author",),
-        r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?)(?:(?:bearer|basic|token|digest)\s+)?[^\s\"',;)}\]]+",
+        # A scheme and its credentials, of which Digest has many.
+        r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?)(?:digest\s.*|[^\s\"',;)}\]]+(?:\s+[^\s\"',;)}\]]+)?)",
         rf"\1{_MASK}",
     ),
     (("bearer", "bas"), r"(?i)\b(bearer|basic)\s+(?=[\w.~+/-]*[\d._~+/=-])[\w.~+/-]{8,}=*", rf"\1 {_MASK}"),
     (("bearer",), r"(?i)\b(bearer)\s+[\w.~+/-]{16,}=*", rf"\1 {_MASK}"),
     (
-        # The name; then what it is set to: in quotes that are escaped, double or single, or up to a delimiter.
+        # The name; then what it is set to, also as bytes or in a list: in quotes that are escaped, double or single, or
+        # up to a delimiter.
         ("pass", "pwd", "secret", "token", "key", "credent", "gnature"),
-        rf"(?i)(?<![\w-])((?=[\w-]*{_SECRET_NAME})[\w-]+\\?[\"']?\s*[:=]\s*)"
-        r"(?:\\\"[^\"]*\"?|\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|[^\s\"'&,;)}\]]+)",
+        rf"(?i)(?<![\w-])((?=[\w-]*{_SECRET_NAME})[\w-]+\\?[\"']?\s*(?:=>|[:=]=?)\s*\[?)"
+        r"(?:\\\"[^\"]*\"?|(?:\b[bru]{1,2})?(?:\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?)|[^\s\"'&,;)}\]]+)",
         rf"\1{_MASK}",
     ),
+    # A webhook of Slack's without its host, as requests names it, and addresses in JSON.
+    (("/t",), r"((?:services|triggers|workflows)\\?/)T[0-9A-Z]+(?:\\?/\w+)+", rf"\1{_MASK}"),
+    (("\\/\\/",), r"(:\\/\\/)[^\s\"'@\\]+@", rf"\1{_MASK}@"),
     (("=",), r"(?i)([?&](?:sig|x-amz-\w+|key)=)[^\s&]+", rf"\1{_MASK}"),
-    (("xox", "xapp-"), r"\bxox[a-z]-[\w-]{6,}|\bxapp-[\w-]{6,}", _MASK),
-    (("akia", "asia"), r"\b(?:AKIA|ASIA)[0-9A-Z]{12,}", _MASK),
-    (("aiza",), r"\bAIza[\w-]{20,}", _MASK),
-    (("k-", "k_"), r"\b(?:sk|pk|rk)[-_][\w-]{16,}", _MASK),
-    (("gh", "glpat-", "hf_", "r8_"), r"\b(?:gh[pousr]_|github_pat_|glpat-|hf_|r8_)\w{16,}", _MASK),
+    (("xox", "xapp-"), rf"{_START}(?:xox[a-z]|xapp)-[\w-]{{6,}}", _MASK),
+    (("akia", "asia"), rf"{_START}(?:AKIA|ASIA)[0-9A-Z]{{12,}}", _MASK),
+    (("aiza",), rf"{_START}AIza[\w-]{{20,}}", _MASK),
+    (("k-", "k_"), rf"{_START}(?:sk|pk|rk)[-_][\w-]{{16,}}", _MASK),
+    (("gh", "glpat-", "hf_", "r8_"), rf"{_START}(?:gh[pousr]_|github_pat_|glpat-|hf_|r8_)\w{{16,}}", _MASK),
 )
 
 
@@ -453,13 +460,13 @@ def _redact_url(url: str) -> str:
     scheme, mark, rest = url.partition("://")
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     # A password with an unencoded slash in it; a port is none.
-    if "@" in rest and re.match(r"[^/@:]+:(?!\d{1,5}(?:/|$))", rest):
+    if "@" in rest and re.match(r"[^/@:]*:(?!\d{1,5}(?:/|$))", rest):
         authority = rest.rpartition("@")[0] + "@"
     user, at, _ = authority.rpartition("@")
     if at:
         rest = f"{_MASK}@{rest[len(user) + 1 :]}"
     host, slash, path = rest.partition("/")
-    if slash and host.lower() in SLACK_HOSTS:
+    if slash and host.lower().partition(":")[0] in SLACK_HOSTS:
         return f"{scheme}://{host}/{_MASK}"
     path, question, query = rest.partition("?")
     return f"{scheme}{mark}{path}{question}{_MASK if re.search(_SIGNED_QUERY, query) else query}"
@@ -476,7 +483,11 @@ def _string(value: object) -> str:
 
 def one_line(value: object) -> str:
     """A value from outside as one line of visible text; backticks, which could end a code span, become quotes."""
-    text = " ".join(_string(value)[:LINE_CHARACTERS].split())
+    text = _string(value)
+    if len(text) > LINE_CHARACTERS:
+        # Without a word that is cut: the beginning of a token has no shape by which to mask it.
+        text = re.sub(r"\s\S{0,200}\Z", "", text[:LINE_CHARACTERS])
+    text = " ".join(text.split())
     return re.sub(_INVISIBLE, "", text).replace("`", "'").strip()
 
 
@@ -685,7 +696,7 @@ def task_info(task: Task, template: str = "", now: datetime | None = None) -> st
     status = task.get("status")
     values = {
         "id": label(task.get("id")) or "unknown",
-        "status": label(_STATUS_NAMES.get(str(status), status)) or "unknown",
+        "status": label(_STATUS_NAMES.get(_string(status), status)) or "unknown",
         "created": format_time(task.get("created_at")),
         "error": error_line(task.get("error")),
         "logs": log_link(task.get("log_uri"), "View Logs") or "No logs available",
@@ -947,8 +958,10 @@ SET LOCAL idle_in_transaction_session_timeout = '{CLAIM_HOLD_SECONDS}s';
 # The columns of a task as the public API returns them. PostgreSQL's times reach further than Python's.
 _TASK_COLUMNS = """
     tasks.id::text AS id, status, error, log_uri, user_api_key,
-    greatest(least(created_at::timestamptz, '9999-12-30'), '0001-01-02') AS created_at,
-    greatest(least(updated_at::timestamptz, '9999-12-30'), '0001-01-02') AS updated_at
+    CASE WHEN created_at IS NOT NULL
+        THEN greatest(least(created_at::timestamptz, '9999-12-30'), '0001-01-02') END AS created_at,
+    CASE WHEN updated_at IS NOT NULL
+        THEN greatest(least(updated_at::timestamptz, '9999-12-30'), '0001-01-02') END AS updated_at
 """
 
 # Tasks that failed within the window, newest first.
@@ -1469,22 +1482,13 @@ def _causes_in_time(cursor: Cursor, parameters: Parameters) -> list[dict[str, An
 Result = TypeVar("Result")
 
 
-class _KeepSecret(logging.Filter):
-    """Drops log records that hold a webhook's path: urllib3 writes it at DEBUG, of malformed answers at WARNING."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.paths: set[str] = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        from urllib.parse import unquote
-
-        # urllib3 spells percent-encoding in its own way.
-        text = unquote(record.getMessage())
-        return not any(path in text for path in self.paths)
+_DELIVERY_THREAD = "slack-notifier-delivery"
 
 
-_keep_secret = _KeepSecret()
+def _holds_no_secret(record: logging.LogRecord) -> bool:
+    """Of what urllib3 logs of our requests, only where it connects to: the rest has the webhook's path in it."""
+    ours = threading.current_thread().name == _DELIVERY_THREAD
+    return not ours or str(record.msg).startswith("Starting new HTTP")
 
 
 # What Slack's error words mean to the person who reads the log; none of them heals by itself.
@@ -1569,11 +1573,13 @@ def _accepted(webhook: str, status: int, body: str) -> bool:
 
 
 def _without_path(webhook: str, body: str) -> str:
-    """Error pages like to quote the address."""
+    """Error pages like to quote the address, also escaped."""
+    from html import unescape
     from urllib.parse import unquote, urlsplit
 
-    path = urlsplit(webhook).path
-    for piece in (path, unquote(path), path.rpartition("/")[2]):
+    _, _, path, query, _ = urlsplit(webhook)
+    body = unescape(body)
+    for piece in (path, unquote(path), path.rpartition("/")[2], query):
         body = body.replace(piece, _MASK) if len(piece) > 1 else body
     return body
 
@@ -1608,7 +1614,7 @@ def _within(seconds: float, action: Callable[[], Result]) -> Result:
         except BaseException as error:
             errors.append(error)
 
-    thread = threading.Thread(target=run, name="slack-notifier-delivery", daemon=True)
+    thread = threading.Thread(target=run, name=_DELIVERY_THREAD, daemon=True)
     thread.start()
     thread.join(seconds)
     if results:
@@ -1624,16 +1630,11 @@ def _request(method: str, url: str, seconds: float, **options: Any) -> tuple[int
     Redirects are not followed: requests would turn the POST into a GET and find a friendly 200.
     """
     # Loaded here because most runs have nothing to report, and requests takes longer to load than they take to run.
-    from urllib.parse import unquote, urlsplit
-
     import requests
     import urllib3.exceptions
 
-    path = unquote(urlsplit(url).path)
-    if len(path) > 1:
-        _keep_secret.paths.add(path)
     for name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
-        logging.getLogger(name).addFilter(_keep_secret)
+        logging.getLogger(name).addFilter(_holds_no_secret)
     timeout = (min(WEBHOOK_CONNECT_SECONDS, seconds), min(WEBHOOK_READ_SECONDS, seconds))
     options = {"timeout": timeout, "allow_redirects": False, "hooks": {"response": _forget_redirect}, **options}
     deadline = monotonic() + seconds
@@ -1642,7 +1643,8 @@ def _request(method: str, url: str, seconds: float, **options: Any) -> tuple[int
             body = b""
             for byte in response.iter_content(1):
                 body += byte
-                if len(body) >= _ANSWER_CHARACTERS or monotonic() > deadline:
+                # With room for the address, which is masked before the cut.
+                if len(body) >= _ANSWER_CHARACTERS + len(url) or monotonic() > deadline:
                     break
             return response.status_code, response.headers, body.decode(errors="replace")
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
@@ -1663,7 +1665,9 @@ def _network_error(error: Exception) -> DeliveryError:
     if isinstance(error, requests.ConnectTimeout):
         return DeliveryError(f"no connection within {WEBHOOK_CONNECT_SECONDS} s", retry_after=0)
     if isinstance(error, requests.exceptions.SSLError):
-        return DeliveryError("the server's certificate was not accepted")
+        if "CERTIFICATE" in str(error).upper():
+            return DeliveryError("the server's certificate was not accepted")
+        return DeliveryError("no TLS connection, does the server speak https?")
     if isinstance(cause, urllib3.exceptions.NewConnectionError):
         return DeliveryError(f"no connection ({type(cause).__name__})", retry_after=0)
     if isinstance(error, requests.exceptions.ProxyError):

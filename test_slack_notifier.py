@@ -256,6 +256,24 @@ SECRETS = [
     pytest.param("postgresql://worker:⟦hun@ter2⟧@db/app", id="url-password-unencoded"),
     pytest.param("postgresql://worker:⟦hun/ter2⟧@db/app", id="url-password-unencoded-slash"),
     pytest.param("amqp://u:⟦p#s?w⟧@mq/vhost", id="url-password-odd-characters"),
+    pytest.param("redis://:⟦hun/ter2⟧@cache:6379/0", id="url-password-without-user-unencoded-slash"),
+    pytest.param(r"postgres:\/\/worker:⟦hunter2⟧@db\/app", id="url-password-in-json"),
+    pytest.param("https://hooks.slack.com:443/⟦services/T0AA/B0BB/s3cret⟧", id="slack-webhook-with-port"),
+    pytest.param("hooks.slack.com/services/⟦T0AA/B0BB/s3cret⟧ x", id="slack-webhook-without-scheme"),
+    pytest.param(r"https:\/\/hooks.slack.com\/services\/⟦T0AA\/B0BB\/s3cret⟧ x", id="slack-webhook-in-json"),
+    pytest.param(
+        "HTTPSConnectionPool(host='hooks.slack.com', port=443): Max retries exceeded with url: "
+        "/services/⟦T0AA/B0BB/s3cret⟧ (Caused by …)",
+        id="slack-webhook-in-requests-words",
+    ),
+    pytest.param("Authorization: ApiKey ⟦hunter2⟧ failed", id="authorization-of-any-scheme"),
+    pytest.param('Authorization: Digest ⟦username="worker", response="6629fae4"⟧', id="authorization-digest"),
+    pytest.param("{'password': b⟦'hunter2'⟧}", id="bytes"),
+    pytest.param("{'password': [⟦'hunter2'⟧]}", id="list"),
+    pytest.param("password => ⟦'hunter2'⟧ x", id="hash-rocket"),
+    pytest.param("password := ⟦hunter2⟧ x", id="colon-equals"),
+    pytest.param("password == ⟦hunter2⟧ x", id="equals-equals"),
+    pytest.param("id_⟦AKIAIOSFODNN7EXAMPLE⟧ x", id="after-an-underscore"),
     pytest.param("Authorization: Bearer ⟦ya29.a0AfB_byCabcdef⟧", id="bearer-header"),
     pytest.param("bearer ⟦abcdefghijklmnopqrstuv⟧", id="bearer-letters"),
     pytest.param("{'Authorization': 'Bearer ⟦s3cr3t-t0ken-value⟧'}", id="bearer-dict"),
@@ -298,6 +316,29 @@ SECRETS = [
         "POST https://hooks.slack.com/services/⟦T00000000/B00000000/XXXXXXXXXXXXXXXX⟧ 404", id="slack-webhook"
     ),
 ]
+
+
+def test_the_cut_of_a_long_error_leaves_no_piece_of_a_secret():
+    assert error_line("x" + " " * 1985 + "AKIAIOSFODNN7EXAMPLE") == "x"
+
+
+def test_a_task_of_odd_values_is_formatted_all_the_same(notifier):
+    class Odd:
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    for odd in (10**5000, Odd()):
+        assert "*Status:* unknown" in notifier.format_task_info(
+            dict.fromkeys(["id", "status", "error", "log_uri"], odd)
+        )
+
+
+def test_a_task_without_a_time_of_creation_was_created_at_an_unknown_time(notifier, tasks):
+    tasks.execute("ALTER TABLE tasks ALTER created_at DROP NOT NULL")
+    tasks.fail(created=None, updated=1)
+    [task] = notifier.get_failed_tasks_last_30min()
+    assert task["created_at"] is None
+    assert "*Created:* unknown" in notifier.format_task_info(task)
 
 
 @pytest.mark.parametrize("marked", SECRETS)

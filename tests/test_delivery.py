@@ -646,3 +646,19 @@ def test_certificate_of_an_unknown_authority_is_refused(cli, slack, tls_slack):
     assert f"{NOT_SENT}the server's certificate was not accepted" in done.log
     assert slack.requests == []
     assert tls_slack.hosts == ["hooks.slack.com:443"]
+
+
+def test_a_server_that_speaks_no_tls_is_no_matter_of_certificates(run, slack, database_url):
+    webhook = slack.webhook().replace("http:", "https:")
+    done = run("--test-creation", DATABASE_URL=database_url, SLACK_WEBHOOK=webhook)
+    assert done.code == 1
+    assert f"{NOT_SENT}no TLS connection, does the server speak https?" in done.log
+
+
+def test_an_answer_that_quotes_the_address_escaped_or_cut_names_no_piece_of_it(run, slack, database_url):
+    path = slack.webhook().partition("/services")[1] + slack.webhook().partition("/services")[2]
+    for body in ("x" * 280 + path, path.replace("/", "&#47;")):
+        slack.answer(404, body)
+        done = run("--test-creation", DATABASE_URL=database_url, SLACK_WEBHOOK=slack.webhook())
+        assert f"{NOT_SENT}HTTP 404 " in done.log
+        assert not [piece for piece in path.split("/")[2:] if piece[:5] in done.log]

@@ -88,6 +88,8 @@ ADDRESSES: dict[str, Callable[[str], str]] = {
     "of no host": lambda url: url.replace("127.0.0.1", "name.invalid"),
     "of no name": lambda url: url.replace("127.0.0.1", "hooks..example"),
     "of another scheme": lambda url: url.replace("http:", "https:"),
+    "by a detour": lambda url: url.replace("/services/", "/x/../services/"),
+    "with the secret in a query": lambda url: url.replace("/services/", "?/services/"),
     "with a login": lambda url: url.replace("http://", f"http://user:{QUOTED_PASSWORD}@"),
 }
 

@@ -185,6 +185,7 @@ def test_flag_has_several_words(name, word, value):
     [
         (None, "readable JSON file"),
         (b"{", "readable JSON file"),
+        (b"[" * 200_000, "readable JSON file"),
         (b"\xff\xfe", "readable JSON file"),
         (b"[]", "JSON object"),
         (b'"topsecret"', "JSON object"),
