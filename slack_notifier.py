@@ -411,8 +411,8 @@ _URL = r"(?i)\b[a-z][a-z0-9+.-]{0,30}://(?:(?!\b[a-z][a-z0-9+.-]{0,30}://)\S)*"
 _START = r"(?<![^\W_])"
 _SIGNED_QUERY = r"(?i)(?:sig|signature|credential|accesskeyid|token|key)="
 # Words of which a secret holds at least one, the pattern that finds it, what takes its place. The words (casefolded,
-# and without an i, which has doubles in Unicode) are there because most text holds none of them. The patterns take
-# linear time over hostile text: each is anchored where it cannot start again within its own match.
+# and without an i, which has doubles in Unicode) are there because most text holds none of them. Over hostile text the
+# patterns take linear time, or where a match may begin within another, as much as a line of LINE_CHARACTERS allows.
 _SECRETS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("-----begin",), r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", _MASK),
     (("eyj",), rf"{_START}eyJ[\w-]{{6,}}\.[\w-]{{6,}}(?:\.[\w-]*)?", _MASK),
