@@ -1128,9 +1128,9 @@ WITH gone AS (
 )
 INSERT INTO slack_notifications AS told (destination, alert, task_id, event_at, notified_at)
 SELECT DISTINCT %(destination)s, 'recovered', gone.task_id, now(), now()
-FROM gone
-CROSS JOIN LATERAL (SELECT tasks.status FROM tasks WHERE tasks.id::text = gone.task_id LIMIT 1) AS task
-WHERE task.status <> 'failed' AND %(notify_on_recovery)s
+FROM unnest(ARRAY(SELECT task_id FROM gone)) AS gone (task_id)
+JOIN tasks ON tasks.id::text = gone.task_id
+WHERE tasks.status <> 'failed' AND %(notify_on_recovery)s
 ON CONFLICT (destination, alert, task_id) DO UPDATE
 SET event_at = excluded.event_at, notified_at = excluded.notified_at
 """
@@ -1163,22 +1163,22 @@ ORDER BY claimed.alert, claimed.place, claimed.task_id
 """
 
 # The causes of the tasks that this transaction claimed, most frequent first, each with the error of a task as a sample.
-# Grouped by the same line of the error as cause_text() shows, and counted here so that memory does not grow with the
-# number of tasks. The ids in an array: the planner knows nothing of rows that were just claimed, and would look up
-# the tasks one by one in a join. Of errors of megabytes it reads the ends. In a savepoint, so that the claim outlives
-# the time-out.
+# Grouped by the same line of the error as cause_text() shows, with ~ for … as not every encoding has that, and counted
+# here so that memory does not grow with the number of tasks. The ids in an array: the planner knows nothing of rows
+# that were just claimed. Of errors of megabytes it reads the ends. In a savepoint, so that the claim outlives the
+# time-out.
 CLAIMED_CAUSES = f"""
 SAVEPOINT causes;
 SET LOCAL statement_timeout = '{CAUSES_SECONDS}s';
 WITH claimed AS (
     SELECT id::text AS task_id, user_api_key, CASE WHEN octet_length(error) > 20000
         THEN left(error, 9999) || E'\\n' || right(error, 9999) ELSE coalesce(error, '') END AS error
-    FROM tasks
-    WHERE id::text = ANY(ARRAY(
+    FROM unnest(ARRAY(
         SELECT task_id
         FROM slack_notifications
         WHERE destination = %(destination)s AND alert = ANY(%(alerts)s) AND task_id <> '' AND notified_at = now()
-    ))
+    )) AS told (id_of_task)
+    JOIN tasks ON tasks.id::text = told.id_of_task
     OFFSET 0
 ), lines AS (
     SELECT task_id, user_api_key, CASE
@@ -1191,7 +1191,7 @@ WITH claimed AS (
 ), users AS (
     SELECT user_api_key, count(*) AS tasks, min(task_id) AS sample_id,
            regexp_replace(regexp_replace(left(btrim(line, E' \\n\\r\\t'), 300),
-               %(varying_words)s, ' …', 'gi'), %(varying_numbers)s, '…', 'gi') AS cause
+               %(varying_words)s, ' ~', 'gi'), %(varying_numbers)s, '~', 'gi') AS cause
     FROM lines
     GROUP BY user_api_key, cause
 ), causes AS (
@@ -1202,10 +1202,10 @@ WITH claimed AS (
     ORDER BY total DESC, cause
     LIMIT %(listed)s
 )
-SELECT cause, total, users, sample_id, causes, error
+SELECT causes.*, tasks.error
 FROM causes
-JOIN tasks ON tasks.id::text = sample_id
-ORDER BY total DESC, cause
+JOIN tasks ON tasks.id::text = causes.sample_id
+ORDER BY causes.total DESC, causes.cause
 """
 
 # Every word that the status column holds, found by a few steps through the index on (status, updated_at): a task that
@@ -1337,7 +1337,7 @@ def connect(database_url: str, pauses: Sequence[float] = ()) -> Iterator[Connect
 def _connection(parameters: Mapping[str, Any]) -> Connection:
     try:
         connection: Connection = psycopg2.connect(**parameters)
-    except psycopg2.Error as error:
+    except (psycopg2.Error, UnicodeDecodeError) as error:
         reason = _driver_line(error, parameters.get("password"))
         raise DatabaseError(f"Cannot connect to the database: {reason}; check DATABASE_URL") from None
     # Transactions are opened by BEGIN above, in one round trip with their settings.
@@ -1798,6 +1798,7 @@ class SlackNotifier:
         self.dry_run = dry_run
         self._warnings: set[str] = set()
         self._mailed: set[str] = set()
+        self._mail_error: str | None = None
         self.preview: Callable[[Message], str] = lambda message: plain(message.text) + "\n"
         if not self.enabled and not dry_run:
             logger.warning(NO_WEBHOOK)
@@ -1900,13 +1901,15 @@ class SlackNotifier:
 
     def _report_all(self, connection: Connection, wanted: Wanted) -> list[Report]:
         self._mailed.clear()
+        self._mail_error = None
         work, reports = self._work(wanted)
         ledger = self._open_ledger(connection, work)
         deadline = monotonic() + ALERT_SECONDS
         for left, (destination, alerts) in zip(range(len(work), 0, -1), work.items()):
             until = monotonic() + _time_share(deadline, left, ALERT_SECONDS)
+            report = Report()
             for alert, minutes in alerts:
-                if alert is RECOVERED and reports[alert.kind].error:
+                if alert is RECOVERED and report.error:
                     continue
                 report = self._report(connection, ledger, alert, minutes, destination, until)
                 reports[alert.kind] = reports[alert.kind].joined(report)
@@ -2055,10 +2058,14 @@ class SlackNotifier:
         news = message.text.rpartition("\n")[0]
         if news in self._mailed:
             return
-        try:
-            send_email(email, message, reason, EMAIL_SECONDS)
-        except DeliveryError as error:
-            raise DeliveryError(f"Failed to send the e-mail as well: {error}") from None
+        # Tried once a run: a mail server that hangs must not use up the time of the other destinations.
+        if self._mail_error is None:
+            try:
+                send_email(email, message, reason, EMAIL_SECONDS)
+            except DeliveryError as error:
+                self._mail_error = f"Failed to send the e-mail as well: {error}"
+        if self._mail_error is not None:
+            raise DeliveryError(self._mail_error)
         self._mailed.add(news)
         logger.warning("Alert sent by e-mail instead")
 
@@ -2075,8 +2082,10 @@ class SlackNotifier:
     def _send_heartbeat(self, *, good: bool) -> None:
         try:
             send_heartbeat(self.settings.heartbeat_url, good=good)
-        except DeliveryError as error:
-            logger.warning("Heartbeat not sent: %s", error)
+        except (DeliveryError, ValueError, RuntimeError) as error:
+            # No such host name, or no thread to be had: its own text may hold the URL.
+            reason = error if isinstance(error, DeliveryError) else type(error).__name__
+            logger.warning("Heartbeat not sent: %s", reason)
 
 
 def _time_share(deadline: float, left: int, budget: float) -> float:

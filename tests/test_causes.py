@@ -51,7 +51,7 @@ def causes(database_url: str) -> Causes:
             assert claim
             for cause in claim.causes:
                 # What PostgreSQL groups by is what the message shows.
-                grouped_by = slack_notifier.task_text(cause["cause"], slack_notifier.CAUSE_CHARACTERS)
+                grouped_by = slack_notifier.task_text(cause["cause"].replace("~", "…"), slack_notifier.CAUSE_CHARACTERS)
                 assert slack_notifier.cause_text(cause["error"]) == grouped_by or not grouped_by
             return [(slack_notifier.cause_text(cause["error"]), cause["total"]) for cause in claim.causes]
 

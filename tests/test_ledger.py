@@ -618,6 +618,16 @@ def test_an_alert_that_cannot_be_committed_leaves_the_next_one_alone(notifier, s
     assert told(slack, STUCK) == [[stuck]]
 
 
+def test_a_dead_webhook_keeps_no_recovery_from_the_others(settings, slack, tasks, becomes):
+    both = settings._replace(webhooks={"": [slack.webhook("dead"), slack.webhook()]})
+    slack.answer(404, "no_service", times=None, channel="dead")
+    stuck = [tasks.add("queued", created=40) for _ in range(2)]
+    SlackNotifier(settings=both).send_stuck_tasks_notification()
+    becomes(stuck[0], "finished")
+    SlackNotifier(settings=both).send_stuck_tasks_notification()
+    assert told(slack, RECOVERED) == [[stuck[0]]]
+
+
 def test_old_rows_are_deleted_and_those_still_needed_stay(notifier, slack, tasks, becomes, pass_time):
     forgotten = [tasks.fail(updated=1), tasks.add("queued", created=40)]
     still_stuck = tasks.add("queued", created=40)
