@@ -261,6 +261,21 @@ def test_mail_server_that_hangs_takes_no_more_than_its_time(tasks, slack, with_e
     assert NO_EMAIL in caplog.text
 
 
+def test_mail_server_that_hangs_is_tried_once_a_run(tasks, slack, with_email, monkeypatch):
+    """So that it does not use up the time of the webhooks that work."""
+    monkeypatch.setattr(slack_notifier, "EMAIL_SECONDS", 1)
+    failed, stuck = tasks.fail(), tasks.add("queued", created=40)
+    slack.answer(404, "no_service", times=None, channel="dead")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        notifier = with_email(f"smtp://127.0.0.1:{silent.getsockname()[1]}")
+        notifier.settings = notifier.settings._replace(webhooks={"": [slack.webhook("dead"), slack.webhook()]})
+        started = monotonic()
+        assert notifier.send_combined_notification()["error"]
+    assert monotonic() - started < 1.9
+    assert told(slack) == [[failed]]
+    assert told(slack, "⚠️ Stuck Tasks Alert") == [[stuck]]
+
+
 def test_program_finds_the_authority_in_ssl_cert_file(tasks, slack, cli, mail, trusted, tmp_path: Path):
     tasks.fail()
     slack.answer(404, "no_service", times=None)
