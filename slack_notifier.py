@@ -117,6 +117,9 @@ class Destination(NamedTuple):
         """Its name in the ledger: neither the URL, which is a secret, nor the key reaches the database."""
         return hashlib.sha256(f"{self.webhook}\n{self.user}".encode()).hexdigest()[:16]
 
+    def __repr__(self) -> str:
+        return "Destination(…)"
+
 
 class QuietHours(NamedTuple):
     """From `start` until before `end` on the wall clock; over midnight where `end` is the earlier one."""
@@ -440,7 +443,11 @@ _SECRETS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("akia", "asia"), rf"{_START}(?:AKIA|ASIA)[0-9A-Z]{{12,}}", _MASK),
     (("aiza",), rf"{_START}AIza[\w-]{{20,}}", _MASK),
     (("k-", "k_"), rf"{_START}(?:sk|pk|rk)[-_][\w-]{{16,}}", _MASK),
-    (("gh", "glpat-", "hf_", "r8_"), rf"{_START}(?:gh[pousr]_|github_pat_|glpat-|hf_|r8_)\w{{16,}}", _MASK),
+    (
+        ("gh", "github_pat_", "glpat-", "hf_", "r8_"),
+        rf"{_START}(?:gh[pousr]_|github_pat_|glpat-|hf_|r8_)\w{{16,}}",
+        _MASK,
+    ),
 )
 
 
@@ -1165,20 +1172,20 @@ ORDER BY claimed.alert, claimed.place, claimed.task_id
 # The causes of the tasks that this transaction claimed, most frequent first, each with the error of a task as a sample.
 # Grouped by the same line of the error as cause_text() shows, with ~ for … as not every encoding has that, and counted
 # here so that memory does not grow with the number of tasks. The ids in an array: the planner knows nothing of rows
-# that were just claimed. Of errors of megabytes it reads the ends. In a savepoint, so that the claim outlives the
-# time-out.
+# that were just claimed, and would look up the tasks one by one in a join. Of errors of megabytes it reads the ends.
+# In a savepoint, so that the claim outlives the time-out.
 CLAIMED_CAUSES = f"""
 SAVEPOINT causes;
 SET LOCAL statement_timeout = '{CAUSES_SECONDS}s';
 WITH claimed AS (
     SELECT id::text AS task_id, user_api_key, CASE WHEN octet_length(error) > 20000
         THEN left(error, 9999) || E'\\n' || right(error, 9999) ELSE coalesce(error, '') END AS error
-    FROM unnest(ARRAY(
+    FROM tasks
+    WHERE id::text = ANY(ARRAY(
         SELECT task_id
         FROM slack_notifications
         WHERE destination = %(destination)s AND alert = ANY(%(alerts)s) AND task_id <> '' AND notified_at = now()
-    )) AS told (id_of_task)
-    JOIN tasks ON tasks.id::text = told.id_of_task
+    ))
     OFFSET 0
 ), lines AS (
     SELECT task_id, user_api_key, CASE

@@ -266,6 +266,7 @@ SECRETS = [
         "/services/⟦T0AA/B0BB/s3cret⟧ (Caused by …)",
         id="slack-webhook-in-requests-words",
     ),
+    pytest.param("bad credentials ⟦github_pat_11ABCDEFG0A1b2C3d4E5f6G7h8J9k0⟧", id="github-fine-grained-token"),
     pytest.param("Authorization: ApiKey ⟦hunter2⟧ failed", id="authorization-of-any-scheme"),
     pytest.param('Authorization: Digest ⟦username="worker", response="6629fae4"⟧', id="authorization-digest"),
     pytest.param("{'password': b⟦'hunter2'⟧}", id="bytes"),
