@@ -1902,13 +1902,14 @@ class SlackNotifier:
         """
         if not self.enabled and not self.dry_run:
             return [Report(error=NO_WEBHOOK)] * len(wanted)
+        # Before the connection: a blind message must not meet what became of the mails of an earlier run.
+        self._mailed.clear()
+        self._mail_error = None
         with _Guard() as guard, connect(self.settings.database_url, pauses) as connection:
             return self._report_all(connection, wanted)
         return [Report(error=guard.error, blind=guard.blind)] * len(wanted)
 
     def _report_all(self, connection: Connection, wanted: Wanted) -> list[Report]:
-        self._mailed.clear()
-        self._mail_error = None
         work, reports = self._work(wanted)
         ledger = self._open_ledger(connection, work)
         deadline = monotonic() + ALERT_SECONDS
