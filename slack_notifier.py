@@ -407,77 +407,6 @@ _INVISIBLE = (
 VARYING_WORDS = r"""(?:^|[\s(=:,])(?:'[^']*'|"[^"]*"|`[^`]*`|/\S+|\S+/\S*/\S*|[a-z]:\\\S+)"""
 VARYING_NUMBERS = r"[0-9a-f-]{8,}|[0-9]{5,}"
 
-_MASK = "[masked]"
-_SECRET_NAME = r"(?:passw(?:or)?d|passphrase|pwd|secret|token(?!s)|(?:api|access|private)[_-]?key|credential|signature)"
-_URL = r"(?i)\b[a-z][a-z0-9+.-]{0,30}://(?:(?!\b[a-z][a-z0-9+.-]{0,30}://)\S)*"
-# Where a token may begin: also after an underscore.
-_START = r"(?<![^\W_])"
-_SIGNED_QUERY = r"(?i)(?:sig|signature|credential|accesskeyid|token|key)="
-# Words of which a secret holds at least one, the pattern that finds it, what takes its place. The words (casefolded,
-# and without an i, which has doubles in Unicode) are there because most text holds none of them. Over hostile text the
-# patterns take linear time, or where a match may begin within another, as much as a line of LINE_CHARACTERS allows.
-_SECRETS: tuple[tuple[tuple[str, ...], str, str], ...] = (
-    (("-----begin",), r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", _MASK),
-    (("eyj",), rf"{_START}eyJ[\w-]{{6,}}\.[\w-]{{6,}}(?:\.[\w-]*)?", _MASK),
-    (
-        ("author",),
-        # A scheme and its credentials, of which Digest has many.
-        r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?)(?:digest\s.*|[^\s\"',;)}\]]+(?:\s+[^\s\"',;)}\]]+)?)",
-        rf"\1{_MASK}",
-    ),
-    (("bearer", "bas"), r"(?i)\b(bearer|basic)\s+(?=[\w.~+/-]*[\d._~+/=-])[\w.~+/-]{8,}=*", rf"\1 {_MASK}"),
-    (("bearer",), r"(?i)\b(bearer)\s+[\w.~+/-]{16,}=*", rf"\1 {_MASK}"),
-    (
-        # The name; then what it is set to, also as bytes or in a list: in quotes that are escaped, double or single, or
-        # up to a delimiter.
-        ("pass", "pwd", "secret", "token", "key", "credent", "gnature"),
-        rf"(?i)(?<![\w-])((?=[\w-]*{_SECRET_NAME})[\w-]+\\?[\"']?\s*(?:=>|[:=]=?)\s*\[?)"
-        r"(?:\\\"[^\"]*\"?|(?:\b[bru]{1,2})?(?:\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?)|[^\s\"'&,;)}\]]+)",
-        rf"\1{_MASK}",
-    ),
-    # A webhook of Slack's without its host, as requests names it, and addresses in JSON.
-    (("/t",), r"((?:services|triggers|workflows)\\?/)T[0-9A-Z]+(?:\\?/\w+)+", rf"\1{_MASK}"),
-    (("\\/\\/",), r"(:\\/\\/)[^\s\"'@\\]+@", rf"\1{_MASK}@"),
-    (("=",), r"(?i)([?&](?:sig|x-amz-\w+|key)=)[^\s&]+", rf"\1{_MASK}"),
-    (("xox", "xapp-"), rf"{_START}(?:xox[a-z]|xapp)-[\w-]{{6,}}", _MASK),
-    (("akia", "asia"), rf"{_START}(?:AKIA|ASIA)[0-9A-Z]{{12,}}", _MASK),
-    (("aiza",), rf"{_START}AIza[\w-]{{20,}}", _MASK),
-    (("k-", "k_"), rf"{_START}(?:sk|pk|rk)[-_][\w-]{{16,}}", _MASK),
-    (
-        ("gh", "github_pat_", "glpat-", "hf_", "r8_"),
-        rf"{_START}(?:gh[pousr]_|github_pat_|glpat-|hf_|r8_)\w{{16,}}",
-        _MASK,
-    ),
-)
-
-
-def redact(text: str) -> str:
-    """Masks what looks like a credential: in URLs, after Bearer or a telling name (api_key=…), or by its own shape."""
-    if "://" in text:
-        text = re.sub(_URL, lambda url: _redact_url(url[0]), text)
-    folded = text.casefold()
-    for words, pattern, replacement in _SECRETS:
-        if any(word in folded for word in words):
-            text = re.sub(pattern, replacement, text)
-    return text
-
-
-def _redact_url(url: str) -> str:
-    """Without user and password, the query of a signed URL, and all that makes a webhook of Slack's."""
-    scheme, mark, rest = url.partition("://")
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    # A password with an unencoded slash in it; a port is none.
-    if "@" in rest and re.match(r"[^/@:]*:(?!\d{1,5}(?:/|$))", rest):
-        authority = rest.rpartition("@")[0] + "@"
-    user, at, _ = authority.rpartition("@")
-    if at:
-        rest = f"{_MASK}@{rest[len(user) + 1 :]}"
-    host, slash, path = rest.partition("/")
-    if slash and host.lower().partition(":")[0] in SLACK_HOSTS:
-        return f"{scheme}://{host}/{_MASK}"
-    path, question, query = rest.partition("?")
-    return f"{scheme}{mark}{path}{question}{_MASK if re.search(_SIGNED_QUERY, query) else query}"
-
 
 def _string(value: object) -> str:
     """str() of anything at all; '' for None, and where there is none to be had."""
@@ -581,7 +510,82 @@ def plural(count: float, noun: str) -> str:
     return f"{count:.10g} {noun}" if count == 1 else f"{count:.10g} {noun}s"
 
 
-# ---- Blocks ----------------------------------------------------------------------------------------------------------
+# ---- Secrets ---------------------------------------------------------------------------------------------------------
+
+_MASK = "[masked]"
+_SECRET_NAME = r"(?:passw(?:or)?d|passphrase|pwd|secret|token(?!s)|(?:api|access|private)[_-]?key|credential|signature)"
+_URL = r"(?i)\b[a-z][a-z0-9+.-]{0,30}://(?:(?!\b[a-z][a-z0-9+.-]{0,30}://)\S)*"
+# Where a token may begin: also after an underscore.
+_START = r"(?<![^\W_])"
+_SIGNED_QUERY = r"(?i)(?:sig|signature|credential|accesskeyid|token|key)="
+# Words of which a secret holds at least one, the pattern that finds it, what takes its place. The words (casefolded,
+# and without an i, which has doubles in Unicode) are there because most text holds none of them. Over hostile text the
+# patterns take linear time, or where a match may begin within another, as much as a line of LINE_CHARACTERS allows.
+_SECRETS: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (("-----begin",), r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", _MASK),
+    (("eyj",), rf"{_START}eyJ[\w-]{{6,}}\.[\w-]{{6,}}(?:\.[\w-]*)?", _MASK),
+    (
+        ("author",),
+        # A scheme and its credentials, of which Digest has many.
+        r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?)(?:digest\s.*|[^\s\"',;)}\]]+(?:\s+[^\s\"',;)}\]]+)?)",
+        rf"\1{_MASK}",
+    ),
+    (("bearer", "bas"), r"(?i)\b(bearer|basic)\s+(?=[\w.~+/-]*[\d._~+/=-])[\w.~+/-]{8,}=*", rf"\1 {_MASK}"),
+    (("bearer",), r"(?i)\b(bearer)\s+[\w.~+/-]{16,}=*", rf"\1 {_MASK}"),
+    (
+        # The name; then what it is set to, also as bytes or in a list: in quotes that are escaped, double or single, or
+        # up to a delimiter.
+        ("pass", "pwd", "secret", "token", "key", "credent", "gnature"),
+        rf"(?i)(?<![\w-])((?=[\w-]*{_SECRET_NAME})[\w-]+\\?[\"']?\s*(?:=>|[:=]=?)\s*\[?)"
+        r"(?:\\\"[^\"]*\"?|(?:\b[bru]{1,2})?(?:\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?)|[^\s\"'&,;)}\]]+)",
+        rf"\1{_MASK}",
+    ),
+    # A webhook of Slack's without its host, as requests names it, and addresses in JSON.
+    (("/t",), r"((?:services|triggers|workflows)\\?/)T[0-9A-Z]+(?:\\?/\w+)+", rf"\1{_MASK}"),
+    (("\\/\\/",), r"(:\\/\\/)[^\s\"'@\\]+@", rf"\1{_MASK}@"),
+    (("=",), r"(?i)([?&](?:sig|x-amz-\w+|key)=)[^\s&]+", rf"\1{_MASK}"),
+    (("xox", "xapp-"), rf"{_START}(?:xox[a-z]|xapp)-[\w-]{{6,}}", _MASK),
+    (("akia", "asia"), rf"{_START}(?:AKIA|ASIA)[0-9A-Z]{{12,}}", _MASK),
+    (("aiza",), rf"{_START}AIza[\w-]{{20,}}", _MASK),
+    (("k-", "k_"), rf"{_START}(?:sk|pk|rk)[-_][\w-]{{16,}}", _MASK),
+    (
+        ("gh", "github_pat_", "glpat-", "hf_", "r8_"),
+        rf"{_START}(?:gh[pousr]_|github_pat_|glpat-|hf_|r8_)\w{{16,}}",
+        _MASK,
+    ),
+)
+
+
+def redact(text: str) -> str:
+    """Masks what looks like a credential: in URLs, after Bearer or a telling name (api_key=…), or by its own shape."""
+    if "://" in text:
+        text = re.sub(_URL, lambda url: _redact_url(url[0]), text)
+    folded = text.casefold()
+    for words, pattern, replacement in _SECRETS:
+        if any(word in folded for word in words):
+            text = re.sub(pattern, replacement, text)
+    return text
+
+
+def _redact_url(url: str) -> str:
+    """Without user and password, the query of a signed URL, and all that makes a webhook of Slack's."""
+    scheme, mark, rest = url.partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    # A password with an unencoded slash in it; a port is none.
+    if "@" in rest and re.match(r"[^/@:]*:(?!\d{1,5}(?:/|$))", rest):
+        authority = rest.rpartition("@")[0] + "@"
+    user, at, _ = authority.rpartition("@")
+    if at:
+        rest = f"{_MASK}@{rest[len(user) + 1 :]}"
+    host, slash, path = rest.partition("/")
+    if slash and host.lower().partition(":")[0] in SLACK_HOSTS:
+        return f"{scheme}://{host}/{_MASK}"
+    path, question, query = rest.partition("?")
+    return f"{scheme}{mark}{path}{question}{_MASK if re.search(_SIGNED_QUERY, query) else query}"
+
+
+# ---- Messages --------------------------------------------------------------------------------------------------------
+
 
 # Slack's limits: 50 blocks a message, 3,000 characters a section, and (undocumented) about 13,200 over all blocks;
 # https://docs.slack.dev/reference/block-kit/blocks. Users disagree on what a character is, so ours keep a distance.
@@ -621,8 +625,6 @@ def size(text: str) -> int:
     """Characters as Slack may count them: UTF-16 units of the escaped text."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
-
-# ---- Messages --------------------------------------------------------------------------------------------------------
 
 Row = Mapping[str, Any]
 Task = Row
@@ -949,7 +951,7 @@ def _settings_line(labels: Mapping[str, Sequence[str]], config: object) -> str:
     return ", ".join(f"{name}: {value}" for name, value in values.items() if value)
 
 
-# ---- Tasks and ledger ------------------------------------------------------------------------------------------------
+# ---- SQL -------------------------------------------------------------------------------------------------------------
 
 # Opens every transaction. In UTC, `timestamp` columns (which hold UTC) and `timestamptz` columns compare and convert
 # alike; LOCAL, because behind a transaction pooler the session belongs to others as well. Read committed, because a
@@ -1278,6 +1280,9 @@ DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
     FOR UPDATE SKIP LOCKED
 ))
 """
+
+
+# ---- Database --------------------------------------------------------------------------------------------------------
 
 
 class Alert(NamedTuple):
