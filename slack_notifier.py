@@ -54,6 +54,7 @@ MAX_TIMEOUT_MINUTES = 366 * 24 * 60
 # What delivery may take in all, whatever the other side does; several webhooks share it.
 ALERT_SECONDS = 30
 EVENT_SECONDS = 5
+RUN_SECONDS = 3600
 EMAIL_SECONDS = 10
 HEARTBEAT_SECONDS = 5
 WEBHOOK_CONNECT_SECONDS = 5
@@ -90,14 +91,43 @@ class BusyError(NotifierError):
 class DeliveryError(NotifierError):
     """Raised if a message was not accepted; the text gives the reason.
 
-    `retry_after`: it may heal, so try again after that many seconds or more. None: do not repeat it.
-    `layout_refused`: the blocks were the reason, the text alone may pass.
+    `reason`: why, without what was to be delivered. `retry_after`: it may heal, so try again after that many seconds or
+    more; None: do not repeat it. `layout_refused`: the blocks were the reason, the text alone may pass.
     """
 
-    def __init__(self, reason: str, *, retry_after: float | None = None, layout_refused: bool = False) -> None:
-        super().__init__(reason)
+    def __init__(
+        self, text: str, *, reason: str = "", retry_after: float | None = None, layout_refused: bool = False
+    ) -> None:
+        super().__init__(text)
+        self.reason = reason or text
         self.retry_after = retry_after
         self.layout_refused = layout_refused
+
+
+class Deadline(NamedTuple):
+    """The moment (of this machine's monotonic clock) until which something may take."""
+
+    moment: float
+
+    @classmethod
+    def after(cls, seconds: float) -> Deadline:
+        return cls(monotonic() + seconds)
+
+    @property
+    def seconds_left(self) -> float:
+        return self.moment - monotonic()
+
+    def within(self, seconds: float) -> Deadline:
+        """That many seconds from now, but not later than this."""
+        return Deadline(min(self.moment, monotonic() + seconds))
+
+    def share(self, left: int, budget: float) -> float:
+        """The seconds that one of `left` destinations may take, so that one that hangs does not take all of them.
+
+        0 where too few are left to begin a post that could end as "may have arrived": those are for the next run.
+        """
+        remaining = self.seconds_left
+        return min(remaining, max(remaining / left, budget / 6)) if remaining > budget / 10 else 0
 
 
 # ---- Settings --------------------------------------------------------------------------------------------------------
@@ -1266,18 +1296,23 @@ CLEAN_UP = """
 DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
     SELECT told.ctid
     FROM slack_notifications AS told
+    CROSS JOIN LATERAL (
+        SELECT NOT EXISTS (
+            SELECT FROM tasks
+            WHERE tasks.id::text = told.task_id AND tasks.status IN ('queued', 'in_progress', 'inprogress')
+        ) AS gone
+    ) AS task
     WHERE told.notified_at < now() - interval '7 days' AND told.task_id <> '' AND CASE told.alert
         WHEN 'failed' THEN told.event_at < now() - interval '7 days' AND told.event_at < (
             SELECT complete.event_at - 2 * %(minutes)s * interval '1 minute'
             FROM slack_notifications AS complete
             WHERE complete.destination = told.destination AND complete.alert = 'failed' AND complete.task_id = '')
         WHEN 'recovered' THEN true
-        ELSE NOT EXISTS (
-            SELECT FROM tasks
-            WHERE tasks.id::text = told.task_id AND tasks.status IN ('queued', 'in_progress', 'inprogress'))
+        WHEN 'stuck:queued' THEN gone
+        WHEN 'stuck:in_progress' THEN gone
         END
     LIMIT 10000
-    FOR UPDATE SKIP LOCKED
+    FOR UPDATE OF told SKIP LOCKED
 ))
 """
 
@@ -1291,6 +1326,7 @@ class Alert(NamedTuple):
     `kind` is by which webhook it goes; `complete` is run with the commit, whether there was anything to tell or not.
     """
 
+    name: str
     kind: str
     ledger_names: Sequence[str]
     claim: str
@@ -1300,9 +1336,9 @@ class Alert(NamedTuple):
     message: Callable[[Claim, float, Style], Message]
 
 
-FAILED = Alert("failed", ["failed"], CLAIM_FAILED, COMPLETE_FAILED, FAILED_SHARE, failed_message)
-STUCK = Alert("stuck", [STUCK_QUEUED, STUCK_IN_PROGRESS], CLAIM_STUCK, "", LAST_ACTIVITY, stuck_message)
-RECOVERED = Alert("stuck", ["recovered"], CLAIM_RECOVERED, "", None, recovered_message)
+FAILED = Alert("failed", "failed", ["failed"], CLAIM_FAILED, COMPLETE_FAILED, FAILED_SHARE, failed_message)
+STUCK = Alert("stuck", "stuck", [STUCK_QUEUED, STUCK_IN_PROGRESS], CLAIM_STUCK, "", LAST_ACTIVITY, stuck_message)
+RECOVERED = Alert("recovered", "stuck", ["recovered"], CLAIM_RECOVERED, "", None, recovered_message)
 
 Parameters = Mapping[str, object]
 Connection = psycopg2.extensions.connection
@@ -1357,39 +1393,58 @@ def _connection(parameters: Mapping[str, Any]) -> Connection:
     return connection
 
 
-class _RollBack(Exception):
-    """Ends a transaction without a trace and without an error."""
+class Transaction:
+    """What a block of `transaction()` works with. `cursor` has the rows of the statement that it opened with."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self.cursor = cursor
+        self.rolls_back = False
+
+    def fetch_all(self, statement: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
+        self.cursor.execute(statement, parameters)
+        return self.rows()
+
+    def rows(self) -> list[dict[str, Any]]:
+        names = [column.name for column in self.cursor.description or ()]
+        return [dict(zip(names, row)) for row in self.cursor.fetchall()]
+
+    def roll_back(self) -> None:
+        """Lets the end of the block leave no trace."""
+        self.rolls_back = True
 
 
 @contextmanager
 def transaction(
     connection: Connection,
-    statement: str = "",
+    *statements: str,
     parameters: Parameters | None = None,
-    *,
     at_end: str = "",
     contended: bool = False,
-) -> Iterator[Cursor]:
+) -> Iterator[Transaction]:
     """Commits at the end of the block, rolls back if it raises; PostgreSQL's errors become a DatabaseError.
 
-    The `statement` runs at its start, in the same round trip: the cursor has its rows; `at_end` runs with the commit.
-    `contended`: what it waits for is another run, and waiting for too long is a BusyError.
+    The `statements` run at its start, in the same round trip; `at_end` runs with the commit. `contended`: what it waits
+    for is another run, and waiting for too long is a BusyError.
     """
     try:
         with connection.cursor() as cursor:
+            opened = Transaction(cursor)
             try:
-                cursor.execute(BEGIN + statement, parameters)
-                yield cursor
-                cursor.execute(at_end + "COMMIT", parameters)
+                cursor.execute(_together(BEGIN, *statements), parameters)
+                yield opened
+                cursor.execute("ROLLBACK" if opened.rolls_back else _together(at_end, "COMMIT"), parameters)
             except BaseException:
                 # The connection may be the very thing that broke; the server then rolls back by itself.
                 with suppress(psycopg2.Error):
                     cursor.execute("ROLLBACK")
                 raise
-    except _RollBack:
-        return
     except (psycopg2.Error, UnicodeDecodeError) as error:
         raise _database_error(error, connection, contended) from None
+
+
+def _together(*statements: str) -> str:
+    """Several statements that travel in one round trip."""
+    return ";".join(filter(None, statements))
 
 
 def _database_error(error: Exception, connection: Connection, contended: bool) -> NotifierError:
@@ -1410,14 +1465,13 @@ def _driver_line(error: Exception, password: str | None) -> str:
     return redact(re.sub(rf"(?<!\w){re.escape(password)}(?!\w)", _MASK, text) if password else text)
 
 
-def fetch_all(cursor: Cursor, statement: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
-    cursor.execute(statement, parameters)
-    return _rows(cursor)
-
-
-def _rows(cursor: Cursor) -> list[dict[str, Any]]:
-    names = [column.name for column in cursor.description or ()]
-    return [dict(zip(names, row)) for row in cursor.fetchall()]
+def read_tasks(database_url: str, statement: str, minutes: float) -> list[dict[str, Any]]:
+    """What one statement finds; DatabaseError if it cannot."""
+    with (
+        connect(database_url) as connection,
+        transaction(connection, statement, parameters={"minutes": minutes}) as reading,
+    ):
+        return reading.rows()
 
 
 def open_ledger(connection: Connection, destinations: Sequence[str], *, dry_run: bool) -> tuple[str, str | None]:
@@ -1427,8 +1481,8 @@ def open_ledger(connection: Connection, destinations: Sequence[str], *, dry_run:
     the role may not write, transactions begin with a temporary table, and the second value is a warning with what to
     grant. A server that cannot even do that raises DatabaseError. A dry run changes nothing.
     """
-    with transaction(connection, LEDGER_STATE) as cursor:
-        state = _rows(cursor)[0]
+    with transaction(connection, LEDGER_STATE) as opening:
+        state = opening.rows()[0]
         if state["standby"]:
             raise DatabaseError(
                 "The database is a read-only standby: use the primary (?target_session_attrs=read-write)"
@@ -1436,7 +1490,7 @@ def open_ledger(connection: Connection, destinations: Sequence[str], *, dry_run:
         may_write = (state["writable"] or (state["missing"] and state["may_create"])) and not state["read_only"]
         if may_write and not dry_run:
             create = CREATE_LEDGER if state["missing"] else ""
-            cursor.execute(create + START_FAILED, {"destinations": list(destinations)})
+            opening.cursor.execute(_together(create, START_FAILED), {"destinations": list(destinations)})
     if may_write:
         return CREATE_TEMPORARY_LEDGER if dry_run and state["missing"] else "", None
     if not state["may_create_temporary"]:
@@ -1455,37 +1509,37 @@ def _ledger_remedy(state: Row) -> str:
     return f"GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO {state['role']}"
 
 
-def claimed(cursor: Cursor, alert: Alert, parameters: Parameters) -> Claim | None:
-    """What the alert's claim, which the cursor has just run, took until this transaction ends; None for nothing."""
-    total = cursor.rowcount
+def claimed(transaction: Transaction, alert: Alert, parameters: Parameters) -> Claim | None:
+    """What the alert's claim, with which the transaction opened, took until its end; None for nothing."""
+    total = transaction.cursor.rowcount
     if not total:
         return None
     more = {
         **parameters,
-        **fetch_all(cursor, CLAIM_SPAN, parameters)[0],
+        **transaction.fetch_all(CLAIM_SPAN, parameters)[0],
         "alerts": list(alert.ledger_names),
         "listed": MAX_LISTED_TASKS,
         "varying_words": VARYING_WORDS,
         "varying_numbers": VARYING_NUMBERS,
     }
     return Claim(
-        fetch_all(cursor, CLAIMED_TASKS, more),
+        transaction.fetch_all(CLAIMED_TASKS, more),
         total,
         more["claimed_at"],
         more["since"],
-        _causes_in_time(cursor, more) if total > 1 else [],
-        fetch_all(cursor, alert.facts, more)[0] if alert.facts else {},
+        _causes_in_time(transaction, more) if total > 1 else [],
+        transaction.fetch_all(alert.facts, more)[0] if alert.facts else {},
     )
 
 
-def _causes_in_time(cursor: Cursor, parameters: Parameters) -> list[dict[str, Any]]:
+def _causes_in_time(transaction: Transaction, parameters: Parameters) -> list[dict[str, Any]]:
     """None where they take too long: however much there is to group, the alert goes out."""
     try:
-        causes = fetch_all(cursor, CLAIMED_CAUSES, parameters)
+        causes = transaction.fetch_all(CLAIMED_CAUSES, parameters)
     except psycopg2.errors.QueryCanceled:
         logger.warning("Grouping the causes took over %s s: the alert goes out without them", CAUSES_SECONDS)
         causes = []
-    cursor.execute("ROLLBACK TO SAVEPOINT causes")
+    transaction.cursor.execute("ROLLBACK TO SAVEPOINT causes")
     return causes
 
 
@@ -1764,14 +1818,83 @@ def send_heartbeat(url: str, *, good: bool) -> None:
         raise DeliveryError(f"HTTP {status}")
 
 
-# ---- SlackNotifier ---------------------------------------------------------------------------------------------------
+Preview = Callable[[Message], str]
+
+
+def preview_as_text(message: Message) -> str:
+    return plain(message.text) + "\n"
+
+
+def preview_as_json(message: Message) -> str:
+    return json.dumps(message.payload(), ensure_ascii=False)
+
+
+class Outbox:
+    """Where the messages of one run leave: by webhook, by e-mail where that fails, or, with a `preview`, to stdout."""
+
+    def __init__(self, email: Email | None, preview: Preview | None = None) -> None:
+        self._email = email
+        self._preview = preview
+        self._mailed: set[str] = set()
+        self._mail_error: str | None = None
+
+    def post(self, destination: Destination, message: Message, until: Deadline) -> None:
+        """To its webhook; DeliveryError if it is not accepted."""
+        if self._preview:
+            _print(self._preview(message))
+            return
+        try:
+            deliver(destination.webhook, message, until.seconds_left)
+        except DeliveryError as error:
+            raise DeliveryError(f"Failed to send Slack message: {error}", reason=error.reason) from None
+        logger.info("Slack message sent successfully")
+
+    def post_or_mail(self, destination: Destination, message: Message, until: Deadline) -> None:
+        """By e-mail where the webhook does not take it and an address is set; DeliveryError if neither does."""
+        try:
+            self.post(destination, message, until)
+        except DeliveryError as error:
+            if not self._email:
+                raise
+            logger.error("%s", error)
+            self.mail(message, error.reason)
+
+    def mail(self, message: Message, reason: str) -> None:
+        """Once for each message: two webhooks that are down need one mail."""
+        # All but the time of the report.
+        news = message.text.rpartition("\n")[0]
+        if news in self._mailed or not self._email:
+            return
+        # Tried once a run: a mail server that hangs must not use up the time of the other destinations.
+        if self._mail_error is None:
+            try:
+                send_email(self._email, message, reason, EMAIL_SECONDS)
+            except DeliveryError as error:
+                self._mail_error = f"Failed to send the e-mail as well: {error}"
+        if self._mail_error is not None:
+            raise DeliveryError(self._mail_error)
+        self._mailed.add(news)
+        logger.warning("Alert sent by e-mail instead")
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Whoever reads has enough: `--dry-run | head`. Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        raise DeliveryError(f"Cannot write to the standard output: {error.strerror}") from None
+
+
+# ---- Run -------------------------------------------------------------------------------------------------------------
 
 
 # Alerts, each with its window or timeout in minutes.
 Wanted = Sequence[tuple[Alert, float]]
 
 
-class Report(NamedTuple):
+class Outcome(NamedTuple):
     """What became of one alert: how many tasks there were to tell, whether a message went out, what went wrong.
 
     `blind`: the tasks could not be read.
@@ -1782,9 +1905,9 @@ class Report(NamedTuple):
     error: str | None = None
     blind: bool = False
 
-    def joined(self, other: Report) -> Report:
+    def joined(self, other: Outcome) -> Outcome:
         """Of two destinations, each of which is told of the same tasks or some of them."""
-        return Report(
+        return Outcome(
             max(self.total, other.total),
             self.sent or other.sent,
             other.error or self.error,
@@ -1792,156 +1915,126 @@ class Report(NamedTuple):
         )
 
 
-class SlackNotifier:
-    """Reports tasks to Slack. Nothing here raises, but a wrong setting in the constructor (ValueError).
+class Run:
+    """One run, from the settings to what became of it: all that changes meanwhile is here and nowhere else.
 
-    Without a webhook it warns once, is disabled, and its sends return False. With `dry_run` it prints what it would
-    send, and needs no webhook.
+    With a `preview` it is a dry run, which prints what that makes of a message and leaves no trace.
     """
 
-    def __init__(
-        self, webhook_url: str | None = None, *, settings: Settings | None = None, dry_run: bool = False
-    ) -> None:
-        if settings is None:
-            settings = Settings.from_environment(webhook_url=webhook_url)
-        elif webhook_url:
-            settings = settings.with_webhook(webhook_url)
+    def __init__(self, settings: Settings, seconds: float, preview: Preview | None = None) -> None:
         self.settings = settings
-        self.dry_run = dry_run
-        self._warnings: set[str] = set()
-        self._mailed: set[str] = set()
-        self._mail_error: str | None = None
-        self.preview: Callable[[Message], str] = lambda message: plain(message.text) + "\n"
-        if not self.enabled and not dry_run:
-            logger.warning(NO_WEBHOOK)
+        self.deadline = Deadline.after(seconds)
+        self.dry_run = preview is not None
+        self.outbox = Outbox(settings.email, preview)
+        self.outcomes: dict[str, Outcome] = {}
 
-    @property
-    def enabled(self) -> bool:
-        return bool(self.settings.webhooks or self.settings.user_webhooks)
+    # Alerts.
 
-    @property
-    def webhook_url(self) -> str | None:
-        """The first of SLACK_WEBHOOK. A secret: whoever knows it can post to the channel."""
-        return next(iter(self.settings.webhooks.get("", ())), None)
-
-    def send_message(self, message: str, blocks: list[Block] | None = None) -> bool:
-        """Sends your own words: Slack's markup in `message` and `blocks` is kept, so escape what comes from others."""
-        return self._send_event("", lambda: Message(message, blocks or []))
-
-    def get_failed_tasks_last_30min(self) -> list[dict[str, Any]]:
-        """Tasks that failed in the last 30 minutes, newest first; [] and a logged error if the database fails."""
-        with _Guard():
-            return self._read(FAILED_TASKS, FAILED_WINDOW_MINUTES)
-        return []
-
-    def get_stuck_tasks(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> list[dict[str, Any]]:
-        """Tasks queued or in progress for longer than the timeout, oldest first; [] and a logged error likewise."""
-        with _Guard():
-            return self._read(STUCK_TASKS, timeout_minutes)
-        return []
-
-    def format_task_info(self, task: Task) -> str:
-        """One task in Slack's markup, escaped, as the alerts list it."""
-        task = task if isinstance(task, Mapping) else {}
-        return task_info(task, self.settings.task_template, datetime.now(timezone.utc))
-
-    def send_failed_tasks_notification(self) -> bool:
-        """True: delivered, or nothing to report."""
-        return self.report([(FAILED, FAILED_WINDOW_MINUTES)])[0].error is None
-
-    def send_stuck_tasks_notification(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> bool:
-        """True: delivered, or nothing to report. Also names the tasks that were reported as stuck and recovered."""
-        return self.report([(STUCK, timeout_minutes)])[0].error is None
-
-    def send_task_creation_notification(
-        self, task_id: str, user_api_key: str, payload: object, log_uri: str | None = None
-    ) -> bool:
-        """True: delivered; False also where SLACK_NOTIFY_ON_TASK_CREATION is off. `payload` may be None or odd."""
-        task = TaskEvent(task_id, user_api_key, payload, log_uri)
-        return self.settings.notify_on_task_creation and self.send_event(CREATED, task)
-
-    def send_task_start_notification(
-        self, task_id: str, user_api_key: str, payload: object, log_uri: str | None = None
-    ) -> bool:
-        """True: delivered; False also where SLACK_NOTIFY_ON_TASK_START is off. `payload` may be None or odd."""
-        task = TaskEvent(task_id, user_api_key, payload, log_uri)
-        return self.settings.notify_on_task_start and self.send_event(STARTED, task)
-
-    def send_combined_notification(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> dict[str, Any]:
-        """Reports failed and stuck tasks, each in a message of its own.
-
-        Keys: failed_tasks_count, stuck_tasks_count (tasks in this run's reports), failed_notification_sent,
-        stuck_notification_sent (a message was delivered), error (None, or one line on what went wrong). Tasks that
-        cannot be read are an alert themselves.
-        """
-        failed, stuck = self.watch([(FAILED, FAILED_WINDOW_MINUTES), (STUCK, timeout_minutes)])
-        errors = dict.fromkeys(report.error for report in (failed, stuck) if report.error)
-        return {
-            "failed_tasks_count": failed.total,
-            "stuck_tasks_count": stuck.total,
-            "failed_notification_sent": failed.sent,
-            "stuck_notification_sent": stuck.sent,
-            "error": "; ".join(errors) or None,
-        }
-
-    def send_event(self, event: Event, task: TaskEvent) -> bool:
-        """Sends the event whatever the settings say of its kind."""
-        return self._send_event(event.kind, lambda: event_message(event, task, datetime.now(timezone.utc)))
-
-    def watch(self, wanted: Wanted) -> list[Report]:
+    def watch(self, wanted: Wanted) -> list[Outcome]:
         """A run of the monitor: reports, says so where the tasks cannot be read, and sends the heartbeat."""
         started = monotonic()
-        reports = self.report(wanted, DATABASE_PAUSES_SECONDS)
-        blind = next((report.error for report in reports if report.blind and report.error), None)
+        outcomes = self.report(wanted, DATABASE_PAUSES_SECONDS)
+        blind = next((outcome.error for outcome in outcomes if outcome.blind and outcome.error), None)
         if blind:
             message = blind_message(blind, round(monotonic() - started), datetime.now(timezone.utc))
             self._send_blind([alert.kind for alert, _ in wanted], message)
         if self.settings.heartbeat_url and not self.dry_run:
-            self._send_heartbeat(good=not any(report.error for report in reports))
-        return reports
+            self._send_heartbeat(good=not any(outcome.error for outcome in outcomes))
+        return outcomes
 
-    def report(self, wanted: Wanted, pauses: Sequence[float] = ()) -> list[Report]:
+    def report(self, wanted: Wanted, pauses: Sequence[float] = ()) -> list[Outcome]:
         """Sends each destination what it has yet to be told of each alert, given with its window or timeout in minutes.
 
         A failed connection to the database is tried again after each of the `pauses` (seconds).
         """
-        if not self.enabled and not self.dry_run:
-            return [Report(error=NO_WEBHOOK)] * len(wanted)
-        # Before the connection: a blind message must not meet what became of the mails of an earlier run.
-        self._mailed.clear()
-        self._mail_error = None
+        if not self.settings.webhooks and not self.settings.user_webhooks and not self.dry_run:
+            return [Outcome(error=NO_WEBHOOK)] * len(wanted)
         with _Guard() as guard, connect(self.settings.database_url, pauses) as connection:
-            return self._report_all(connection, wanted)
-        return [Report(error=guard.error, blind=guard.blind)] * len(wanted)
+            self._report_all(connection, wanted)
+            return list(self.outcomes.values())
+        return [Outcome(error=guard.error, blind=guard.blind)] * len(wanted)
 
-    def _report_all(self, connection: Connection, wanted: Wanted) -> list[Report]:
-        work, reports = self._work(wanted)
-        ledger = self._open_ledger(connection, work)
-        deadline = monotonic() + ALERT_SECONDS
+    def _report_all(self, connection: Connection, wanted: Wanted) -> None:
+        work = self._shared_out(wanted)
+        opening = self._open_ledger(connection, work)
+        deadline = self.deadline.within(ALERT_SECONDS)
         for left, (destination, alerts) in zip(range(len(work), 0, -1), work.items()):
-            until = monotonic() + _time_share(deadline, left, ALERT_SECONDS)
-            report = Report()
+            until = deadline.within(deadline.share(left, ALERT_SECONDS))
             for alert, minutes in alerts:
-                if alert is RECOVERED and report.error:
-                    continue
-                report = self._report(connection, ledger, alert, minutes, destination, until)
-                reports[alert.kind] = reports[alert.kind].joined(report)
-        if any(report.sent for report in reports.values()):
-            self._clean_up(connection, ledger)
-        return list(reports.values())
+                outcome = self._tell(connection, opening, alert, minutes, destination, until)
+                self.outcomes[alert.kind] = self.outcomes[alert.kind].joined(outcome)
+                if outcome.error and alert is STUCK:
+                    break
+        if any(outcome.sent for outcome in self.outcomes.values()):
+            with _Guard(), transaction(connection, opening, CLEAN_UP, parameters={"minutes": FAILED_WINDOW_MINUTES}):
+                pass
 
-    def _work(self, wanted: Wanted) -> tuple[dict[Destination, list[tuple[Alert, float]]], dict[str, Report]]:
-        """What each destination is to be told, recoveries with what is stuck; and the reports that can go nowhere."""
+    def _tell(
+        self,
+        connection: Connection,
+        opening: str,
+        alert: Alert,
+        minutes: float,
+        destination: Destination,
+        until: Deadline,
+    ) -> Outcome:
+        """Claim, message, delivery in one transaction: what is not delivered was never claimed."""
+        total, sent = 0, False
+        parameters = self._parameters(destination, minutes)
+        opened = transaction(
+            connection, opening, alert.claim, parameters=parameters, at_end=alert.complete, contended=True
+        )
+        with _Guard() as guard, opened as claiming:
+            claim = claimed(claiming, alert, parameters)
+            total = claim.total if claim else 0
+            if claim and self._holds_back(alert, claim, minutes):
+                claiming.roll_back()
+            elif claim:
+                self.outbox.post_or_mail(
+                    destination, alert.message(claim, minutes, self._style(alert, claim, minutes)), until
+                )
+                sent = not self.dry_run
+            if self.dry_run:
+                claiming.roll_back()
+        return Outcome(total if alert is not RECOVERED else 0, sent, guard.error, guard.blind)
+
+    def _parameters(self, destination: Destination, minutes: float) -> dict[str, object]:
+        return {
+            "destination": destination.fingerprint,
+            "user": destination.user,
+            "minutes": minutes,
+            "remind": self.settings.remind_minutes,
+            "notify_on_recovery": self.settings.notify_on_recovery,
+        }
+
+    def _holds_back(self, alert: Alert, claim: Claim, minutes: float) -> bool:
+        """In quiet hours, what is not critical waits for the first run after them."""
+        quiet = self.settings.quiet_hours
+        if not quiet or claim.claimed_at not in quiet or self._is_critical(alert, claim, minutes):
+            return False
+        logger.info("Quiet hours: %s kept for later", plural(claim.total, f"{alert.name} task"))
+        return True
+
+    def _is_critical(self, alert: Alert, claim: Claim, minutes: float) -> bool:
+        if alert is RECOVERED:
+            return False
+        return claim.total >= self.settings.critical_count or (alert is STUCK and workers_are_idle(claim, minutes))
+
+    def _style(self, alert: Alert, claim: Claim, minutes: float) -> Style:
+        mention = self.settings.critical_mention if self._is_critical(alert, claim, minutes) else ""
+        return Style(self.settings.task_template, mention)
+
+    def _shared_out(self, wanted: Wanted) -> dict[Destination, list[tuple[Alert, float]]]:
+        """What each destination is to be told, recoveries with what is stuck; what can go nowhere is an outcome."""
         work: dict[Destination, list[tuple[Alert, float]]] = {}
-        reports = {}
         for alert, minutes in wanted:
             with _Guard() as guard:
                 _minutes(minutes)
                 for destination in self._destinations(alert.kind):
-                    news = [(alert, minutes), (RECOVERED, minutes)] if alert is STUCK else [(alert, minutes)]
-                    work.setdefault(destination, []).extend(news)
-            reports[alert.kind] = Report(error=guard.error)
-        return work, reports
+                    more = [(RECOVERED, minutes)] if alert is STUCK else []
+                    work.setdefault(destination, []).extend([(alert, minutes), *more])
+            self.outcomes[alert.kind] = Outcome(error=guard.error)
+        return work
 
     def _destinations(self, kind: str) -> list[Destination]:
         destinations = self.settings.destinations(kind)
@@ -1956,91 +2049,17 @@ class SlackNotifier:
             for destination, alerts in work.items()
             if any(alert is FAILED for alert, _ in alerts)
         ]
-        ledger, warning = open_ledger(connection, told_of_failures, dry_run=self.dry_run)
-        if warning and warning not in self._warnings:
-            self._warnings.add(warning)
+        opening, warning = open_ledger(connection, told_of_failures, dry_run=self.dry_run)
+        if warning:
             logger.warning("%s", warning)
-        return ledger
+        return opening
 
-    def _report(
-        self,
-        connection: Connection,
-        ledger: str,
-        alert: Alert,
-        minutes: float,
-        destination: Destination,
-        until: float,
-    ) -> Report:
-        """Claim, message, delivery in one transaction: what is not delivered was never claimed."""
-        total, sent = 0, False
-        parameters = self._parameters(destination, minutes)
-        opened = transaction(connection, ledger + alert.claim, parameters, at_end=alert.complete, contended=True)
-        with _Guard() as guard, opened as cursor:
-            claim = claimed(cursor, alert, parameters)
-            if claim:
-                total = claim.total
-                message = alert.message(claim, minutes, self._style_or_hold(alert, claim, minutes))
-                self._deliver_alert(destination, message, until - monotonic())
-                sent = not self.dry_run
-            if self.dry_run:
-                raise _RollBack
-        return Report(total if alert is not RECOVERED else 0, sent, guard.error, guard.blind)
+    # Single messages.
 
-    def _parameters(self, destination: Destination, minutes: float) -> dict[str, object]:
-        return {
-            "destination": destination.fingerprint,
-            "user": destination.user,
-            "minutes": minutes,
-            "remind": self.settings.remind_minutes,
-            "notify_on_recovery": self.settings.notify_on_recovery,
-        }
-
-    def _style_or_hold(self, alert: Alert, claim: Claim, minutes: float) -> Style:
-        """How to tell what was claimed; in quiet hours, rolls the claim back unless it is critical."""
-        settings = self.settings
-        critical = alert is not RECOVERED and claim.total >= settings.critical_count
-        critical = critical or (alert is STUCK and workers_are_idle(claim, minutes))
-        if settings.quiet_hours and claim.claimed_at in settings.quiet_hours and not critical:
-            logger.info(
-                "Quiet hours: %s kept for later",
-                plural(claim.total, f"{alert.ledger_names[0].partition(':')[0]} task"),
-            )
-            raise _RollBack
-        return Style(settings.task_template, settings.critical_mention if critical else "")
-
-    def _clean_up(self, connection: Connection, ledger: str) -> None:
-        with _Guard(), transaction(connection, ledger + CLEAN_UP, {"minutes": FAILED_WINDOW_MINUTES}):
-            pass
-
-    def _read(self, statement: str, minutes: float) -> list[dict[str, Any]]:
-        parameters = {"minutes": _minutes(minutes)}
-        with (
-            connect(self.settings.database_url) as connection,
-            transaction(connection, statement, parameters) as cursor,
-        ):
-            return _rows(cursor)
-
-    def _send_blind(self, kinds: Sequence[str], message: Message) -> None:
-        delivered = self._send_to_all(kinds, lambda: message, self._deliver_alert, ALERT_SECONDS)
-        if not delivered and self.settings.email and not self.dry_run:
-            # Where only single users have webhooks. What went by e-mail already does not go twice.
-            with _Guard():
-                self._send_email(self.settings.email, message, "there is no webhook for it")
-
-    def _send_event(self, kind: str, build: Callable[[], Message]) -> bool:
-        return self._send_to_all([kind], build, self._deliver, EVENT_SECONDS)
-
-    def _send_to_all(
-        self,
-        kinds: Sequence[str],
-        build: Callable[[], Message],
-        deliver_one: Callable[[Destination, Message, float], None],
-        seconds: float,
-    ) -> bool:
+    def send(self, kinds: Sequence[str], build: Callable[[], Message], *, or_mail: bool = False) -> bool:
         """Sends one message to every destination of these kinds, those of single users apart; True: all have it."""
-        if not self.enabled and not self.dry_run:
+        if not self.settings.webhooks and not self.settings.user_webhooks and not self.dry_run:
             return False
-        deadline = monotonic() + seconds
         delivered = False
         with _Guard() as guard:
             message = build()
@@ -2049,48 +2068,21 @@ class SlackNotifier:
                 with _Guard() as route:
                     found.update(dict.fromkeys(d for d in self._destinations(kind) if not d.user))
                 guard.error = guard.error or route.error
+            budget = self.deadline.seconds_left
+            post = self.outbox.post_or_mail if or_mail else self.outbox.post
             for left, destination in zip(range(len(found), 0, -1), found):
                 with _Guard() as one:
-                    deliver_one(destination, message, _time_share(deadline, left, seconds))
+                    post(destination, message, self.deadline.within(self.deadline.share(left, budget)))
                 delivered = delivered or not one.error
                 guard.error = guard.error or one.error
         return delivered and not guard.error
 
-    def _deliver_alert(self, destination: Destination, message: Message, seconds: float) -> None:
-        """By e-mail where Slack does not take it and an address is set."""
-        try:
-            self._deliver(destination, message, seconds)
-        except DeliveryError as error:
-            if not self.settings.email:
-                raise
-            logger.error("%s", error)
-            self._send_email(self.settings.email, message, str(error).partition(": ")[2])
-
-    def _send_email(self, email: Email, message: Message, reason: str) -> None:
-        # All but the time of the report: two webhooks that are down need one mail.
-        news = message.text.rpartition("\n")[0]
-        if news in self._mailed:
-            return
-        # Tried once a run: a mail server that hangs must not use up the time of the other destinations.
-        if self._mail_error is None:
-            try:
-                send_email(email, message, reason, EMAIL_SECONDS)
-            except DeliveryError as error:
-                self._mail_error = f"Failed to send the e-mail as well: {error}"
-        if self._mail_error is not None:
-            raise DeliveryError(self._mail_error)
-        self._mailed.add(news)
-        logger.warning("Alert sent by e-mail instead")
-
-    def _deliver(self, destination: Destination, message: Message, seconds: float) -> None:
-        if self.dry_run:
-            _print(self.preview(message))
-            return
-        try:
-            deliver(destination.webhook, message, seconds)
-        except DeliveryError as error:
-            raise DeliveryError(f"Failed to send Slack message: {error}") from None
-        logger.info("Slack message sent successfully")
+    def _send_blind(self, kinds: Sequence[str], message: Message) -> None:
+        delivered = self.send(kinds, lambda: message, or_mail=True)
+        if not delivered and self.settings.email and not self.dry_run:
+            # Where only single users have webhooks. What went by e-mail already does not go twice.
+            with _Guard():
+                self.outbox.mail(message, "there is no webhook for it")
 
     def _send_heartbeat(self, *, good: bool) -> None:
         try:
@@ -2099,25 +2091,6 @@ class SlackNotifier:
             # No such host name, or no thread to be had: its own text may hold the URL.
             reason = error if isinstance(error, DeliveryError) else type(error).__name__
             logger.warning("Heartbeat not sent: %s", reason)
-
-
-def _time_share(deadline: float, left: int, budget: float) -> float:
-    """The seconds that one of `left` destinations may take, so that one that hangs does not take all of them.
-
-    0 where too few are left to begin a post that could end as "may have arrived": those are for the next run.
-    """
-    remaining = deadline - monotonic()
-    return min(remaining, max(remaining / left, budget / 6)) if remaining > budget / 10 else 0
-
-
-def _print(text: str) -> None:
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        # Whoever reads has enough: `--dry-run | head`. Python would complain once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        raise DeliveryError(f"Cannot write to the standard output: {error.strerror}") from None
 
 
 class _Guard:
@@ -2147,6 +2120,111 @@ def _place(error: BaseException) -> str:
     # The innermost line of this file: it names the step, wherever below it the error arose.
     places = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == __file__]
     return f"{os.path.basename(__file__)}:{places[-1] if places else '?'}"
+
+
+# ---- SlackNotifier ---------------------------------------------------------------------------------------------------
+
+
+class SlackNotifier:
+    """Reports tasks to Slack. Nothing here raises, but a wrong setting in the constructor (ValueError).
+
+    Without a webhook it warns once, is disabled, and its sends return False. With `dry_run` it prints what it would
+    send, and needs no webhook. Threads may share one: each call is a run of its own.
+    """
+
+    def __init__(
+        self, webhook_url: str | None = None, *, settings: Settings | None = None, dry_run: bool = False
+    ) -> None:
+        if settings is None:
+            settings = Settings.from_environment(webhook_url=webhook_url)
+        elif webhook_url:
+            settings = settings.with_webhook(webhook_url)
+        self.settings = settings
+        self.dry_run = dry_run
+        self.preview: Preview = preview_as_text
+        if not self.enabled and not dry_run:
+            logger.warning(NO_WEBHOOK)
+
+    @property
+    def enabled(self) -> bool:
+        return bool(self.settings.webhooks or self.settings.user_webhooks)
+
+    @property
+    def webhook_url(self) -> str | None:
+        """The first of SLACK_WEBHOOK. A secret: whoever knows it can post to the channel."""
+        return next(iter(self.settings.webhooks.get("", ())), None)
+
+    def send_message(self, message: str, blocks: list[Block] | None = None) -> bool:
+        """Sends your own words: Slack's markup in `message` and `blocks` is kept, so escape what comes from others."""
+        return self._run(EVENT_SECONDS).send([""], lambda: Message(message, blocks or []))
+
+    def get_failed_tasks_last_30min(self) -> list[dict[str, Any]]:
+        """Tasks that failed in the last 30 minutes, newest first; [] and a logged error if the database fails."""
+        with _Guard():
+            return read_tasks(self.settings.database_url, FAILED_TASKS, FAILED_WINDOW_MINUTES)
+        return []
+
+    def get_stuck_tasks(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> list[dict[str, Any]]:
+        """Tasks queued or in progress for longer than the timeout, oldest first; [] and a logged error likewise."""
+        with _Guard():
+            return read_tasks(self.settings.database_url, STUCK_TASKS, _minutes(timeout_minutes))
+        return []
+
+    def format_task_info(self, task: Task) -> str:
+        """One task in Slack's markup, escaped, as the alerts list it."""
+        task = task if isinstance(task, Mapping) else {}
+        return task_info(task, self.settings.task_template, datetime.now(timezone.utc))
+
+    def send_failed_tasks_notification(self) -> bool:
+        """True: delivered, or nothing to report."""
+        return self._run(RUN_SECONDS).report([(FAILED, FAILED_WINDOW_MINUTES)])[0].error is None
+
+    def send_stuck_tasks_notification(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> bool:
+        """True: delivered, or nothing to report. Also names the tasks that were reported as stuck and recovered."""
+        return self._run(RUN_SECONDS).report([(STUCK, timeout_minutes)])[0].error is None
+
+    def send_task_creation_notification(
+        self, task_id: str, user_api_key: str, payload: object, log_uri: str | None = None
+    ) -> bool:
+        """True: delivered; False also where SLACK_NOTIFY_ON_TASK_CREATION is off. `payload` may be None or odd."""
+        task = TaskEvent(task_id, user_api_key, payload, log_uri)
+        return self.settings.notify_on_task_creation and self.send_event(CREATED, task)
+
+    def send_task_start_notification(
+        self, task_id: str, user_api_key: str, payload: object, log_uri: str | None = None
+    ) -> bool:
+        """True: delivered; False also where SLACK_NOTIFY_ON_TASK_START is off. `payload` may be None or odd."""
+        task = TaskEvent(task_id, user_api_key, payload, log_uri)
+        return self.settings.notify_on_task_start and self.send_event(STARTED, task)
+
+    def send_combined_notification(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> dict[str, Any]:
+        """Reports failed and stuck tasks, each in a message of its own.
+
+        Keys: failed_tasks_count, stuck_tasks_count (tasks in this run's reports), failed_notification_sent,
+        stuck_notification_sent (a message was delivered), error (None, or one line on what went wrong). Tasks that
+        cannot be read are an alert themselves.
+        """
+        failed, stuck = self.watch([(FAILED, FAILED_WINDOW_MINUTES), (STUCK, timeout_minutes)])
+        errors = dict.fromkeys(outcome.error for outcome in (failed, stuck) if outcome.error)
+        return {
+            "failed_tasks_count": failed.total,
+            "stuck_tasks_count": stuck.total,
+            "failed_notification_sent": failed.sent,
+            "stuck_notification_sent": stuck.sent,
+            "error": "; ".join(errors) or None,
+        }
+
+    def send_event(self, event: Event, task: TaskEvent) -> bool:
+        """Sends the event whatever the settings say of its kind."""
+        build = lambda: event_message(event, task, datetime.now(timezone.utc))  # noqa: E731
+        return self._run(EVENT_SECONDS).send([event.kind], build)
+
+    def watch(self, wanted: Wanted) -> list[Outcome]:
+        """A run of the monitor: what the command line does."""
+        return self._run(RUN_SECONDS).watch(wanted)
+
+    def _run(self, seconds: float) -> Run:
+        return Run(self.settings, seconds, self.preview if self.dry_run else None)
 
 
 # ---- Command line ----------------------------------------------------------------------------------------------------
@@ -2238,7 +2316,7 @@ def _notifier(arguments: argparse.Namespace) -> SlackNotifier:
     if not notifier.enabled and not notifier.dry_run:
         raise SettingError("no webhook to send to: set SLACK_WEBHOOK, or use --webhook-url or --dry-run")
     if arguments.json:
-        notifier.preview = lambda message: json.dumps(message.payload(), ensure_ascii=False)
+        notifier.preview = preview_as_json
     return notifier
 
 
@@ -2274,10 +2352,10 @@ def _report_alerts(notifier: SlackNotifier, arguments: argparse.Namespace) -> in
     wanted = [(FAILED, FAILED_WINDOW_MINUTES), (STUCK, arguments.timeout)]
     if arguments.failed_only or arguments.stuck_only:
         wanted = wanted[:1] if arguments.failed_only else wanted[1:]
-    reports = notifier.watch(wanted)
-    if any(report.error for report in reports):
+    outcomes = notifier.watch(wanted)
+    if any(outcome.error for outcome in outcomes):
         return 1
-    if not any(report.total for report in reports):
+    if not any(outcome.total for outcome in outcomes):
         logger.info("No %s tasks to report", " or ".join(alert.kind for alert, _ in wanted))
     return 0
 

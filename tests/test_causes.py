@@ -14,16 +14,17 @@ from hypothesis import strategies as st
 
 import slack_notifier
 from sandbox.slack import SlackStandIn, pings
-from slack_notifier import FAILED, Cursor, Settings, SlackNotifier, connect, transaction
+from slack_notifier import FAILED, Settings, SlackNotifier, Transaction, connect, transaction
 
 NO_MASK = "$never^"
 PARAMETERS: dict[str, object] = {"destination": "test", "user": "", "minutes": 30}
 
 
 @contextmanager
-def failures(database_url: str, errors: list[str | None]) -> Iterator[Cursor]:
+def failures(database_url: str, errors: list[str | None]) -> Iterator[Transaction]:
     """A transaction in which a task failed with each of the errors; nothing of it stays."""
-    with connect(database_url) as connection, transaction(connection) as cursor:
+    with connect(database_url) as connection, transaction(connection) as opened:
+        cursor = opened.cursor
         cursor.execute(slack_notifier.CREATE_LEDGER)
         cursor.execute(slack_notifier.BEGIN)
         for number, error in enumerate(errors):
@@ -32,7 +33,7 @@ def failures(database_url: str, errors: list[str | None]) -> Iterator[Cursor]:
                 "VALUES (%s, %s, 'failed', %s, now(), now())",
                 (f"task-{number:05}", f"user-{number}", error),
             )
-        yield cursor
+        yield opened
         cursor.execute("ROLLBACK")
         cursor.execute(slack_notifier.BEGIN)
 
@@ -45,9 +46,9 @@ def causes(database_url: str) -> Causes:
     """The causes of failures with these errors, and how often each."""
 
     def causes(*errors: str | None) -> list[tuple[str, int]]:
-        with failures(database_url, list(errors)) as cursor:
-            cursor.execute(FAILED.claim, PARAMETERS)
-            claim = slack_notifier.claimed(cursor, FAILED, PARAMETERS)
+        with failures(database_url, list(errors)) as opened:
+            opened.cursor.execute(FAILED.claim, PARAMETERS)
+            claim = slack_notifier.claimed(opened, FAILED, PARAMETERS)
             assert claim
             for cause in claim.causes:
                 # What PostgreSQL groups by is what the message shows.
@@ -183,10 +184,10 @@ def test_the_cause_of_an_error_of_megabytes_is_the_line_that_the_task_shows(data
 
 def shown_cause(database_url: str, error: str) -> str:
     """The cause as SQL picks it, before masking, shown as a task's error is."""
-    with failures(database_url, [error]) as cursor:
-        cursor.execute(slack_notifier.CLAIM_FAILED, PARAMETERS)
+    with failures(database_url, [error]) as opened:
+        opened.cursor.execute(slack_notifier.CLAIM_FAILED, PARAMETERS)
         more = {**PARAMETERS, "alerts": ["failed"], "listed": 20, "varying_words": NO_MASK, "varying_numbers": NO_MASK}
-        [cause] = slack_notifier.fetch_all(cursor, slack_notifier.CLAIMED_CAUSES, more)
+        [cause] = opened.fetch_all(slack_notifier.CLAIMED_CAUSES, more)
     return slack_notifier.task_text(cause["cause"], slack_notifier.ERROR_CHARACTERS) or "No error message"
 
 
