@@ -18,25 +18,39 @@ import pytest
 
 from sandbox.postgres import create_database, create_tasks_table, drop_database, postgres_server, url_of
 from sandbox.slack import SlackStandIn
-from slack_notifier import Settings, SlackNotifier
+from slack_notifier import VARIABLES, Settings, SlackNotifier
 
 # The server never asks for it; it must show up nowhere all the same.
 DATABASE_PASSWORD = "password-of-the-database"
 
 PROGRAM = Path(__file__).with_name("slack_notifier.py")
 
-VARIABLES = """
-    DATABASE_URL SLACK_WEBHOOK SLACK_WEBHOOK_FAILED SLACK_WEBHOOK_STUCK SLACK_WEBHOOK_CREATED SLACK_WEBHOOK_STARTED
-    SLACK_USER_WEBHOOKS_FILE SLACK_NOTIFY_ON_TASK_CREATION SLACK_NOTIFY_ON_TASK_START SLACK_NOTIFY_ON_RECOVERY
-    SLACK_REMIND_MINUTES SLACK_CRITICAL_COUNT SLACK_CRITICAL_MENTION SLACK_QUIET_HOURS SLACK_TIMEZONE
-    SLACK_TASK_TEMPLATE SMTP_URL ALERT_EMAIL_TO ALERT_EMAIL_FROM HEARTBEAT_URL DEBUG
-""".split()  # noqa: SIM905
-
 # What else of the developer's own environment would reach libpq, requests or the clock.
 FOREIGN_VARIABLES = """
     PGTZ PGOPTIONS PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE PGSERVICE PGSSLMODE PGAPPNAME PGCLIENTENCODING
     http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY
 """.split()  # noqa: SIM905
+
+
+# ---- Several processes (pytest -n) -------------------------------------------------------------------------------
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The slow ones first: no process has one left when the others are done.
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Each test goes to the next process that is free; those of a file that share what takes long to make, to one."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return file if file in ("tests/test_delivery.py", "tests/test_plans.py") else nodeid
+
+    return Scheduling(config, log)
 
 
 # ---- Nothing secret is written -----------------------------------------------------------------------------------
@@ -156,9 +170,9 @@ class Tasks:
         self.execute(f"INSERT INTO tasks ({', '.join(row)}) VALUES ({', '.join(values)})", list(row.values()))
         return str(row["id"])
 
-    def fail(self, *, updated: Time = 5, **columns: Any) -> str:
-        """A task that has just failed."""
-        return self.add("failed", updated=updated, **columns)
+    def fail(self, *, updated: Time = 5, started: Time = 59, **columns: Any) -> str:
+        """A task that has just failed, after a worker had started it."""
+        return self.add("failed", updated=updated, started=started, **columns)
 
     def clear(self) -> None:
         self.execute("DELETE FROM tasks")
@@ -230,7 +244,7 @@ class Run(NamedTuple):
 @pytest.fixture
 def run(tmp_path: Path, watch: Watch) -> Callable[..., Run]:
     """Runs the program with the environment's variables as keywords, in a folder of its own with an empty .env."""
-    (tmp_path / ".env").touch()
+    (tmp_path / ".env").touch(mode=0o600)
 
     def run(*arguments: object, program: Path = PROGRAM, cwd: Path = tmp_path, **environment: str) -> Run:
         command = [sys.executable, str(program), *map(str, arguments)]

@@ -1,4 +1,15 @@
 #!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.9"
+# dependencies = [
+#     "requests>=2.32.4,<3",
+#     'urllib3>=2.7.0,<3; python_version >= "3.10"',
+#     'urllib3>=2.6.3,<3; python_version < "3.10"',
+#     "certifi>=2024.7.4",
+#     "psycopg2-binary>=2.9.11,<3",
+#     "python-dotenv>=1.0,<2",
+# ]
+# ///
 """Tells Slack which ProtoReel tasks failed, are stuck, were created or were started.
 
 Run it:      python slack_notifier.py --timeout 30
@@ -22,13 +33,24 @@ import re
 import sys
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from datetime import datetime, time, timedelta, timezone, tzinfo
+from functools import partial
 from string import Template
 from time import monotonic, sleep
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
+
+if __name__ == "__main__":
+    # In one line and before a run fails in the middle; a program that imports this gets Python's own errors.
+    if sys.version_info < (3, 9):  # noqa: UP036
+        sys.exit(f"slack_notifier.py needs Python 3.9 or newer, this is {sys.version.split()[0]}: {sys.executable}")
+    for package in ("psycopg2", "requests", "dotenv"):
+        if not any(finder.find_spec(package, None) for finder in sys.meta_path):
+            requirements = os.path.join(os.path.dirname(os.path.abspath(__file__)), "requirements.txt")
+            sys.exit(f"Package {package} is missing: {sys.executable} -m pip install -r {requirements}")
 
 import psycopg2
 import psycopg2.errors
@@ -39,7 +61,7 @@ if TYPE_CHECKING:
 
     import requests
 
-__version__ = "1.0.0"
+__version__ = "2.0.0"
 __all__ = ["Settings", "SlackNotifier"]
 
 logger = logging.getLogger(__name__)
@@ -51,12 +73,23 @@ FAILED_WINDOW_MINUTES = 30
 DEFAULT_TIMEOUT_MINUTES = 30
 MAX_TIMEOUT_MINUTES = 366 * 24 * 60
 
-# What delivery may take in all, whatever the other side does; several webhooks share it.
-ALERT_SECONDS = 30
+# What a call may take in all, whatever database, Slack and mail server do. Within it, a little is for the way back.
+RUN_SECONDS = 90
+CALL_SECONDS = 10
 EVENT_SECONDS = 5
-RUN_SECONDS = 3600
-EMAIL_SECONDS = 10
+LEEWAY_SECONDS = 0.5
+# Of a run, for saying that it is blind, by webhook or e-mail, and for the heartbeat.
+BLIND_SECONDS = 25
 HEARTBEAT_SECONDS = 5
+# What one message may take, retries and the e-mail in its place included: so long a claim is held.
+DELIVERY_SECONDS = 15
+EMAIL_SECONDS = 5
+# No post is begun with less time left: it could be accepted, given up, and repeated by the next run.
+POST_SECONDS = 3
+# Nothing repeats an event.
+EVENT_POST_SECONDS = 1
+COMMIT_SECONDS = 1
+LEAST_SHARE_SECONDS = POST_SECONDS + COMMIT_SECONDS + 1
 WEBHOOK_CONNECT_SECONDS = 5
 WEBHOOK_READ_SECONDS = 10
 WEBHOOK_PAUSES_SECONDS = (1, 2, 4, 8)
@@ -64,12 +97,25 @@ WEBHOOK_PAUSES_SECONDS = (1, 2, 4, 8)
 DATABASE_CONNECT_SECONDS = 5
 DATABASE_STATEMENT_SECONDS = 30
 DATABASE_PAUSES_SECONDS = (1, 3)
-# How long an alert waits for its causes before it goes out without them.
+# How long an alert waits for what only adorns it, before it goes out without.
 CAUSES_SECONDS = 10
-# How long a run waits for tasks that another run is just reporting.
+FACTS_SECONDS = 3
+LEAST_ADORNMENT_SECONDS = 0.2
+# How long a run waits for another that is just telling the same destination, and a call before it looks again.
 LOCK_WAIT_SECONDS = 10
-# After this long without a word from its client the server drops a claim. Longer than a delivery, e-mail included.
-CLAIM_HOLD_SECONDS = 45
+MEETING_SECONDS = 0.5
+# After this long without a word from its client the server drops a claim.
+CLAIM_HOLD_SECONDS = DELIVERY_SECONDS + LEAST_SHARE_SECONDS
+# How many tasks a claim takes at most; and where that takes too long.
+CLAIM_TASKS = 200_000
+CLAIM_FEW_TASKS = 2_000
+# The worker's calls send a destination so many messages at once, then one in so many seconds.
+STORM_BURST = 3
+STORM_SECONDS = 60
+MAX_CONNECTIONS = 8
+DESTINATIONS_FOR_A_CONNECTION = 4
+# The share of failures tells something of that many ended tasks or more.
+CRITICAL_ENDED_TASKS = 5
 
 
 class NotifierError(Exception):
@@ -81,11 +127,28 @@ class SettingError(NotifierError, ValueError):
 
 
 class DatabaseError(NotifierError):
-    """Raised if the tasks could not be read; the text says what to do about it."""
+    """Raised if the database does not do what it should; the text says what to do about it.
+
+    `may_heal`: it is worth trying again. `lost`: the connection broke. `too_slow`: a statement ran out of time.
+    `blind`: so the tasks could not be read.
+    """
+
+    def __init__(
+        self, text: str, *, may_heal: bool = True, lost: bool = False, too_slow: bool = False, blind: bool = True
+    ) -> None:
+        super().__init__(text)
+        self.may_heal = may_heal
+        self.lost = lost
+        self.too_slow = too_slow
+        self.blind = blind
 
 
 class BusyError(NotifierError):
     """Raised if another run holds the same tasks for too long; what it cannot deliver, the next run will."""
+
+
+class OutOfTime(NotifierError):
+    """Raised if something is not over in the time that it has."""
 
 
 class DeliveryError(NotifierError):
@@ -104,8 +167,11 @@ class DeliveryError(NotifierError):
         self.layout_refused = layout_refused
 
 
+# ---- Deadlines -------------------------------------------------------------------------------------------------------
+
+
 class Deadline(NamedTuple):
-    """The moment (of this machine's monotonic clock) until which something may take."""
+    """The moment, of this machine's monotonic clock, by which something has to be over."""
 
     moment: float
 
@@ -115,19 +181,92 @@ class Deadline(NamedTuple):
 
     @property
     def seconds_left(self) -> float:
-        return self.moment - monotonic()
+        return max(0.0, self.moment - monotonic())
 
     def within(self, seconds: float) -> Deadline:
         """That many seconds from now, but not later than this."""
         return Deadline(min(self.moment, monotonic() + seconds))
 
-    def share(self, left: int, budget: float) -> float:
-        """The seconds that one of `left` destinations may take, so that one that hangs does not take all of them.
+    def before(self, seconds: float) -> Deadline:
+        """Earlier by that many seconds, which are for something else."""
+        return Deadline(self.moment - seconds)
 
-        0 where too few are left to begin a post that could end as "may have arrived": those are for the next run.
-        """
-        remaining = self.seconds_left
-        return min(remaining, max(remaining / left, budget / 6)) if remaining > budget / 10 else 0
+
+class Line:
+    """The sockets of something that may have to end before it is done: once cut, every wait on them is over."""
+
+    def __init__(self) -> None:
+        self.is_cut = False
+        self._descriptors: list[int] = []
+        self._lock = threading.Lock()
+
+    def add(self, descriptor: int) -> None:
+        """Watches a socket, by a descriptor of our own: its owner may wrap or close his at any time."""
+        with self._lock:
+            self._descriptors.append(os.dup(descriptor))
+        if self.is_cut:
+            self.cut()
+
+    def cut(self) -> None:
+        """Shuts all of them down, those to come as well."""
+        import socket
+
+        with self._lock:
+            self.is_cut = True
+            for descriptor in self._descriptors:
+                with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as watched:
+                    watched.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        with self._lock:
+            while self._descriptors:
+                os.close(self._descriptors.pop())
+
+
+Result = TypeVar("Result")
+
+_DELIVERY_THREAD = "slack-notifier-delivery"
+
+
+def _within(
+    seconds: float, action: Callable[[Line], Result], discard: Callable[[Result], None] | None = None
+) -> Result:
+    """What `action` returns, or its error; OutOfTime when the time is up.
+
+    In a thread, as nothing bounds a name server that does not answer. Whatever else holds it up is over with the
+    sockets that it has added to its line; a result that comes too late is discarded.
+    """
+    if seconds <= 0:
+        raise OutOfTime("no time left for it in this run")
+    line = Line()
+    results: list[Result] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(action(line))
+        except BaseException as error:
+            errors.append(error)
+        line.close()
+        if line.is_cut:
+            too_late()
+
+    def too_late() -> None:
+        with suppress(IndexError):
+            late = results.pop()
+            if discard:
+                discard(late)
+
+    thread = threading.Thread(target=run, name=_DELIVERY_THREAD, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    if results:
+        return results[0]
+    line.cut()
+    too_late()
+    raise OutOfTime(f"no complete answer within {seconds:.0f} s")
 
 
 # ---- Settings --------------------------------------------------------------------------------------------------------
@@ -136,16 +275,27 @@ class Deadline(NamedTuple):
 Environment = Mapping[str, str]
 
 
-class Destination(NamedTuple):
-    """Where a message goes; with a user's API key, only the tasks of that user do."""
+class Destination:
+    """Where a message goes; with a user's API key, only the tasks of that user do. As text: its name in the log."""
 
-    webhook: str
-    user: str = ""
+    def __init__(self, webhook: str, user: str = "", name: str = "") -> None:
+        self.webhook = webhook
+        self.user = user
+        self.name = name
 
     @property
     def fingerprint(self) -> str:
         """Its name in the ledger: neither the URL, which is a secret, nor the key reaches the database."""
         return hashlib.sha256(f"{self.webhook}\n{self.user}".encode()).hexdigest()[:16]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Destination) and (self.webhook, self.user) == (other.webhook, other.user)
+
+    def __hash__(self) -> int:
+        return hash((self.webhook, self.user))
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.fingerprint[:6]})"
 
     def __repr__(self) -> str:
         return "Destination(…)"
@@ -189,7 +339,9 @@ class Settings(NamedTuple):
     notify_on_recovery: bool = True
     remind_minutes: int = 240
     critical_count: int = 10
+    critical_share: int = 50
     critical_mention: str = ""
+    environment: str = ""
     quiet_hours: QuietHours | None = None
     task_template: str = ""
     email: Email | None = None
@@ -198,81 +350,90 @@ class Settings(NamedTuple):
 
     @classmethod
     def from_environment(cls, environ: Environment = os.environ, webhook_url: str | None = None) -> Settings:
-        """Reads the variables of .env.example; a wrong value raises SettingError, a ValueError naming the variable.
+        """Reads the VARIABLES; what is wrong raises SettingError, a ValueError naming the variables.
 
         A `webhook_url` replaces every variable that names a webhook.
         """
-        env = {name: value.strip() for name, value in environ.items() if value.strip()}
+        settings, errors = cls.read(environ, webhook_url)
+        if errors:
+            raise SettingError("; ".join(errors))
+        return settings
+
+    @classmethod
+    def read(cls, environ: Environment = os.environ, webhook_url: str | None = None) -> tuple[Settings, list[str]]:
+        """The same without raising: what is wrong counts as unset and is in the list, a line for each mistake."""
+        env, variables = set_variables(environ), VARIABLES
         if webhook_url:
-            env = {name: value for name, value in env.items() if name not in _WEBHOOK_REPLACES}
-        settings = cls(
-            database_url=_database_url(env),
-            webhooks={kind: _webhooks(name, env[name]) for kind, name in _WEBHOOK_VARIABLES.items() if name in env},
-            user_webhooks=_user_webhooks(env),
-            notify_on_task_creation=_flag(env, "SLACK_NOTIFY_ON_TASK_CREATION", default=True),
-            notify_on_task_start=_flag(env, "SLACK_NOTIFY_ON_TASK_START", default=True),
-            notify_on_recovery=_flag(env, "SLACK_NOTIFY_ON_RECOVERY", default=True),
-            remind_minutes=_whole_number(env, "SLACK_REMIND_MINUTES", default=240, least=0),
-            critical_count=_whole_number(env, "SLACK_CRITICAL_COUNT", default=10, least=1),
-            critical_mention=_mention(env),
-            quiet_hours=_quiet_hours(env),
-            task_template=_task_template(env),
-            email=_email(env),
-            heartbeat_url=_heartbeat_url(env),
-            debug=_flag(env, "DEBUG", default=False),
-        )
-        return settings.with_webhook(webhook_url) if webhook_url else settings
+            env["webhook_url"] = webhook_url
+            variables = {name: row for name, row in VARIABLES.items() if row.read not in (_webhooks, _user_webhooks)}
+            variables["webhook_url"] = VARIABLES["SLACK_WEBHOOK"]
+        fields: dict[str, Any] = {}
+        errors = []
+        for name in (name for name in variables if name in env):
+            field = variables[name].field
+            try:
+                if re.search(_NO_TEXT, str(env[name])):
+                    raise SettingError(f"{name} must be UTF-8 text")
+                value = variables[name].read(env, name)
+            except SettingError as error:
+                errors.append(str(error))
+                continue
+            # Each of the webhook variables gives those of one kind.
+            fields[field] = {**fields.get(field, {}), **value} if field == "webhooks" else value
+        return cls(**fields), list(dict.fromkeys(errors))
 
     def destinations(self, kind: str) -> list[Destination]:
         """Where messages of this kind go: "failed", "stuck", "created", "started"; "" for those of no kind."""
+        name = _WEBHOOK_VARIABLES[kind if self.webhooks.get(kind) else ""]
         webhooks = self.webhooks.get(kind) or self.webhooks.get("") or ()
-        found = [Destination(webhook) for webhook in webhooks]
+        found = [
+            Destination(webhook, name=f"{name}, {ordinal(number)} URL" if len(webhooks) > 1 else name)
+            for number, webhook in enumerate(webhooks, 1)
+        ]
         if kind in ("failed", "stuck"):
-            found += [Destination(webhook, user) for user, webhook in self.user_webhooks.items()]
+            users = self.user_webhooks.items()
+            found += [Destination(webhook, user, f"the channel of user {mask_key(user)}") for user, webhook in users]
         return list(dict.fromkeys(found))
 
     def with_webhook(self, url: str) -> Settings:
         """The same, with every message to this webhook only."""
-        return self._replace(webhooks={"": _webhooks("webhook_url", url)}, user_webhooks={})
+        return self._replace(webhooks=_webhooks({"webhook_url": url}, "webhook_url"), user_webhooks={})
 
     def __repr__(self) -> str:
         # The values hold passwords and webhooks, and a repr ends up in logs and tracebacks.
         return "Settings(…)"
 
 
-_WEBHOOK_VARIABLES = {
-    "": "SLACK_WEBHOOK",
-    "failed": "SLACK_WEBHOOK_FAILED",
-    "stuck": "SLACK_WEBHOOK_STUCK",
-    "created": "SLACK_WEBHOOK_CREATED",
-    "started": "SLACK_WEBHOOK_STARTED",
-}
-_WEBHOOK_REPLACES = {*_WEBHOOK_VARIABLES.values(), "SLACK_USER_WEBHOOKS_FILE"}
+def set_variables(environ: Environment) -> dict[str, str]:
+    """Those of the VARIABLES that are set, without what stands around them.
+
+    Some tools that read a .env file take quotes off a value, others leave them on.
+    """
+    env = {name: re.sub(r"(?s)^(['\"])(.*)\1$", r"\2", environ.get(name, "").strip()).strip() for name in VARIABLES}
+    return {name: text for name, text in env.items() if text}
+
+
 _FLAG_WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 
-def _flag(env: Environment, name: str, *, default: bool) -> bool:
-    word = env.get(name, "").lower()
-    if word and word not in _FLAG_WORDS:
+def _flag(env: Environment, name: str) -> bool:
+    word = env[name].lower()
+    if word not in _FLAG_WORDS:
         raise SettingError(f"{name} must be true or false (or 1/0, yes/no, on/off)")
-    return _FLAG_WORDS.get(word, default)
+    return _FLAG_WORDS[word]
 
 
-def _whole_number(env: Environment, name: str, *, default: int, least: int) -> int:
-    text = env.get(name, str(default))
-    if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) < least:
-        raise SettingError(f"{name} must be a whole number from {least} to 999999")
-    return int(text)
+def _whole_number(env: Environment, name: str, least: int, most: int = 999_999) -> int:
+    if not re.fullmatch(r"[0-9]{1,6}", env[name]) or not least <= int(env[name]) <= most:
+        raise SettingError(f"{name} must be a whole number from {least} to {most}")
+    return int(env[name])
 
 
-def _database_url(env: Environment) -> str:
+def _database_url(env: Environment, name: str) -> str:
     """The URL as libpq reads it; SQLAlchemy's driver suffix (postgresql+psycopg2://) is dropped."""
-    value = env.get("DATABASE_URL", "")
-    if value and not re.match(r"postgres(ql)?(\+\w+)?://", value):
-        raise SettingError(
-            "DATABASE_URL must be a PostgreSQL URL, without quotes: postgresql://user:password@host/database"
-        )
-    url = re.sub(r"^(postgres(?:ql)?)\+\w+://", r"\1://", value)
+    if not re.match(r"postgres(ql)?(\+\w+)?://", env[name]):
+        raise SettingError("DATABASE_URL must be a PostgreSQL URL: postgresql://user:password@host/database")
+    url = re.sub(r"^(postgres(?:ql)?)\+\w+://", r"\1://", env[name])
     try:
         host = psycopg2.extensions.parse_dsn(url).get("host", "")
     except psycopg2.Error:
@@ -287,11 +448,23 @@ def _database_url(env: Environment) -> str:
     return url
 
 
-def _webhooks(name: str, value: object) -> list[str]:
+_WEBHOOK_VARIABLES = {
+    "": "SLACK_WEBHOOK",
+    "failed": "SLACK_WEBHOOK_FAILED",
+    "stuck": "SLACK_WEBHOOK_STUCK",
+    "created": "SLACK_WEBHOOK_CREATED",
+    "started": "SLACK_WEBHOOK_STARTED",
+}
+
+
+def _webhooks(env: Mapping[str, object], name: str) -> dict[str, list[str]]:
+    """The URLs by the kind of message that goes there, "" for those without a webhook of their own."""
+    value = env[name]
     if not isinstance(value, str):
         raise SettingError(f"{name} must be text: https://hooks.slack.com/services/…")
-    urls = [url.strip() for url in value.split(",")]
-    return [_incoming_webhook(name, url) for url in urls if url] or [_incoming_webhook(name, "")]
+    urls = [url.strip() for url in value.split(",") if url.strip()]
+    kind = next((kind for kind, variable in _WEBHOOK_VARIABLES.items() if variable == name), "")
+    return {kind: [_incoming_webhook(name, url) for url in urls or [""]]}
 
 
 def _incoming_webhook(name: str, url: str) -> str:
@@ -306,28 +479,32 @@ def _incoming_webhook(name: str, url: str) -> str:
     return url
 
 
-def _user_webhooks(env: Environment) -> dict[str, str]:
-    name = "SLACK_USER_WEBHOOKS_FILE"
-    if name not in env:
-        return {}
+def _user_webhooks(env: Environment, name: str) -> dict[str, str]:
     try:
         with open(env[name], encoding="utf-8") as file:
             users = json.load(file)
     except (OSError, ValueError, RecursionError) as error:
         raise SettingError(f"{name} must name a readable JSON file ({type(error).__name__})") from None
-    if not isinstance(users, dict) or not all(user and isinstance(url, str) for user, url in users.items()):
+    keys_are_text = isinstance(users, dict) and all(users) and not re.search(_NO_TEXT, "".join(users))
+    if not keys_are_text or not all(isinstance(url, str) for url in users.values()):
         raise SettingError(f"{name} must hold a JSON object: user API key → webhook URL")
     return {user: _incoming_webhook(f"each URL in {name}", url.strip()) for user, url in users.items()}
 
 
-def _mention(env: Environment) -> str:
-    mention = env.get("SLACK_CRITICAL_MENTION", "")
-    if mention and not re.fullmatch(r"<(?:!here|!channel|!subteam\^[A-Z0-9]+|@[UW][A-Z0-9]+)>", mention):
-        raise SettingError("SLACK_CRITICAL_MENTION must be <!here>, <!channel>, <!subteam^S…> or <@U…>")
-    return mention
+def _mention(env: Environment, name: str) -> str:
+    if not re.fullmatch(r"<(?:!here|!channel|!subteam\^[A-Z0-9]+|@[UW][A-Z0-9]+)>", env[name]):
+        raise SettingError(f"{name} must be <!here>, <!channel>, <!subteam^S…> or <@U…>")
+    return env[name]
 
 
-def _quiet_hours(env: Environment) -> QuietHours | None:
+def _environment(env: Environment, name: str) -> str:
+    # It stands in Slack's headers, which know no escaping.
+    if not re.fullmatch("[^<>&]{1,40}", env[name]) or not env[name].isprintable():
+        raise SettingError(f"{name} must be one line of at most 40 visible characters, none of < > &: staging")
+    return env[name]
+
+
+def _quiet_hours(env: Environment, _: str) -> QuietHours | None:
     zone = _time_zone(env)
     if "SLACK_QUIET_HOURS" not in env:
         return None
@@ -353,23 +530,25 @@ def _time_zone(env: Environment) -> tzinfo:
         raise SettingError("SLACK_TIMEZONE must be an IANA name that this machine knows: Europe/Berlin") from None
 
 
-TEMPLATE_PLACEHOLDERS = ("id", "status", "created", "error", "logs", "user", "age")
+TEMPLATE_PLACEHOLDERS = ("id", "status", "created", "error", "seen", "logs", "user", "age")
 
 
-def _task_template(env: Environment) -> str:
-    template = env.get("SLACK_TASK_TEMPLATE", "").replace("\\n", "\n")
+def _task_template(env: Environment, name: str) -> str:
+    template = env[name].replace("\\n", "\n")
     try:
-        Template(template).substitute(dict.fromkeys(TEMPLATE_PLACEHOLDERS, ""))
+        empty, filled = (Template(template).substitute(dict.fromkeys(TEMPLATE_PLACEHOLDERS, it)) for it in ("", "x"))
     except (KeyError, ValueError):
-        names = " ".join(f"${name}" for name in TEMPLATE_PLACEHOLDERS)
-        raise SettingError(f"SLACK_TASK_TEMPLATE knows {names}; a dollar sign itself is $$") from None
+        empty = filled = ""
+    if empty == filled:
+        names = " ".join(f"${placeholder}" for placeholder in TEMPLATE_PLACEHOLDERS)
+        raise SettingError(f"{name} must hold at least one of {names} and no other; a dollar sign itself is $$")
     return template
 
 
 _ADDRESS = r"[^\s,<>@]+@[^\s,<>@]+"
 
 
-def _email(env: Environment) -> Email | None:
+def _email(env: Environment, _: str) -> Email | None:
     url = env.get("SMTP_URL", "")
     to = [address.strip() for address in env.get("ALERT_EMAIL_TO", "").split(",") if address.strip()]
     sender = env.get("ALERT_EMAIL_FROM") or (to[0] if to else "")
@@ -384,28 +563,80 @@ def _email(env: Environment) -> Email | None:
     return Email(url, to, sender)
 
 
-def _heartbeat_url(env: Environment) -> str:
-    url = env.get("HEARTBEAT_URL", "")
-    if url and not _web_address(url):
-        raise SettingError("HEARTBEAT_URL must be a URL: https://hc-ping.com/…")
-    return url
+def _heartbeat_url(env: Environment, name: str) -> str:
+    if not _web_address(env[name]):
+        raise SettingError(f"{name} must be a URL: https://hc-ping.com/…")
+    return env[name]
 
 
+# NUL and halves of characters: neither PostgreSQL nor UTF-8 can write them.
+_NO_TEXT = "[\x00\ud800-\udfff]"
 # What follows a scheme. urllib.parse would do, but takes longer to load than all the settings to read.
 _WEB_ADDRESS = (
-    r"://(?:[^\s/?#]*@)?(?P<host>[^\s/?#@:\[\]]+|\[[^\s/?#@\[\]]+\])(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<path>/[^\s?#]*)?(?:[?#]\S*)?"
+    r"://(?:[^\s/?#\[\]\\]*@)?(?P<host>(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?|\[[0-9a-f:.]+(?:%25\w+)?\])"
+    r"(?::(?P<port>[0-9]{1,5}))?(?P<path>/[^\s?#]*)?(?:[?#]\S*)?"
 )
 
 
 def _web_address(url: str, schemes: str = "https?") -> re.Match[str] | None:
     """The `host` and `path` of a URL, if it is one."""
     address = re.fullmatch(schemes + _WEB_ADDRESS, url, re.IGNORECASE)
-    return address if address and 0 < int(address["port"] or 443) < 65536 else None
+    wrong = not address or not 0 < int(address["port"] or 443) < 65536 or re.search(_NO_TEXT, url)
+    return None if wrong else address
 
 
 def _is_slack(address: re.Match[str] | None) -> bool:
     return address is not None and address["host"].lower() in SLACK_HOSTS
+
+
+class Variable(NamedTuple):
+    """The field of Settings that it fills, how it is read, its default in words.
+
+    `read` gets all variables that are set, as several can fill a field together, and the name of its own.
+    """
+
+    field: str
+    read: Callable[[Environment, str], Any]
+    default: str = ""
+    secret: bool = False
+
+
+VARIABLES: Mapping[str, Variable] = {
+    "DATABASE_URL": Variable("database_url", _database_url, "required", secret=True),
+    "SLACK_WEBHOOK": Variable("webhooks", _webhooks, "required to send", secret=True),
+    "SLACK_WEBHOOK_FAILED": Variable("webhooks", _webhooks, "SLACK_WEBHOOK", secret=True),
+    "SLACK_WEBHOOK_STUCK": Variable("webhooks", _webhooks, "SLACK_WEBHOOK", secret=True),
+    "SLACK_WEBHOOK_CREATED": Variable("webhooks", _webhooks, "SLACK_WEBHOOK", secret=True),
+    "SLACK_WEBHOOK_STARTED": Variable("webhooks", _webhooks, "SLACK_WEBHOOK", secret=True),
+    "SLACK_USER_WEBHOOKS_FILE": Variable("user_webhooks", _user_webhooks),
+    "SLACK_NOTIFY_ON_TASK_CREATION": Variable("notify_on_task_creation", _flag, "true"),
+    "SLACK_NOTIFY_ON_TASK_START": Variable("notify_on_task_start", _flag, "true"),
+    "SLACK_NOTIFY_ON_RECOVERY": Variable("notify_on_recovery", _flag, "true"),
+    "SLACK_REMIND_MINUTES": Variable("remind_minutes", partial(_whole_number, least=0), "240"),
+    "SLACK_CRITICAL_COUNT": Variable("critical_count", partial(_whole_number, least=1), "10"),
+    "SLACK_CRITICAL_SHARE": Variable("critical_share", partial(_whole_number, least=0, most=100), "50"),
+    "SLACK_CRITICAL_MENTION": Variable("critical_mention", _mention),
+    "SLACK_ENVIRONMENT": Variable("environment", _environment),
+    "SLACK_QUIET_HOURS": Variable("quiet_hours", _quiet_hours),
+    "SLACK_TIMEZONE": Variable("quiet_hours", _quiet_hours, "UTC"),
+    "SLACK_TASK_TEMPLATE": Variable("task_template", _task_template),
+    "SMTP_URL": Variable("email", _email, secret=True),
+    "ALERT_EMAIL_TO": Variable("email", _email),
+    "ALERT_EMAIL_FROM": Variable("email", _email, "the first of ALERT_EMAIL_TO"),
+    "HEARTBEAT_URL": Variable("heartbeat_url", _heartbeat_url, secret=True),
+    "DEBUG": Variable("debug", _flag, "false"),
+}
+
+
+def variables_in_words(environ: Environment) -> list[str]:
+    """Each variable with its value, fit for a log: of a secret only whether it is set."""
+    env = set_variables(environ)
+    return [
+        f"{name}: {'set' if row.secret else redact(one_line(env[name]))}"
+        if name in env
+        else f"{name}: not set" + (f" (default: {row.default})" if row.default else "")
+        for name, row in VARIABLES.items()
+    ]
 
 
 def _minutes(value: float) -> float:
@@ -423,10 +654,15 @@ LINK_CHARACTERS = 1200
 LABEL_CHARACTERS = 64
 # Errors of megabytes exist; nobody reads beyond this in a line.
 LINE_CHARACTERS = 2000
+# Of longer errors only the ends are read. What joins them is indented: the stack that was cut in two goes on.
+SHOWN_CHARACTERS = 20_000
+SHOWN_END = 9999
+SHOWN_JOINT = "\n  "
 
-# What can reorder, hide or break text: controls, bidirectional marks, zero-width characters, lone surrogates, tags.
-# The joiner of emoji sequences (U+200D) and its sibling stay.
+# What can reorder, hide or break text: a terminal's colours, controls, bidirectional marks, zero-width characters, lone
+# surrogates, tags. The joiner of emoji sequences (U+200D) and what else they are made of stay, but not within a token.
 _INVISIBLE = (
+    "\x1b\\[[0-9;?]*[a-zA-Z]|(?<=[ -~])[\u034f\u200c\u200d\ufe00-\ufe0f]+(?=[ -~])|"
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
@@ -436,6 +672,13 @@ _INVISIBLE = (
 # two expressions, without assertions and back references, because one for all takes PostgreSQL twice as long.
 VARYING_WORDS = r"""(?:^|[\s(=:,])(?:'[^']*'|"[^"]*"|`[^`]*`|/\S+|\S+/\S*/\S*|[a-z]:\\\S+)"""
 VARYING_NUMBERS = r"[0-9a-f-]{8,}|[0-9]{5,}"
+
+TRACEBACK = "Traceback (most recent call last)"
+# What makes a plain traceback of one of several exceptions at once, without the tracebacks of its parts.
+EXCEPTION_GROUP = f"Exception Group {TRACEBACK}"
+UNGROUP = ((EXCEPTION_GROUP, TRACEBACK), (f"| {TRACEBACK}", ""), (f"+ {TRACEBACK}", TRACEBACK), ("\n  | ", "\n"))
+# The type in the line that names the exception.
+RAISED_TYPE = r"^([A-Za-z_][A-Za-z0-9_.<>]*)(?::|$)"
 
 
 def _string(value: object) -> str:
@@ -454,7 +697,9 @@ def one_line(value: object) -> str:
         # Without a word that is cut: the beginning of a token has no shape by which to mask it.
         text = re.sub(r"\s\S{0,200}\Z", "", text[:LINE_CHARACTERS])
     text = " ".join(text.split())
-    return re.sub(_INVISIBLE, "", text).replace("`", "'").strip()
+    if not (text.isascii() and text.isprintable()):
+        text = re.sub(_INVISIBLE, "", text)
+    return text.replace("`", "'").strip()
 
 
 def shorten(text: str, characters: int) -> str:
@@ -476,9 +721,9 @@ def task_text(value: object, characters: int = LABEL_CHARACTERS) -> str:
     return escape(shorten(redact(one_line(value)), characters))
 
 
-def error_line(error: object) -> str:
-    """What went wrong in one line: the text before a Python traceback, else the traceback's last line."""
-    return task_text(_error_message(error), ERROR_CHARACTERS) or "No error message"
+def error_line(error: object, characters: int = ERROR_CHARACTERS) -> str:
+    """What went wrong in one line: the text before a Python traceback with the exception's type, else its last line."""
+    return task_text(_error_message(error), characters) or "No error message"
 
 
 def cause_text(error: object) -> str:
@@ -490,8 +735,35 @@ def cause_text(error: object) -> str:
 
 
 def _error_message(error: object) -> str:
+    """What stands before the traceback, with the type of the exception where that is not in it; else the exception.
+
+    The last traceback's counts. Its type stays as Python writes it, with its module: ConnectionError is one of many.
+    In PostgreSQL, CAUSE says the same.
+    """
     text = _string(error)
-    return text.partition("Traceback (most recent call last)")[0].strip() or text.rpartition("\n")[2]
+    if len(text) > SHOWN_CHARACTERS:
+        text = f"{text[:SHOWN_END]}{SHOWN_JOINT}{text[-SHOWN_END:]}"
+    for old, new in UNGROUP if EXCEPTION_GROUP in text else ():
+        text = text.replace(old, new)
+    if TRACEBACK not in text:
+        return text
+    message = text.partition(TRACEBACK)[0].strip()
+    # The first line that is not indented, once indented ones are no lines any more.
+    raised = text.rpartition(TRACEBACK)[2].replace("\n ", "\r").partition("\n")[2]
+    raised = re.split("[\r\n]", raised, maxsplit=1)[0].strip()
+    return _with_type(message, raised) if message else raised or text.rpartition("\n")[2]
+
+
+def _with_type(message: str, raised: str) -> str:
+    """The type before the exception's own text, where the message holds that, else at its end."""
+    found = re.search(RAISED_TYPE, raised)
+    if not found or found[1].rpartition(".")[2] in message:
+        return message
+    text = raised[len(found[0]) :].strip()[:100]
+    place = f": {message}".find(f": {text}") if text else -1
+    if place < 0:
+        return f"{message.rstrip(': ')}: {found[1]}"
+    return f"{message[:place]}{found[1]}: {message[place:]}"
 
 
 def mask_key(key: object) -> str:
@@ -506,7 +778,7 @@ def log_link(uri: object, label: str) -> str:
     from urllib.parse import quote
 
     # Slack knows schemes in lower case only.
-    text = re.sub(r"(?i)^https?:", lambda scheme: scheme[0].lower(), _string(uri))
+    text = re.sub(r"(?i)^https?:", lambda scheme: scheme[0].lower(), _string(uri)[: LINK_CHARACTERS + 1])
     # https://docs.slack.dev/messaging/formatting-message-text#linking-urls: a space or | breaks a link.
     url = escape(quote(text, safe="%/:=&?~#+!$,;'@()*[]", errors="replace"))
     return f"<{url}|{label}>" if re.match(r"https?://[^/\s]", text) and len(url) <= LINK_CHARACTERS else ""
@@ -536,6 +808,10 @@ def _utc(moment: datetime) -> datetime:
         return moment.replace(tzinfo=timezone.utc)
 
 
+def ordinal(number: int) -> str:
+    return {1: "1st", 2: "2nd", 3: "3rd"}.get(number, f"{number}th")
+
+
 def plural(count: float, noun: str) -> str:
     return f"{count:.10g} {noun}" if count == 1 else f"{count:.10g} {noun}s"
 
@@ -543,57 +819,145 @@ def plural(count: float, noun: str) -> str:
 # ---- Secrets ---------------------------------------------------------------------------------------------------------
 
 _MASK = "[masked]"
-_SECRET_NAME = r"(?:passw(?:or)?d|passphrase|pwd|secret|token(?!s)|(?:api|access|private)[_-]?key|credential|signature)"
-_URL = r"(?i)\b[a-z][a-z0-9+.-]{0,30}://(?:(?!\b[a-z][a-z0-9+.-]{0,30}://)\S)*"
-# Where a token may begin: also after an underscore.
-_START = r"(?<![^\W_])"
-_SIGNED_QUERY = r"(?i)(?:sig|signature|credential|accesskeyid|token|key)="
-# Words of which a secret holds at least one, the pattern that finds it, what takes its place. The words (casefolded,
-# and without an i, which has doubles in Unicode) are there because most text holds none of them. Over hostile text the
-# patterns take linear time, or where a match may begin within another, as much as a line of LINE_CHARACTERS allows.
-_SECRETS: tuple[tuple[tuple[str, ...], str, str], ...] = (
-    (("-----begin",), r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", _MASK),
-    (("eyj",), rf"{_START}eyJ[\w-]{{6,}}\.[\w-]{{6,}}(?:\.[\w-]*)?", _MASK),
-    (
-        ("author",),
-        # A scheme and its credentials, of which Digest has many.
-        r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?)(?:digest\s.*|[^\s\"',;)}\]]+(?:\s+[^\s\"',;)}\]]+)?)",
-        rf"\1{_MASK}",
-    ),
-    (("bearer", "bas"), r"(?i)\b(bearer|basic)\s+(?=[\w.~+/-]*[\d._~+/=-])[\w.~+/-]{8,}=*", rf"\1 {_MASK}"),
-    (("bearer",), r"(?i)\b(bearer)\s+[\w.~+/-]{16,}=*", rf"\1 {_MASK}"),
-    (
-        # The name; then what it is set to, also as bytes or in a list: in quotes that are escaped, double or single, or
-        # up to a delimiter.
-        ("pass", "pwd", "secret", "token", "key", "credent", "gnature"),
-        rf"(?i)(?<![\w-])((?=[\w-]*{_SECRET_NAME})[\w-]+\\?[\"']?\s*(?:=>|[:=]=?)\s*\[?)"
-        r"(?:\\\"[^\"]*\"?|(?:\b[bru]{1,2})?(?:\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?)|[^\s\"'&,;)}\]]+)",
-        rf"\1{_MASK}",
-    ),
-    # A webhook of Slack's without its host, as requests names it, and addresses in JSON.
-    (("/t",), r"((?:services|triggers|workflows)\\?/)T[0-9A-Z]+(?:\\?/\w+)+", rf"\1{_MASK}"),
-    (("\\/\\/",), r"(:\\/\\/)[^\s\"'@\\]+@", rf"\1{_MASK}@"),
-    (("=",), r"(?i)([?&](?:sig|x-amz-\w+|key)=)[^\s&]+", rf"\1{_MASK}"),
-    (("xox", "xapp-"), rf"{_START}(?:xox[a-z]|xapp)-[\w-]{{6,}}", _MASK),
-    (("akia", "asia"), rf"{_START}(?:AKIA|ASIA)[0-9A-Z]{{12,}}", _MASK),
-    (("aiza",), rf"{_START}AIza[\w-]{{20,}}", _MASK),
-    (("k-", "k_"), rf"{_START}(?:sk|pk|rk)[-_][\w-]{{16,}}", _MASK),
-    (
-        ("gh", "github_pat_", "glpat-", "hf_", "r8_"),
-        rf"{_START}(?:gh[pousr]_|github_pat_|glpat-|hf_|r8_)\w{{16,}}",
-        _MASK,
-    ),
+_KEPT = rf"\1{_MASK}"
+
+# A telling name: a word of it tells, wherever it stands; or its last one does. Weak ones tell only where they are set
+# to something: text speaks of sessions and of a second pass. Exceptions and files are named after secrets they aren't.
+_KEY = (
+    r"(?:access|account|api|app|application|auth|aws|azure|client|consumer|decryption|deepgram|eleven(?:labs)?|encryption|"
+    r"fal|gemini|google|groq|license|master|mux|openai|pexels|pixabay|private|publish|replicate|runway|sas|secret|server|"
+    r"service|shared|signing|speech|ssh|storage|stream|subscription|tts|voice|webhook)"
 )
+_WORD = rf"(?:passw(?:or[dt]|d)|passphrase|passcode|pwd|secret|token(?!s|i)|credential|signature|hmac|{_KEY}[_-]?key)"
+_VARIABLE = r"(?-i:(?!\w*(?:CACHE|FOREIGN|PRIMARY|SORT))[A-Z][A-Z0-9_]*_KEY)"
+_ENDING = rf"(?:[\w-]*_(?:auth|cookie|pass|sig)|[\w-]*sess(?:ion)?id|hdn(?:ts|ea)|{_VARIABLE})(?![\w-])"
+_NO_NAME = r"(?![\w-]*(?:(?-i:Error|Exception|Warning)|[_-](?:file|path|type|url|uri|count|limit))\b)"
+# The first look is at what all of them have in common, as most words have none of it.
+_NAMES = ("pass", "pw", "secret", "token", "key", "credent", "sig", "hmac", "sess", "hdn", "auth", "cook")
+_HINT = rf"(?=[\w-]*(?:{'|'.join(_NAMES)}))"
+_STRONG = rf"(?:{_HINT}(?=[\w-]*{_WORD}|{_ENDING}){_NO_NAME}[\w-]+|{_KEY} key)"
+_WEAK = rf"{_HINT}(?:[\w-]*[_-]|(?<=%)(?:3F|26))?(?:pass|pw|sig|auth|session|cookie)(?![\w-])"
+_NAME = rf"(?:{_STRONG}|{_WEAK})"
+_START = r"(?<![\w-])(?=[\w-])"
+
+# Its value: in quotes that are escaped, double or single, in parentheses, or up to a delimiter; also as bytes, in a
+# list or a call. What is written for none is no value, and neither is prose.
+_QUOTED = r"(?:\\\"[^\"]*\"?|(?:\b[bru]{1,2})?(?:\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?))"
+_PIECE = r"(?:[^\s\"'`&,;)}\]<>\\]|\\(?![rn]))+"
+_NONE = r"(?!\[masked|(?:none|null|nil|true|false|yes|no|on|off|str|int|bool|bytes|string|\d|[*.]{3,})(?![\w-]))"
+_VALUE = (
+    rf"(?:\[|\{{[\"']\w+[\"']:\s?|[A-Za-z_.]{{1,30}}\((?=[bru]?[\"']))?{_NONE}"
+    rf"(?:{_QUOTED}|\([^()]*\)?|{_PIECE}(?:(?:[\"'](?=\w)|[,;&](?![\w.-]*=)){_PIECE})*)"
+)
+_NO_WORD = (
+    r"(?!(?:a|an|and|are|at|by|can|cannot|could|did|does|expected|expired|failed|flag|for|from|has|if|in|instead|invalid|"
+    r"is|may|missing|must|no|not|on|only|option|or|required|requires|should|the|this|to|unknown|value|was|when|with)\b)"
+)
+_NO_PROSE = rf"{_NO_WORD}(?![A-Za-z]{{1,14}}(?:'s)?[,.]?\s+[a-z(]{{2,}})"
+_IDENTIFIER = r"(?-i:[\"'](?:[a-z]{1,5}|[a-z]+_[a-z_]+)[\"'])"
+# At least six characters, with a digit, with a capital inside, or many more; but no small number.
+_SECRET_LIKE = r"(?-i:(?=[^\s\"'`]*(?:\d|[a-z][A-Z])|[^\s\"'`]{20}))(?=[^\s\"'`]*[a-z]|\d{7})[^\s\"'`]{6}"
+
+# What stands between the two: "name": value, name=value, name%3Dvalue, name="name" value="value", and the like.
+_SET = (
+    r"(?:(?:\\?[\"'`]|%22)\]?\s?:\s?|[\"'`]?\]?\s?(?:=>|:=|==?)\s?|(?:%22)?%(?:25)*3[ad]|"
+    r"[\w.\[\]]{0,40}(?:, |[\"'],?\s?[\"']?)value[\"']?\s?[:=]\s?)"
+)
+_TOKEN_LIKE = r"(?-i:[0-9a-f]{32}|(?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*\d)[\w-]{16})"
+# Of strong names also: name: value, name given: value, name is value, name 'value'; where it looks like it, name value.
+_SAYS = (
+    r"(?:\s(?:choice|following|given|header|int|integer|invalid|is|key|not|provided|set|string|the|to|valid|value|was))"
+)
+_SAID = (
+    rf"(?:(?:(?<!(?<![\w-])signature)|{_SAYS}{{1,5}}):\s?{_NO_PROSE}|\s(?=[\"'`]{_SECRET_LIKE}|{_TOKEN_LIKE})|"
+    rf"[\"'`]?:?{_SAYS}{{1,5}}:?\s(?=[\"'`][^\s\"'`]{{4,}}[\"'`]|[\"'`]?{_SECRET_LIKE}))"
+)
+_WEAKLY_SAID = rf"(?<!session)(?<!pass):\s(?={_SECRET_LIKE})"
+
+_HEADER = r"(?:\\?[\"'])?\s*[:=]\s*(?:b?\\?[\"'])?"
+_SCHEME = r"(?:(?:basic|bearer|bot|digest|(?:api-?)?key|oauth|token|[a-z-]{2,24}(?=\s\S*\d)|aws4-hmac-sha256)\s+)?"
+_PARAMETER = r"[\w-]+=(?:\\?\"[^\"]*\"?|[^\s\",']*)"
+_URL = r"(?i)\b[a-z][a-z0-9+.-]{0,30}://(?:(?!\b[a-z][a-z0-9+.-]{0,30}://)\S)*"
+_SIGNED_QUERY = r"(?i)(?:sig|signature|credential|accesskeyid|token|key)="
+
+# What a token begins with, and how many characters follow at least.
+_PREFIXES = (
+    "1//0 30, AIza 20, AKIA 12, ASIA 12, EAAA 40, FwoGZXIvYXdz 20, GOCSPX- 20, GOOG1E 20, IQoJb3JpZ2lu 20, SG. 16, "
+    "dckr_oat_ 20, dckr_pat_ 20, doo_v1_ 40, dop_v1_ 40, gho_ 16, ghp_ 16, ghr_ 16, ghs_ 16, ghu_ 16, github_pat_ 16, "
+    "glpat- 16, gsk_ 30, hf_ 30, key_ 64, npm_ 30, nvapi- 30, pk_live_ 16, pplx- 30, pypi- 30, r8_ 16, rk- 20, "
+    "rk_ 16, rpa_ 30, sbp_ 30, sk- 20, sk_ 16, sntrys_ 30, sq0atp- 20, sq0csp- 20, whsec_ 20, xai- 40, xapp- 6, "
+    "xox 8, xoxe. 8, ya29. 20"
+)
+_LEAST = [shape.split() for shape in _PREFIXES.split(", ")]
+_SHAPES = "|".join(rf"{re.escape(prefix)}[\w-]{{{least},}}(?:\.[\w-]+)?" for prefix, least in _LEAST)
+# Where a token may begin: also after an underscore, and after a quote in percent-encoding.
+_TOKEN = r"(?:(?<![^\W_])|(?<=%22))"
+
+# Words of which a secret holds at least one, the pattern that finds it, what takes its place. The words (casefolded)
+# are there because most text holds none of them. Over hostile text the patterns take linear time, or where a match may
+# begin within another, as much as a line of LINE_CHARACTERS allows.
+_SECRETS: tuple[tuple[Sequence[str], str, str], ...] = (
+    (["private key"], r"-{4,5} ?BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-{4,5}.*?(?:-{4,5} ?END [A-Z0-9 ]*-{4,5}|$)", _MASK),
+    # Logins: in nested and escaped addresses, without the scheme's colon, without a scheme; for curl. What drivers take
+    # for a port, a host or a parameter where they cannot read a login.
+    (["%40"], r"(?i)(%(?:25)*3A(?:%(?:25)*2F){2})[^\s&]{1,200}?%(?:25)*40", rf"{_KEPT}@"),
+    ([r":\/\/"], r"(:\\/\\/)[^\s\"'@\\]+@", rf"{_KEPT}@"),
+    (["@"], r"((?<!:)//[^\s/@:\"']*:(?!\d{1,5}/))[^\s@\"']{1,200}@", rf"{_KEPT}@"),
+    (
+        ["@"],
+        r"(?i)(?<![\w.@:/-])(?!(?:\w*mail\w*|to|from|cc|sips?|acct):)([\w.+-]{1,40}:)[^\s@\"'/]{1,99}@"
+        r"(?!sha256)(?=[\w-]+(?:\.\w|:\d|[/\"']))",
+        rf"{_KEPT}@",
+    ),
+    (["-u"], r"((?:-u|--(?:proxy-)?user)(?:[\s=]|[\"'],\s)[\"']?(?!\d+:\d)[^\s\"':]+:)[^\s\"']+", _KEPT),
+    (["port", "integer"], r"(?i)((?:\bport: |integer value (?:as )?)[\"'])(?!\d+[\"']|port[\"'])[^\"']+", _KEPT),
+    (["host"], r"(?i)(\bhost (?:name )?[\"'])[^\s\"']+@", rf"{_KEPT}@"),
+    (["connection info"], r"(after \")[^\"]+(?=\" in connection info)", _KEPT),
+    # Headers.
+    (["header value"], rf"(?i)(header value:?\s*){_QUOTED}", rf"\1'{_MASK}'"),
+    (["cook"], rf"(?i)(cookie{_HEADER})[\w.-]+=[^\s;\"']+(?:;\s[^\s;\"']+)*", _KEPT),
+    (
+        ["author"],
+        rf"(?i)\b(authorization{_HEADER}{_SCHEME})(?:{_PARAMETER}(?:,\s*{_PARAMETER})*|{_PIECE})",
+        _KEPT,
+    ),
+    (["bearer", "bas"], r"(?i)\b(bearer|basic)\s+(?=[\w.~+/-]*[\d._~+/=-])[\w.~+/-]{8,}=*(?<!\.)", rf"\1 {_MASK}"),
+    (["bearer"], r"(?i)\b(bearer)\s+[\w.~+/-]{16,}=*", rf"\1 {_MASK}"),
+    (["auth "], r"\b(AUTH (?:PLAIN|LOGIN|XOAUTH2) )(?=\w*[\dA-Z])[\w+/]{8,}=*", _KEPT),
+    # A telling name and its value: of a model's field, of a column, in XML, in a pair; after a flag, set or said.
+    (["input_value"], rf"(?i)({_START}{_NAME}[^\[]{{1,300}}\[type=\w+, input_value=).+?(?=, input_type=|\]|$)", _KEPT),
+    ([")=("], rf"(?i)(\((?=[^()]{{0,200}}?(?:{_WORD}|\b{_WEAK}))[^()]{{1,300}}\)=\()[^)]+", _KEPT),
+    (["</"], rf"(?i)(<(?:\w+:)?{_NAME}(?:\s[^<>]{{0,99}})?>)[^<]+(?=</)", _KEPT),
+    (["&lt;/"], rf"(?i)(&lt;{_NAME}&gt;)[^&]+(?=&lt;/)", _KEPT),
+    (["',", '",'], rf"(?i)([\[(][bru]?[\"'](?:{_NAME}|authorization)[\"'],\s?)(?!{_IDENTIFIER}){_QUOTED}", _KEPT),
+    (["--", " -", "'-"], rf"(?i)({_START}(?=-){_NAME}(?:\s+|[\"'],\s*){_NO_WORD}(?!-)){_VALUE}", _KEPT),
+    (_NAMES, rf"(?i)({_START}(?:{_STRONG}(?:{_SET}|{_SAID})|{_WEAK}(?:{_SET}|{_WEAKLY_SAID}))){_VALUE}", _KEPT),
+    (["=", "%3d"], r"(?i)((?:[?&]|%(?:25)*(?:3F|26))(?:key|x-amz-\w+|streamid)(?:=|%(?:25)*3D))[^\s&%\"']+", _KEPT),
+    # Webhooks, also without their hosts, as requests names them; stream keys.
+    (["/t", "%2ft"], r"((?:services|triggers|workflows)(?:\\?/|%2F))T[0-9A-Z]+(?:(?:\\?/|%2F)\w+)+", _KEPT),
+    (["webhook"], r"(?i)(webhook(?:s\\?/\d+|b2|)\\?/)[\w@-]{10,}(?:\\?/[\w@-]+)*", _KEPT),
+    (["rtmp"], r"(rtmp\w{0,2}://[^\s/\"']+(?:/[^\s/\"']+){1,9}/)[^\s/\"']*[^\s/\"':.,)]", _KEPT),
+    # Tokens by their own shape.
+    ([prefix.casefold() for prefix, _ in _LEAST], rf"{_TOKEN}(?:{_SHAPES})", _MASK),
+    (["eyj"], rf"{_TOKEN}eyJ[\w-]{{6,}}\.[\w-]{{6,}}(?:\.[\w-]*)?", _MASK),
+    (["key-", "k00"], rf"{_TOKEN}(?:key-[0-9a-f]{{32}}|K00\d[\w+/]{{27}})", _MASK),
+    (["live_", "-us"], rf"{_TOKEN}(?:live_\d+_\w{{20,}}|[0-9a-f]{{32}}-us\d\d?)", _MASK),
+    ([":aa"], r"(?<!\d)\d{6,12}:AA[\w-]{30,}", _MASK),
+    ([":"], rf"{_TOKEN}[0-9a-f]{{8}}-[0-9a-f-]{{27}}:[0-9a-f]{{32}}", _MASK),
+    (["."], rf"{_TOKEN}[MNO][\w-]{{22,28}}\.[\w-]{{5,7}}\.[\w-]{{25,}}", _MASK),
+)
+_SECRET_WORDS = {word for words, _, _ in _SECRETS for word in words}
 
 
 def redact(text: str) -> str:
-    """Masks what looks like a credential: in URLs, after Bearer or a telling name (api_key=…), or by its own shape."""
+    """Masks what looks like a credential: by the place it has, by a telling name (api_key=…), or by its own shape."""
     if "://" in text:
         text = re.sub(_URL, lambda url: _redact_url(url[0]), text)
     folded = text.casefold()
-    for words, pattern, replacement in _SECRETS:
-        if any(word in folded for word in words):
-            text = re.sub(pattern, replacement, text)
+    present = {word for word in _SECRET_WORDS if word in folded}
+    for words, pattern, shown in _SECRETS:
+        if not present.isdisjoint(words):
+            text = re.sub(pattern, shown, text)
     return text
 
 
@@ -608,7 +972,7 @@ def _redact_url(url: str) -> str:
     if at:
         rest = f"{_MASK}@{rest[len(user) + 1 :]}"
     host, slash, path = rest.partition("/")
-    if slash and host.lower().partition(":")[0] in SLACK_HOSTS:
+    if slash and host.lower().startswith("hooks."):
         return f"{scheme}://{host}/{_MASK}"
     path, question, query = rest.partition("?")
     return f"{scheme}{mark}{path}{question}{_MASK if re.search(_SIGNED_QUERY, query) else query}"
@@ -622,8 +986,15 @@ def _redact_url(url: str) -> str:
 MESSAGE_CHARACTERS = 9000
 # Beyond 4,000 Slack may split the text: https://docs.slack.dev/reference/methods/chat.postMessage#truncating
 TEXT_CHARACTERS = 3900
-MAX_LISTED_TASKS = 20
 SECTION_CHARACTERS = 2900
+# So many tasks have lines of their own; more are a line each, in groups.
+MAX_DESCRIBED_TASKS = 5
+MAX_CAUSES = 10
+MAX_TASKS_OF_A_CAUSE = 3
+MAX_TASKS_OF_A_STATUS = 10
+# Where there are no groups: recovered tasks, and failed ones whose causes could not be found in time.
+MAX_LISTED_TASKS = 20
+LISTED_ERROR_CHARACTERS = 100
 
 
 Block = dict[str, Any]
@@ -675,37 +1046,52 @@ class Message(NamedTuple):
 class Claim(NamedTuple):
     """What one destination has yet to be told of one alert.
 
-    `tasks` are the first of them, most important first: the columns of a task, its `alert` in the ledger, and as
-    `total` how many tasks that alert has. `since` is None where all of it happened within the alert's usual window.
+    `tasks` are the first of them in the order to be listed: the columns of a task, its `alert` in the ledger, its
+    `cause` (a fingerprint or None), and as `total` how many tasks its group has. `since` is None where all of it
+    happened within the alert's usual window. `again`: the destination was told of others in the same span. `partial`:
+    only the oldest were taken, more are left for the next run.
     """
 
     tasks: Sequence[Task]
     total: int
     claimed_at: datetime
     since: datetime | None = None
-    # Most frequent first: cause, total, users, the sample_id and error of one task, and as `causes` how many there are.
+    # Of failed tasks, in the order to be shown: cause, total, users, as `before` how many tasks of that cause were told
+    # in the week before (None: the history is too short to know), and as `causes` how many there are in all.
     causes: Sequence[Row] = ()
-    # Of failed tasks: failed, ended, users. Of stuck ones: last_activity.
+    # Of failed tasks: failed, ended, users, last_activity, never_started. Of stuck ones: last_activity, queued,
+    # in_progress. What could not be found in time is absent.
     facts: Row = MappingProxyType({})
+    again: bool = False
+    partial: bool = False
 
 
 class Style(NamedTuple):
-    """What the settings change in an alert: the lines of a task, and whom a critical one calls."""
+    """What the settings change in an alert: the lines of a task, whom a critical one calls, what follows the title."""
 
     task_template: str = ""
     mention: str = ""
+    environment: str = ""
 
 
 class Group(NamedTuple):
-    """The lines of tasks under one heading ('' for none), most important first; of `total` there may be fewer here."""
+    """Tasks under one heading ('' for none), the first to be shown first; of `total` there may be fewer here."""
 
     heading: str
     tasks: Sequence[str]
     total: int
+    # A section for each.
+    apart: bool = False
 
 
 def bold(label: str) -> str:
-    return f"*{label}*"
+    # An asterisk of task text would end it.
+    return f"*{label.replace('*', '∗')}*"
+
+
+def titled(title: str, environment: str) -> str:
+    """The title with the environment behind it; a header knows no escaping."""
+    return " · ".join(filter(None, [title, re.sub("[&<>]", "", shorten(one_line(environment), 40))]))
 
 
 def code(escaped: str) -> str:
@@ -730,7 +1116,7 @@ def _without_bold(mrkdwn: str) -> str:
 _STATUS_NAMES = {"inprogress": "in_progress"}
 
 
-def task_info(task: Task, template: str = "", now: datetime | None = None) -> str:
+def task_info(task: Task, template: str = "", now: datetime | None = None, seen: str = "") -> str:
     """One task: five lines, or those of the template. Missing keys and NULLs are allowed."""
     status = task.get("status")
     values = {
@@ -742,10 +1128,10 @@ def task_info(task: Task, template: str = "", now: datetime | None = None) -> st
     }
     if template:
         more = {"user": mask_key(task.get("user_api_key") or ""), "age": format_age(task.get("created_at"), now)}
-        text = Template(template).safe_substitute(values, **more).strip()
+        text = Template(template).safe_substitute(values, **more, seen=seen).strip()
         if 0 < size(text) <= SECTION_CHARACTERS:
             return text
-    return _TASK_LINES.format_map(values)
+    return _TASK_LINES.format_map({**values, "error": " ".join(filter(None, [values["error"], seen]))})
 
 
 _TASK_LINES = """\
@@ -756,6 +1142,16 @@ _TASK_LINES = """\
   *Logs:* {logs}"""
 
 
+def task_line(task: Task, now: datetime, error: str = "") -> str:
+    """One task of many: how long ago it failed, or since when it has been waiting without a sign of life."""
+    failed = task.get("alert") == "failed"
+    moments = [task.get(name) for name in (["updated_at"] if failed else ["created_at", "started_at", "updated_at"])]
+    age = format_age(max((_utc(at) for at in moments if isinstance(at, datetime)), default=None), now)
+    age = f"{age} ago" if failed else f"for {age}"
+    parts = [f"• {code(label(task.get('id')))} {age}", log_link(task.get("log_uri"), "View Logs"), error]
+    return " · ".join(filter(None, parts))
+
+
 def recovered_info(task: Task) -> str:
     return f"• {code(label(task.get('id')))} is {label(task.get('status')) or 'unknown'}"
 
@@ -763,50 +1159,68 @@ def recovered_info(task: Task) -> str:
 def failed_message(claim: Claim, minutes: float, style: Style) -> Message:
     """Tasks that failed within the last `minutes`, or since the last report where that is longer ago."""
     span = f"since {format_time(claim.since)}" if claim.since else f"in the last {plural(minutes, 'minute')}"
-    summary = f"{plural(claim.total, 'task')} failed {span}:"
-    group = Group("", _described(claim.tasks, claim, style), claim.total)
-    return _alert_message("🚨 Failed Tasks Alert", [summary], claim, [group], style)
+    groups = []
+    for cause in claim.causes[:MAX_CAUSES] if claim.total > MAX_DESCRIBED_TASKS else ():
+        tasks = [task for task in claim.tasks if task.get("cause") == cause["cause"]][:MAX_TASKS_OF_A_CAUSE]
+        if tasks:
+            groups.append(_group(_cause_heading(cause, tasks[0]), tasks, cause["total"], claim, style))
+    groups = groups or [_group("", claim.tasks[:MAX_LISTED_TASKS], claim.total, claim, style)]
+    return _alert_message("🚨 Failed Tasks Alert", f"{_count(claim)} failed {span}:", claim, groups, minutes, style)
+
+
+def _cause_heading(cause: Row, task: Task) -> str:
+    name = f"{cause['total']} × {cause_text(task.get('error'))} · {plural(cause['users'], 'user')}"
+    return " ".join(filter(None, [name, _seen(cause)]))
+
+
+def _seen(cause: Row) -> str:
+    """Whether the destination was told of this cause before; '' where its history is too short to know."""
+    if cause.get("before") is None:
+        return ""
+    return f"({cause['before'] + cause['total']}× in 7 days)" if cause["before"] else "🆕"
 
 
 def stuck_message(claim: Claim, minutes: float, style: Style) -> Message:
     """Tasks that have been stuck for more than `minutes`."""
-    lead = [f"{plural(claim.total, 'task')} stuck for more than {plural(minutes, 'minute')}:"]
-    if workers_are_idle(claim, minutes):
-        last = claim.facts["last_activity"]
-        lead.append(f"No task has started or ended {f'since {format_time(last)}' if last else 'yet'}: {WORKERS_DOWN}")
-    headings = {STUCK_QUEUED: "Queued Tasks", STUCK_IN_PROGRESS: "In Progress Tasks"}
     groups = []
-    for alert, heading in headings.items():
+    for alert, name in ((STUCK_QUEUED, "Queued Tasks"), (STUCK_IN_PROGRESS, "In Progress Tasks")):
         tasks = [task for task in claim.tasks if task["alert"] == alert]
         if tasks:
-            groups.append(Group(heading, _described(tasks, claim, style), tasks[0]["total"]))
-    return _alert_message("⚠️ Stuck Tasks Alert", lead, claim, groups, style)
-
-
-WORKERS_DOWN = "are the workers running?"
+            total = tasks[0]["total"]
+            groups.append(_group(f"{name} ({total}):", tasks[:MAX_TASKS_OF_A_STATUS], total, claim, style))
+    summary = f"{_count(claim)} stuck for more than {plural(minutes, 'minute')}:"
+    return _alert_message("⚠️ Stuck Tasks Alert", summary, claim, groups, minutes, style)
 
 
 def workers_are_idle(claim: Claim, minutes: float) -> bool:
-    """Tasks wait in the queue, and for longer than the timeout none has started or ended."""
-    if not any(task.get("alert") == STUCK_QUEUED for task in claim.tasks):
+    """Tasks wait in the queue, or failed without ever having started, and for more than `minutes` none has started or
+    ended; False where it could not be found in time when one did."""
+    waiting = any(task.get("alert") == STUCK_QUEUED for task in claim.tasks) or claim.facts.get("never_started")
+    if not waiting or "last_activity" not in claim.facts:
         return False
-    last = claim.facts.get("last_activity")
+    last = claim.facts["last_activity"]
     return last is None or claim.claimed_at - last > timedelta(minutes=minutes)
 
 
 def recovered_message(claim: Claim, minutes: float, style: Style) -> Message:
     """Tasks that were reported as stuck and have moved on."""
-    title, summary = "✅ Stuck Tasks Recovered", f"{plural(claim.total, 'task')} no longer stuck:"
-    footer = f"Reported at {format_time(claim.claimed_at)}"
-    lines, left_out = _listing([Group("", [*map(recovered_info, claim.tasks)], claim.total)], SECTION_CHARACTERS)
-    lines += [f"… and {left_out} more"] if left_out else []
-    blocks = [header(title), section("\n".join([bold(summary), *lines])), context(footer)]
-    return Message("\n".join([title, summary, *lines, footer]), blocks)
+    return _ended_message("✅ Stuck Tasks Recovered", "no longer stuck:", claim, minutes, style)
 
 
-def blind_message(error: str, seconds: int, at: datetime) -> Message:
+def healed_message(claim: Claim, minutes: float, style: Style) -> Message:
+    """Tasks that were reported as failed and have ended well since."""
+    return _ended_message("✅ Failed Tasks Recovered", "no longer failed:", claim, minutes, style)
+
+
+def _ended_message(title: str, what: str, claim: Claim, minutes: float, style: Style) -> Message:
+    group = Group("", [*map(recovered_info, claim.tasks[:MAX_LISTED_TASKS])], claim.total)
+    return _alert_message(title, f"{plural(claim.total, 'task')} {what}", claim, [group], minutes, style)
+
+
+def blind_message(error: str, seconds: int, at: datetime, environment: str = "") -> Message:
     """That nobody watches: the tasks could not be read, in `seconds` of trying."""
-    title, footer = "🙈 Monitor cannot read the tasks table", f"Reported at {format_time(at)}"
+    title = titled("🙈 Monitor cannot read the tasks table", environment)
+    footer = f"Reported at {format_time(at)}"
     tried = f"Tried for {plural(seconds, 'second')}. " if seconds else ""
     lines = [
         escape(shorten(redact(one_line(error)), 500)),
@@ -815,78 +1229,88 @@ def blind_message(error: str, seconds: int, at: datetime) -> Message:
     return Message("\n".join([title, *lines, footer]), [header(title), section("\n".join(lines)), context(footer)])
 
 
-def _described(tasks: Sequence[Task], claim: Claim, style: Style) -> list[str]:
-    return [task_info(task, style.task_template, claim.claimed_at) for task in tasks]
+def _count(claim: Claim) -> str:
+    if claim.partial:
+        return f"{plural(claim.total, 'task')} and more"
+    return plural(claim.total, "more task" if claim.again else "task")
 
 
-def _alert_message(title: str, lead: Sequence[str], claim: Claim, groups: Sequence[Group], style: Style) -> Message:
-    summary, *notes = lead
-    opening = [" ".join(filter(None, [bold(summary), style.mention])), *notes]
-    footer = " · ".join([f"Reported at {format_time(claim.claimed_at)}", *_share(claim.facts)])
+def _group(heading: str, tasks: Sequence[Task], total: int, claim: Claim, style: Style) -> Group:
+    """Few tasks have their five lines each, many a line, without a heading that names it also with their error."""
+    few, now = claim.total <= MAX_DESCRIBED_TASKS, claim.claimed_at
+    if few or style.task_template:
+        seen = {cause["cause"]: _seen(cause) for cause in claim.causes}
+        lines = [task_info(task, style.task_template, now, seen.get(task.get("cause"), "")) for task in tasks]
+    elif heading:
+        lines = [task_line(task, now) for task in tasks]
+    else:
+        lines = [task_line(task, now, error_line(task.get("error"), LISTED_ERROR_CHARACTERS)) for task in tasks]
+    return Group(heading, lines, total, few)
+
+
+def _alert_message(
+    title: str, summary: str, claim: Claim, groups: Sequence[Group], minutes: float, style: Style
+) -> Message:
+    title = titled(title, style.environment)
+    opening = [" ".join(filter(None, [bold(summary), style.mention]))]
+    if workers_are_idle(claim, minutes):
+        last = claim.facts["last_activity"]
+        since = f"since {format_time(last)}" if last else "yet"
+        opening.append(f"No task has started or ended {since}: are the workers running?")
+    footer = " · ".join([f"Reported at {format_time(claim.claimed_at)}", *_figures(claim.facts)])
     fixed = size("\n".join([title, *opening, footer]))
-
-    def body(characters: int) -> list[str]:
-        listed, left_out = _listing(groups, characters)
-        if not left_out:
-            return listed
-        causes = _causes(claim.causes, characters // 3)
-        listed, left_out = _listing(groups, characters - size(causes))
-        return [*filter(None, [causes]), *listed, f"… and {left_out} more"]
-
-    blocks = [header(title), *map(section, [*opening, *body(MESSAGE_CHARACTERS - fixed)]), context(footer)]
-    lines = [title, *opening, *body(TEXT_CHARACTERS - fixed), footer]
-    return Message(_without_bold("\n".join(lines)), blocks)
+    texts = [text for lines in _listing(groups, claim, MESSAGE_CHARACTERS - fixed) for text in _sections(lines)]
+    blocks = [header(title), *map(section, [*opening, *texts]), context(footer)]
+    lines = [line for lines in _listing(groups, claim, TEXT_CHARACTERS - fixed) for line in lines]
+    return Message(_without_bold("\n".join([title, *opening, *lines, footer])), blocks)
 
 
-def _share(facts: Row) -> list[str]:
-    if not facts.get("failed"):
-        return []
-    ended = plural(facts["ended"], "ended task")
-    return [f"{facts['failed']} of {ended} failed", plural(facts["users"], "user")]
+def _figures(facts: Row) -> list[str]:
+    if facts.get("failed"):
+        ended = plural(facts["ended"], "ended task")
+        return [f"{facts['failed']} of {ended} failed", plural(facts["users"], "user")]
+    waiting = {"queued": facts.get("queued"), "in progress": facts.get("in_progress")}
+    return [f"{count} {status}" for status, count in waiting.items() if count is not None]
 
 
-def _causes(causes: Sequence[Row], characters: int) -> str:
-    """The causes that fit, a line each; nothing where no task has an error."""
-    if not any(cause["cause"] for cause in causes):
-        return ""
-    lines = _fitting(
-        map(_cause_line, causes), min(characters, SECTION_CHARACTERS) - size("*Causes:*\n… and 99999 more\n")
-    )
-    left_out = causes[0]["causes"] - len(lines)
-    more = [f"… and {plural(left_out, 'more cause')}"] if left_out else []
-    return "\n".join([bold("Causes:"), *lines, *more]) if lines else ""
+def _listing(groups: Sequence[Group], claim: Claim, characters: int) -> Iterator[list[str]]:
+    """The lines that share a section: headings and tasks, as many as fit, each group given its share of the room; at
+    the end, how many are in no group."""
+    room = characters - size("… and 1234567890 more causes (1234567890 tasks)\n")
+    more = size("**\n… and 1234567890 more\n")
+    shown = groups[: len(_fitting([group.heading for group in groups], room, more))]
+    room -= sum(size(group.heading) + more for group in shown)
+    for shares, group in zip(range(len(shown), 0, -1), shown):
+        tasks = _fitting(group.tasks, room // shares)
+        room -= sum(size(task) + 1 for task in tasks)
+        lines = [bold(group.heading), *tasks] if group.heading else tasks
+        if group.total > len(tasks):
+            lines.append(f"… and {group.total - len(tasks)} more")
+        yield from [[line] for line in lines] if group.apart else [lines]
+    tasks_left = claim.total - sum(group.total for group in shown)
+    causes_left = (claim.causes[0]["causes"] if claim.causes else 0) - len(shown)
+    if tasks_left > 0:
+        causes = f"{plural(causes_left, 'more cause')} ({plural(tasks_left, 'task')})"
+        yield [f"… and {causes if causes_left > 0 else f'{tasks_left} more'}"]
 
 
-def _cause_line(cause: Row) -> str:
-    sample = code(label(cause["sample_id"]))
-    return f"• {cause['total']} × {cause_text(cause['error'])} · {plural(cause['users'], 'user')} · {sample}"
-
-
-def _listing(groups: Sequence[Group], characters: int) -> tuple[list[str], int]:
-    """Headings and tasks, as many as fit, each group given its share of the room; and how many tasks are left out."""
-    lines: list[str] = []
-    left_out = 0
-    tasks_left = MAX_LISTED_TASKS
-    characters -= size("… and 1234567890 more\n") + sum(size(group.heading) + 20 for group in groups)
-    for shares, group in zip(range(len(groups), 0, -1), groups):
-        texts = _fitting(group.tasks[: -(-tasks_left // shares)], characters // shares)
-        if group.heading:
-            lines.append(bold(f"{group.heading} ({group.total}):"))
-        lines += texts
-        left_out += group.total - len(texts)
-        tasks_left -= len(texts)
-        characters -= sum(size(text) + 1 for text in texts)
-    return lines, left_out
-
-
-def _fitting(texts: Iterable[str], characters: int) -> list[str]:
+def _fitting(texts: Iterable[str], characters: int, more: int = 1) -> list[str]:
+    """The first of the texts that fit together, each with so many `more` characters around it."""
     fitting: list[str] = []
     for text in texts:
-        characters -= size(text) + 1
+        characters -= size(text) + more
         if characters < 0:
             break
         fitting.append(text)
     return fitting
+
+
+def _sections(lines: Sequence[str]) -> Iterator[str]:
+    """The texts of as few sections as can hold the lines."""
+    while lines:
+        fitting = _fitting(lines, SECTION_CHARACTERS + 1) or lines[:1]
+        yield "\n".join(fitting)
+        lines = lines[len(fitting) :]
 
 
 class Event(NamedTuple):
@@ -912,8 +1336,9 @@ class TaskEvent(NamedTuple):
     log_uri: object
 
 
-def event_message(event: Event, task: TaskEvent, at: datetime) -> Message:
+def event_message(event: Event, task: TaskEvent, at: datetime, environment: str = "") -> Message:
     """What is absent from the task's request makes no line."""
+    title = titled(event.title, environment)
     task_id = code(label(task.task_id))
     sentence = f"Task {task_id} {event.sentence}"
     facts = [f"{bold('Task ID:')} {task_id}"]
@@ -924,11 +1349,11 @@ def event_message(event: Event, task: TaskEvent, at: datetime) -> Message:
     details = _request_details(task.payload)
     details.append(f"{bold('Logs:')} {log_link(task.log_uri, 'View Task Logs') or 'Not available yet'}")
     footer = f"{event.time_label} {format_time(at)}"
-    blocks = [header(event.title), section(sentence), section("\n".join(facts))]
+    blocks = [header(title), section(sentence), section("\n".join(facts))]
     if figures:
         blocks.append(fields(figures))
     blocks += [section("\n".join(details)), context(footer)]
-    lines = [event.title, sentence, *facts, " | ".join(map(_without_bold, figures)), *details, footer]
+    lines = [title, sentence, *facts, " | ".join(map(_without_bold, figures)), *details, footer]
     return Message(_without_bold("\n".join(filter(None, lines))), blocks)
 
 
@@ -947,13 +1372,19 @@ def _first(mapping: object, names: Sequence[str]) -> Any:
     return next((mapping[name] for name in names if mapping.get(name) not in (None, "", [], {})), None)
 
 
-def _request_figures(payload: object) -> list[str]:
+def _scenes(payload: object) -> Sequence[object]:
     scenes = _first(payload, ["scenes"])
-    scenes = scenes if isinstance(scenes, (list, tuple)) else []
+    return scenes if isinstance(scenes, (list, tuple)) else []
+
+
+def _request_figures(payload: object) -> list[str]:
+    scenes = _scenes(payload)
     duration = _first(payload, ["duration", "total_duration"])
     if not _is_number(duration):
         durations = [_first(scene, ["duration"]) for scene in scenes]
-        duration = sum(filter(_is_number, durations))
+        # The worker sets the scenes' own where one narration goes through all of them, and those that are absent.
+        known = not _first(payload, ["narration_text"]) and all(map(_is_number, durations))
+        duration = sum(durations) if known else 0
     figures = [f"{bold('Scenes:')} {len(scenes)}"] if scenes else []
     return [*figures, f"{bold('Duration:')} {duration:.10g}s"] if duration > 0 else figures
 
@@ -963,22 +1394,35 @@ def _is_number(value: object) -> bool:
 
 
 def _request_details(payload: object) -> list[str]:
-    subtitle = _first(payload, _SUBTITLE_NAMES)
-    logo = _first(payload, _LOGO_NAMES)
+    """The settings of the whole video, else of the first scene that has some."""
+    parts = [payload, *_scenes(payload)]
     details = {
-        "Subtitle Config": _settings_line(
-            {"Font": _FONT_NAMES, "Size": _SIZE_NAMES, "Position": ["position"]}, subtitle
-        ),
-        "Logo Config": _settings_line({"Position": ["position"], "Size": _SIZE_NAMES}, logo),
+        "Subtitle Config:": (_subtitle_line(_first(part, _SUBTITLE_NAMES)) for part in parts),
+        "Logo Config:": (_logo_line(_first(part, _LOGO_NAMES)) for part in parts),
     }
-    if _first(logo, _URL_NAMES):
-        details["Logo Config"] = ", ".join(filter(None, ["Logo URL provided", details["Logo Config"]]))
-    return [f"{bold(label + ':')} {line}" for label, line in details.items() if line]
+    found = {label: next(filter(None, lines), "") for label, lines in details.items()}
+    return [f"{bold(label)} {line}" for label, line in found.items() if line]
+
+
+def _subtitle_line(config: object) -> str:
+    return _settings_line({"Font": _FONT_NAMES, "Size": _SIZE_NAMES, "Position": ["position"]}, config)
+
+
+def _logo_line(config: object) -> str:
+    line = _settings_line({"Position": ["position"], "Size": _SIZE_NAMES}, config)
+    return ", ".join(filter(None, ["Logo URL provided" if _first(config, _URL_NAMES) else "", line]))
 
 
 def _settings_line(labels: Mapping[str, Sequence[str]], config: object) -> str:
-    values = {name: task_text(_first(config, keys)) for name, keys in labels.items()}
+    values = {name: task_text(_pixels(_first(config, keys))) for name, keys in labels.items()}
     return ", ".join(f"{name}: {value}" for name, value in values.items() if value)
+
+
+def _pixels(value: object) -> object:
+    """Width and height as one text; anything else as it is."""
+    if isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_number, value)):
+        return " × ".join(f"{pixels:.10g}" for pixels in value)
+    return value
 
 
 # ---- SQL -------------------------------------------------------------------------------------------------------------
@@ -986,36 +1430,92 @@ def _settings_line(labels: Mapping[str, Sequence[str]], config: object) -> str:
 # Opens every transaction. In UTC, `timestamp` columns (which hold UTC) and `timestamptz` columns compare and convert
 # alike; LOCAL, because behind a transaction pooler the session belongs to others as well. Read committed, because a
 # claim that waited for another run must see what that run has committed.
-BEGIN = f"""
+BEGIN = """
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL TIME ZONE 'UTC';
-SET LOCAL statement_timeout = '{DATABASE_STATEMENT_SECONDS}s';
-SET LOCAL lock_timeout = '{LOCK_WAIT_SECONDS}s';
-SET LOCAL idle_in_transaction_session_timeout = '{CLAIM_HOLD_SECONDS}s';
+SET LOCAL statement_timeout = %(statement_milliseconds)s;
+SET LOCAL lock_timeout = %(lock_milliseconds)s;
+SET LOCAL idle_in_transaction_session_timeout = %(hold_milliseconds)s
+"""
+STATEMENT_TIMEOUT = "SET LOCAL statement_timeout = %(statement_milliseconds)s"
+# From PostgreSQL 17 on: a role's own must not end a claim half-way.
+NO_TRANSACTION_TIMEOUT = "SET LOCAL transaction_timeout = 0"
+
+# Of a task's error and link, of whatever type, what can be shown of them: of errors of megabytes the ends. Concatenated
+# with nothing, a compressed one is unpacked once and not wherever it is used.
+SHOWN_ERROR = f"""
+CASE WHEN octet_length(tasks.error::text) > {SHOWN_CHARACTERS}
+    THEN left(tasks.error::text, {SHOWN_END}) || '{SHOWN_JOINT}' || right(tasks.error::text, {SHOWN_END})
+    ELSE tasks.error::text || '' END
+"""
+SHOWN_LOG_URI = "left(tasks.log_uri::text, 2000)"
+
+_UNGROUPED = r"btrim(error, E' \n\r\t')"
+for _old, _new in UNGROUP:
+    _UNGROUPED = f"replace({_UNGROUPED}, '{_old}', '{_new}')"
+
+# The cause of an error, which is a column named `error` that SHOWN_ERROR made: what cause_text() shows, with ~ for … as
+# not every encoding has that. OFFSET 0, there and here, because what the planner merges it computes several times over.
+CAUSE = rf"""
+left(regexp_replace(regexp_replace(left(btrim(CASE
+    WHEN error IS NULL THEN ''
+    WHEN strpos(error, '{TRACEBACK}') = 0 THEN left(error, 2000)
+    ELSE (
+        SELECT CASE
+            WHEN message = '' THEN coalesce(nullif(raised, ''), split_part(rtrim(text, E' \n\r\t'), E'\n', -1))
+            WHEN type IS NULL OR strpos(message, substring(type FROM '[^.]*$')) > 0 THEN message
+            WHEN place > 0 THEN left(message, place - 1) || type || ': ' || substr(message, place)
+            ELSE rtrim(message, ': ') || ': ' || type
+        END
+        FROM (
+            SELECT text, btrim(left(split_part(text, '{TRACEBACK}', 1), 2000), E' \n\r\t') AS message,
+                   btrim(split_part(split_part(replace(split_part(text, '{TRACEBACK}', -1), E'\n ', E'\r'), E'\n', 2),
+                       E'\r', 1), E' \t') AS raised
+            FROM (
+                SELECT CASE WHEN strpos(error, '{EXCEPTION_GROUP}') = 0 THEN error ELSE {_UNGROUPED} END AS text
+                OFFSET 0
+            ) AS one
+            OFFSET 0
+        ) AS parts
+        CROSS JOIN LATERAL (SELECT substring(raised FROM '{RAISED_TYPE}') AS type OFFSET 0) AS exception
+        CROSS JOIN LATERAL (SELECT left(btrim(substr(raised, length(type) + 2)), 100) AS own OFFSET 0) AS words
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN own <> '' THEN strpos(': ' || message, ': ' || own) END AS place OFFSET 0
+        ) AS found
+    )
+END, E' \n\r\t'), 300), %(varying_words)s, ' ~', 'gi'), %(varying_numbers)s, '~', 'gi'), {CAUSE_CHARACTERS})
 """
 
 # The columns of a task as the public API returns them. PostgreSQL's times reach further than Python's.
-_TASK_COLUMNS = """
-    tasks.id::text AS id, status, error, log_uri, user_api_key,
-    CASE WHEN created_at IS NOT NULL
-        THEN greatest(least(created_at::timestamptz, '9999-12-30'), '0001-01-02') END AS created_at,
-    CASE WHEN updated_at IS NOT NULL
-        THEN greatest(least(updated_at::timestamptz, '9999-12-30'), '0001-01-02') END AS updated_at
+_TASK_COLUMNS = f"""
+    tasks.id::text AS id, tasks.status::text AS status, {SHOWN_ERROR} AS error, {SHOWN_LOG_URI} AS log_uri,
+    tasks.user_api_key::text AS user_api_key,
+    CASE WHEN tasks.created_at IS NOT NULL
+        THEN greatest(least(tasks.created_at::timestamptz, '9999-12-30'), '0001-01-02') END AS created_at,
+    CASE WHEN tasks.updated_at IS NOT NULL
+        THEN greatest(least(tasks.updated_at::timestamptz, '9999-12-30'), '0001-01-02') END AS updated_at
 """
+
+# The worker's two words for one status. All words of a status are parameters, as an enum that lacks one would refuse a
+# statement that names it.
+IN_PROGRESS = ("in_progress", "inprogress")
 
 # Tasks that failed within the window, newest first.
 FAILED_TASKS = f"""
 SELECT {_TASK_COLUMNS}
 FROM tasks
-WHERE status = 'failed' AND updated_at >= now() - %(minutes)s * interval '1 minute'
+WHERE status = %(failed)s AND updated_at >= now() - %(minutes)s * interval '1 minute'
 ORDER BY tasks.updated_at DESC, tasks.id
 """
 
-# Which tasks are stuck: queued, or in progress under either of its names, for longer than the timeout.
-_IS_STUCK = """(
-    (status = 'queued' AND created_at < now() - %(minutes)s * interval '1 minute')
-    OR (status IN ('in_progress', 'inprogress')
-        AND coalesce(started_at, created_at) < now() - %(minutes)s * interval '1 minute')
+# When a task last gave a sign of life. A task that is run again keeps the times of its first run, but for updated_at.
+_SIGN_OF_LIFE = "greatest(tasks.created_at, tasks.started_at, tasks.updated_at)"
+
+# Which tasks are stuck: queued, or in progress under either of its names, and without a sign of life for longer than
+# the timeout; the condition on updated_at alone is there for the index.
+_IS_STUCK = f"""(
+    status = ANY(%(unended)s) AND updated_at < now() - %(minutes)s * interval '1 minute'
+    AND {_SIGN_OF_LIFE} < now() - %(minutes)s * interval '1 minute'
 )"""
 
 # The stuck tasks, oldest first.
@@ -1023,29 +1523,56 @@ STUCK_TASKS = f"""
 SELECT {_TASK_COLUMNS}
 FROM tasks
 WHERE {_IS_STUCK}
-ORDER BY CASE status WHEN 'queued' THEN tasks.created_at ELSE coalesce(tasks.started_at, tasks.created_at) END, tasks.id
+ORDER BY {_SIGN_OF_LIFE}, tasks.id
 """
 
-# Whether the ledger is there and may be written, or what could be done about it. Names what is read of the tasks, so
+# What the catalogue says of the tasks: the statuses that an enum knows (NULL: any), whether there is the index by which
+# to walk through the statuses, and whether policies may hide rows from this role. Names what is read of the tasks, so
 # that a missing column or right is found in every run, not only in the first that has something to report.
-LEDGER_STATE = """
+CATALOGUE = """
 SELECT
-    current_setting('transaction_read_only') = 'on' AS read_only,
-    pg_is_in_recovery() AS standby,
-    ledger IS NULL AS missing,
-    ledger IS NOT NULL AND has_table_privilege(ledger, 'SELECT') AND has_table_privilege(ledger, 'INSERT')
-        AND has_table_privilege(ledger, 'UPDATE') AND has_table_privilege(ledger, 'DELETE') AS writable,
-    coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
-    has_database_privilege(current_database(), 'TEMPORARY') AS may_create_temporary,
-    quote_ident(current_schema()) AS schema,
-    quote_ident(current_user) AS role
-FROM to_regclass('slack_notifications') AS ledger
+    (SELECT array_agg(enumlabel::text) FROM pg_enum
+        JOIN pg_attribute ON atttypid = enumtypid
+        WHERE attrelid = 'tasks'::regclass AND attname = 'status') AS status_labels,
+    EXISTS (
+        SELECT FROM pg_index
+        JOIN pg_attribute AS first ON first.attrelid = indrelid AND first.attnum = indkey[0]
+        JOIN pg_attribute AS second ON second.attrelid = indrelid AND second.attnum = indkey[1]
+        WHERE indrelid = 'tasks'::regclass AND indisvalid AND indpred IS NULL
+          AND first.attname = 'status' AND second.attname = 'updated_at'
+    ) AS indexed,
+    row_security_active('tasks') AS row_security
 WHERE NOT EXISTS (
     SELECT id, user_api_key, status, error, log_uri, created_at, updated_at, started_at FROM tasks WHERE false
 )
 """
 
-# What each destination has been told. The row with an empty task_id holds until when that is complete.
+# For --check: what the role lacks of the tasks' columns, and whether everybody may create tables beside the ledger.
+TASKS_STATE = """
+SELECT
+    tasks::text AS tasks,
+    quote_ident(current_user) AS role,
+    ARRAY(SELECT name FROM unnest(%(columns)s) AS name
+        WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = tasks AND attname = name)) AS missing,
+    ARRAY(SELECT attname::text FROM pg_attribute
+        WHERE attrelid = tasks AND attname = ANY(%(columns)s) AND NOT has_column_privilege(tasks, attname, 'SELECT')
+        ORDER BY attnum) AS forbidden,
+    (SELECT quote_ident(nspname) FROM pg_namespace
+        WHERE oid = coalesce((SELECT relnamespace FROM pg_class WHERE pg_class.oid = ledger),
+            to_regnamespace(current_schema())) AND has_schema_privilege('public', oid, 'CREATE')) AS open_schema
+FROM to_regclass('tasks') AS tasks, to_regclass('slack_notifications') AS ledger
+"""
+TASK_COLUMNS = ("id", "user_api_key", "status", "error", "log_uri", "created_at", "updated_at", "started_at")
+# For --check: how much the ledger remembers, and since when.
+LEDGER_AGE = """
+SELECT count(*) AS told, min(notified_at) AS first, max(notified_at) AS last, now() AS now
+FROM slack_notifications WHERE task_id <> ''
+"""
+
+# What each destination has been told; `cause` is a fingerprint of a failure's cause. The rows with an empty task_id are
+# the destination's own. Of the alerts: until when (event_at) all is told, and when it last called somebody
+# (notified_at). Of the alert '': since when the destination is told of anything, and when a call may tell it without
+# haste (the theoretical arrival time of the generic cell rate algorithm); whoever tells it something holds this row.
 _LEDGER_COLUMNS = """
 slack_notifications (
     destination text NOT NULL,
@@ -1053,263 +1580,488 @@ slack_notifications (
     task_id text NOT NULL,
     event_at timestamptz NOT NULL,
     notified_at timestamptz NOT NULL,
+    cause text,
     PRIMARY KEY (destination, alert, task_id)
 )
 """
 
-# Two first runs at once: IF NOT EXISTS alone does not keep the second from failing on the first one's catalogue rows.
-CREATE_LEDGER = f"""
-SELECT pg_advisory_xact_lock(hashtext('slack_notifications'));
-CREATE TABLE IF NOT EXISTS {_LEDGER_COLUMNS};
+# Whether the ledger is there, as this version needs it, and may be written, or what could be done about it.
+LEDGER_STATE = """
+SELECT
+    current_setting('transaction_read_only') = 'on' AS read_only,
+    pg_is_in_recovery() AS standby,
+    NOT EXISTS (SELECT FROM pg_class WHERE oid = ledger) AS missing,
+    ledger IS NOT NULL AND has_table_privilege(ledger, 'SELECT') AND has_table_privilege(ledger, 'INSERT')
+        AND has_table_privilege(ledger, 'UPDATE') AND has_table_privilege(ledger, 'DELETE') AS writable,
+    (SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = ledger) AS owned,
+    ARRAY(SELECT attname::text FROM pg_attribute
+        WHERE attrelid = ledger AND attnum > 0 AND NOT attisdropped
+          AND (attname, format_type(atttypid, -1)) IN (
+              ('destination', 'text'), ('alert', 'text'), ('task_id', 'text'), ('cause', 'text'),
+              ('event_at', 'timestamp with time zone'), ('notified_at', 'timestamp with time zone'))) AS columns,
+    EXISTS (
+        SELECT FROM pg_index
+        WHERE indrelid = ledger AND indisunique AND indisvalid AND indimmediate AND indpred IS NULL AND ARRAY(
+            SELECT attname::text FROM pg_attribute WHERE attrelid = ledger AND attnum = ANY(indkey) ORDER BY 1
+        ) = '{alert,destination,task_id}'
+    ) AS keyed,
+    coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
+    has_database_privilege(current_database(), 'TEMPORARY') AS may_create_temporary,
+    quote_ident(current_schema()) AS schema,
+    quote_ident(current_user) AS role
+FROM to_regclass('slack_notifications') AS ledger
 """
 
+# Two first runs at once: IF NOT EXISTS alone does not keep the second from failing on the first one's catalogue rows.
+_ALONE = "SELECT pg_advisory_xact_lock(hashtext('slack_notifications'))"
+CREATE_LEDGER = f"{_ALONE}; CREATE TABLE IF NOT EXISTS {_LEDGER_COLUMNS}"
+# From the ledger of version 1, which knew no causes.
+ADD_CAUSE = "ALTER TABLE slack_notifications ADD COLUMN IF NOT EXISTS cause text"
+UPGRADE_LEDGER = f"{_ALONE}; {ADD_CAUSE}"
+
 # For a role that may not write the ledger: opens each transaction, so that the same statements work, with no memory
-# beyond it.
+# beyond it. Found first even where the search_path says otherwise.
 CREATE_TEMPORARY_LEDGER = f"""
 SET TRANSACTION READ WRITE;
 CREATE TEMPORARY TABLE {_LEDGER_COLUMNS} ON COMMIT DROP;
+SELECT set_config('search_path', 'pg_temp, ' || current_setting('search_path'), true)
 """
 
-# Where the reports of each destination begin. Committed before its first claim, so that failures add up from here on
-# even if that first message, and more after it, cannot be delivered.
-START_FAILED = """
+# The own rows that a destination lacks (to insert one that a run has just changed would be to wait for that run).
+# Committed before its first claim, so that failures add up from here on even if that first message, and more after it,
+# cannot be delivered.
+START = """
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
-SELECT destination, 'failed', '', now(), now()
-FROM unnest(%(destinations)s::text[]) AS destination
-ORDER BY destination
+SELECT destination.destination, alert.alert, '', now(), CASE alert.alert WHEN '' THEN now() ELSE '-infinity' END
+FROM unnest(%(destinations)s::text[]) AS destination (destination), unnest(%(alerts)s::text[]) AS alert (alert)
+WHERE NOT EXISTS (
+    SELECT FROM slack_notifications AS own
+    WHERE own.destination = destination.destination AND own.alert = alert.alert AND own.task_id = ''
+)
+ORDER BY destination.destination, alert.alert
 ON CONFLICT (destination, alert, task_id) DO NOTHING
 """
 
-# Claims every failed task that the destination has not been told of, by writing it down; the commit makes it final.
-# Runs that want the same tasks wait for each other here, in the order of the ids, so that none can deadlock.
-# From the last complete report on, less one window: for tasks that were committed late or by a skewed clock.
-# A task that fails again counts as new one window after the failure that was reported. (A task with an empty id, which
-# the worker never writes, would be mistaken for the alert's own row.)
-CLAIM_FAILED = """
-INSERT INTO slack_notifications AS told (destination, alert, task_id, event_at, notified_at)
-SELECT %(destination)s, 'failed', failed.task_id, failed.event_at, now()
-FROM (
-    SELECT id::text AS task_id, least(updated_at::timestamptz, '9999-12-30') AS event_at
-    FROM tasks
-    WHERE status = 'failed' AND id::text <> '' AND (%(user)s = '' OR user_api_key = %(user)s) AND updated_at >= (
-        SELECT least(max(event_at), now()) - %(minutes)s * interval '1 minute'
-        FROM slack_notifications
-        WHERE destination = %(destination)s AND alert = 'failed' AND task_id = ''
-    )
-) AS failed
-WHERE NOT EXISTS (
-    SELECT FROM slack_notifications AS known
-    WHERE known.destination = %(destination)s AND known.alert = 'failed' AND known.task_id = failed.task_id
-      AND known.event_at > failed.event_at - %(minutes)s * interval '1 minute'
-)
-ORDER BY failed.task_id
-ON CONFLICT (destination, alert, task_id) DO UPDATE
-SET event_at = excluded.event_at, notified_at = excluded.notified_at
-WHERE told.event_at <= excluded.event_at - %(minutes)s * interval '1 minute'
+# When a call is held back: three messages at once, then one a minute, tell of failures; more would say the same.
+_IS_HELD_BACK = f"notified_at > now() + {STORM_BURST - 1} * interval '{STORM_SECONDS} seconds'"
+
+# The destinations that a call tells nothing now.
+HELD_BACK = f"""
+SELECT destination
+FROM slack_notifications
+WHERE destination = ANY(%(destinations)s) AND alert = '' AND task_id = '' AND {_IS_HELD_BACK}
 """
 
-# Notes that the destination has been told of every failure up to this transaction. With the commit: held while the
-# message is on its way, this row would let only one run work at a time.
-COMPLETE_FAILED = """
-INSERT INTO slack_notifications AS told (destination, alert, task_id, event_at, notified_at)
-VALUES (%(destination)s, 'failed', '', now(), now())
-ON CONFLICT (destination, alert, task_id) DO UPDATE
-SET event_at = greatest(told.event_at, excluded.event_at), notified_at = excluded.notified_at;
+# One run at a time tells a destination: begins each claim, and is held until its end. Those that would wait for longer
+# than this transaction's lock_timeout, or at all (NOWAIT), fail.
+LOCK_DESTINATION = """
+SELECT FROM slack_notifications
+WHERE destination = %(destination)s AND alert = '' AND task_id = ''
+FOR UPDATE
+"""
+LOCK_DESTINATION_NOW = f"{LOCK_DESTINATION} NOWAIT"
+
+# Those with the id that a row of the ledger names: compared in the column's own type, so that they are looked up by
+# their key, whatever type it has.
+_TASK_OF_TOLD = "tasks.id = (jsonb_populate_record(NULL::tasks, jsonb_build_object('id', told.task_id))).id"
+# The ids that can be told: not empty, as that of the destination's own rows is, nor too long for the ledger's index.
+_TELLABLE = "octet_length(tasks.id::text) BETWEEN 1 AND 2000"
+_OF_USER = "(%(user)s = '' OR tasks.user_api_key::text = %(user)s)"
+
+# Where a claim begins: one window before all was told, for what was committed late or by a skewed clock. Nowhere, if
+# this is a call that is held back.
+_BEGINNING = f"""
+state AS (
+    SELECT max(event_at) FILTER (WHERE alert = %(alert)s) AS complete,
+           %(paced)s AND coalesce(bool_or({_IS_HELD_BACK}) FILTER (WHERE alert = ''), false) AS held_back
+    FROM slack_notifications
+    WHERE destination = %(destination)s AND alert IN ('', %(alert)s) AND task_id = ''
+), beginning (at) AS (
+    SELECT CASE WHEN held_back THEN 'infinity'
+        ELSE least(coalesce(complete, now()), now()) - %(window)s * interval '1 minute' END
+    FROM state
+)
+"""
+# Notes until when all is told, of a claim whose `figures` these are; and, of failures, that there is one message more.
+_COMPLETED = """
+completed AS (
+    UPDATE slack_notifications AS own
+    SET event_at = greatest(own.event_at, CASE WHEN figures.partial THEN figures.last ELSE now() END)
+    FROM figures
+    WHERE own.destination = %(destination)s AND own.alert = %(alert)s AND own.task_id = ''
+      AND NOT (SELECT held_back FROM state)
+)
+"""
+_PACED = f"""
+paced AS (
+    UPDATE slack_notifications AS own
+    SET notified_at = greatest(own.notified_at, now()) + interval '{STORM_SECONDS} seconds'
+    FROM figures
+    WHERE own.destination = %(destination)s AND own.alert = '' AND own.task_id = '' AND figures.total > 0
+)
+"""
+
+# Claims every failed task that the destination has not been told of, or the oldest of them where they are very many, by
+# writing it down; the commit makes it final. This statement and those like it return one row, the claim in figures.
+# A task that failed again is news: from one minute after the failure that was told if it has another cause (a task that
+# fails is often written twice within seconds, with two texts), else from one window after. As long as updated_at is as
+# it was told, it is the same failure, also where a skewed clock put it into the future. Here and below, rows of the
+# ledger are looked up by their key, to which OFFSET 0 keeps the planner: it knows little of a table that changes fast.
+CLAIM_FAILED = f"""
+WITH {_BEGINNING}, oldest AS (
+    SELECT tasks.id::text AS task_id, {_TELLABLE} AS tellable, failed.at AS event_at, {SHOWN_ERROR} AS error
+    FROM tasks
+    CROSS JOIN LATERAL (SELECT least(tasks.updated_at::timestamptz, '9999-12-30') AS at) AS failed
+    LEFT JOIN LATERAL (
+        SELECT task_id, event_at, notified_at, cause
+        FROM slack_notifications
+        WHERE destination = %(destination)s AND alert = 'failed' AND task_id = tasks.id::text
+        OFFSET 0
+    ) AS told ON true
+    CROSS JOIN LATERAL (SELECT least(told.event_at, told.notified_at) AS at) AS before
+    WHERE tasks.status = %(failed)s AND {_OF_USER} AND tasks.updated_at >= (SELECT at FROM beginning)
+      AND (told.task_id IS NULL
+          OR failed.at <> told.event_at AND failed.at >= before.at + interval '1 minute'
+          AND (failed.at >= before.at + %(window)s * interval '1 minute' OR told.cause IS DISTINCT FROM (
+              SELECT to_hex(hashtextextended({CAUSE}, 0)) FROM (SELECT {SHOWN_ERROR} AS error) AS shown)))
+    ORDER BY tasks.updated_at
+    LIMIT %(part)s
+), news AS (
+    SELECT DISTINCT ON (task_id) task_id, event_at, to_hex(hashtextextended({CAUSE}, 0)) AS cause
+    FROM oldest
+    WHERE tellable
+    ORDER BY task_id, event_at DESC
+), claimed AS (
+    INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
+    SELECT %(destination)s, 'failed', task_id, event_at, now(), cause
+    FROM news
+    ON CONFLICT (destination, alert, task_id) DO UPDATE
+    SET event_at = excluded.event_at, notified_at = excluded.notified_at, cause = excluded.cause
+    RETURNING event_at
+), figures AS (
+    SELECT count(*) AS total, min(event_at) AS first, max(event_at) AS last,
+           (SELECT count(*) FROM oldest) = %(part)s AS partial
+    FROM claimed
+), {_COMPLETED}, {_PACED}
+SELECT total, partial, first, now() AS claimed_at, span.since,
+       (SELECT count(*) FROM oldest WHERE NOT tellable) AS untellable,
+       total > 0 AND EXISTS (
+           SELECT FROM slack_notifications AS told
+           WHERE told.destination = %(destination)s AND told.alert = 'failed' AND told.task_id <> ''
+             AND told.event_at >= coalesce(span.since, now() - %(window)s * interval '1 minute')
+             AND told.task_id NOT IN (SELECT task_id FROM news)
+       ) AS again
+FROM figures
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN first < now() - %(window)s * interval '1 minute'
+        THEN greatest(least(first, (SELECT complete FROM state)), '0001-01-02') END AS since
+) AS span
 """
 
 STUCK_QUEUED = "stuck:queued"
 STUCK_IN_PROGRESS = "stuck:in_progress"
 
-# Claims stuck tasks that the destination has not been told of in their present status, or not for so long that a
-# reminder is due. What it was told of another status is forgotten: a task that returns there is news again.
+# Claims stuck tasks that the destination has not been told of in their present status, or that gave a sign of life
+# since, or of which it was told so long ago that a reminder is due. What it was told of another status is forgotten: a
+# task that returns there is news again.
 CLAIM_STUCK = f"""
-SELECT pg_advisory_xact_lock(hashtextextended(%(destination)s, 0));
 WITH stuck AS (
-    SELECT id::text AS task_id,
-           CASE status WHEN 'queued' THEN 'stuck:queued' ELSE 'stuck:in_progress' END AS alert,
-           CASE status WHEN 'queued' THEN created_at::timestamptz
-                ELSE coalesce(started_at, created_at)::timestamptz END AS event_at
+    SELECT tasks.id::text AS task_id, {_TELLABLE} AS tellable,
+           CASE tasks.status::text WHEN 'queued' THEN 'stuck:queued' ELSE 'stuck:in_progress' END AS alert,
+           greatest({_SIGN_OF_LIFE}::timestamptz, '0001-01-02') AS event_at
     FROM tasks
-    WHERE id::text <> '' AND (%(user)s = '' OR user_api_key = %(user)s)
-      AND {_IS_STUCK}
+    WHERE {_OF_USER} AND {_IS_STUCK}
 ), left_behind AS (
-    DELETE FROM slack_notifications AS told
-    USING stuck
-    WHERE told.destination = %(destination)s AND told.task_id = stuck.task_id
-      AND told.alert IN ('stuck:queued', 'stuck:in_progress') AND told.alert <> stuck.alert
-)
-INSERT INTO slack_notifications AS told (destination, alert, task_id, event_at, notified_at)
-SELECT %(destination)s, stuck.alert, stuck.task_id, greatest(stuck.event_at, '0001-01-02'), now()
-FROM stuck
-WHERE NOT EXISTS (
-    SELECT FROM slack_notifications AS known
-    WHERE known.destination = %(destination)s AND known.alert = stuck.alert AND known.task_id = stuck.task_id
-      AND (%(remind)s = 0 OR known.notified_at > now() - %(remind)s * interval '1 minute')
-)
-ORDER BY stuck.task_id
-ON CONFLICT (destination, alert, task_id) DO UPDATE
-SET event_at = excluded.event_at, notified_at = excluded.notified_at
-WHERE %(remind)s > 0 AND told.notified_at <= now() - %(remind)s * interval '1 minute'
-"""
-
-# Claims the tasks that the destination was told are stuck and that are so no more. Of those that failed, or are gone
-# from the table, nothing more is told here.
-CLAIM_RECOVERED = """
-SELECT pg_advisory_xact_lock(hashtextextended(%(destination)s, 0));
-WITH gone AS (
-    DELETE FROM slack_notifications AS told
-    WHERE told.destination = %(destination)s AND told.alert IN ('stuck:queued', 'stuck:in_progress')
-      AND NOT EXISTS (
-          SELECT FROM tasks
-          WHERE tasks.id::text = told.task_id AND tasks.status IN ('queued', 'in_progress', 'inprogress')
-      )
-    RETURNING told.task_id
-)
-INSERT INTO slack_notifications AS told (destination, alert, task_id, event_at, notified_at)
-SELECT DISTINCT %(destination)s, 'recovered', gone.task_id, now(), now()
-FROM unnest(ARRAY(SELECT task_id FROM gone)) AS gone (task_id)
-JOIN tasks ON tasks.id::text = gone.task_id
-WHERE tasks.status <> 'failed' AND %(notify_on_recovery)s
-ON CONFLICT (destination, alert, task_id) DO UPDATE
-SET event_at = excluded.event_at, notified_at = excluded.notified_at
-"""
-
-# When this transaction claimed, and since when its claims date where that is longer ago than the usual window.
-CLAIM_SPAN = """
-SELECT now() AS claimed_at,
-       CASE WHEN min(event_at) FILTER (WHERE task_id <> '' AND notified_at = now())
-                 < now() - %(minutes)s * interval '1 minute'
-            THEN min(event_at) FILTER (WHERE task_id = '' OR notified_at = now())
-       END AS since
-FROM slack_notifications
-WHERE destination = %(destination)s AND alert = 'failed'
-"""
-
-# The most important of the tasks that this transaction claimed: its now() is the same all through.
-CLAIMED_TASKS = f"""
-SELECT {_TASK_COLUMNS}, claimed.alert, claimed.total
-FROM unnest(%(alerts)s) AS kind (alert)
-CROSS JOIN LATERAL (
-    SELECT task_id, alert, count(*) OVER () AS total,
-           CASE alert WHEN 'failed' THEN now() - event_at ELSE event_at - now() END AS place
-    FROM slack_notifications
-    WHERE destination = %(destination)s AND alert = kind.alert AND task_id <> '' AND notified_at = now()
-    ORDER BY place, task_id
-    LIMIT %(listed)s
-) AS claimed
-JOIN tasks ON tasks.id::text = claimed.task_id
-ORDER BY claimed.alert, claimed.place, claimed.task_id
-"""
-
-# The causes of the tasks that this transaction claimed, most frequent first, each with the error of a task as a sample.
-# Grouped by the same line of the error as cause_text() shows, with ~ for … as not every encoding has that, and counted
-# here so that memory does not grow with the number of tasks. The ids in an array: the planner knows nothing of rows
-# that were just claimed, and would look up the tasks one by one in a join. Of errors of megabytes it reads the ends.
-# In a savepoint, so that the claim outlives the time-out.
-CLAIMED_CAUSES = f"""
-SAVEPOINT causes;
-SET LOCAL statement_timeout = '{CAUSES_SECONDS}s';
-WITH claimed AS (
-    SELECT id::text AS task_id, user_api_key, CASE WHEN octet_length(error) > 20000
-        THEN left(error, 9999) || E'\\n' || right(error, 9999) ELSE coalesce(error, '') END AS error
-    FROM tasks
-    WHERE id::text = ANY(ARRAY(
-        SELECT task_id
-        FROM slack_notifications
-        WHERE destination = %(destination)s AND alert = ANY(%(alerts)s) AND task_id <> '' AND notified_at = now()
+    DELETE FROM slack_notifications
+    WHERE ctid = ANY(ARRAY(
+        SELECT told.ctid
+        FROM stuck
+        CROSS JOIN LATERAL (
+            SELECT ctid
+            FROM slack_notifications
+            WHERE destination = %(destination)s AND alert IN ('stuck:queued', 'stuck:in_progress')
+              AND alert <> stuck.alert AND task_id = stuck.task_id
+            OFFSET 0
+        ) AS told
     ))
-    OFFSET 0
-), lines AS (
-    SELECT task_id, user_api_key, CASE
-        WHEN strpos(error, 'Traceback (most recent call last)') > 0
-         AND btrim(split_part(error, 'Traceback (most recent call last)', 1), E' \\n\\r\\t') = ''
-        THEN split_part(rtrim(error, E' \\n\\r\\t'), E'\\n', -1)
-        ELSE left(split_part(error, 'Traceback (most recent call last)', 1), 2000)
-    END AS line
-    FROM claimed
-), users AS (
-    SELECT user_api_key, count(*) AS tasks, min(task_id) AS sample_id,
-           regexp_replace(regexp_replace(left(btrim(line, E' \\n\\r\\t'), 300),
-               %(varying_words)s, ' ~', 'gi'), %(varying_numbers)s, '~', 'gi') AS cause
-    FROM lines
-    GROUP BY user_api_key, cause
-), causes AS (
-    SELECT cause, sum(tasks)::bigint AS total, count(*) AS users, min(sample_id) AS sample_id,
-           count(*) OVER () AS causes
-    FROM users
-    GROUP BY cause
-    ORDER BY total DESC, cause
-    LIMIT %(listed)s
+), oldest AS (
+    SELECT stuck.task_id, stuck.tellable, stuck.alert, stuck.event_at
+    FROM stuck
+    LEFT JOIN LATERAL (
+        SELECT task_id, event_at, notified_at
+        FROM slack_notifications
+        WHERE destination = %(destination)s AND alert = stuck.alert AND task_id = stuck.task_id
+        OFFSET 0
+    ) AS told ON true
+    WHERE told.task_id IS NULL
+       OR stuck.event_at > greatest(told.event_at, told.notified_at - %(minutes)s * interval '1 minute')
+       OR %(remind)s > 0 AND told.notified_at <= now() - %(remind)s * interval '1 minute'
+    ORDER BY stuck.event_at
+    LIMIT %(part)s
+), claimed AS (
+    INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
+    SELECT DISTINCT ON (alert, task_id) %(destination)s, alert, task_id, event_at, now()
+    FROM oldest
+    WHERE tellable
+    ORDER BY alert, task_id, event_at
+    ON CONFLICT (destination, alert, task_id) DO UPDATE
+    SET event_at = excluded.event_at, notified_at = excluded.notified_at
+    RETURNING task_id
 )
-SELECT causes.*, tasks.error
-FROM causes
-JOIN tasks ON tasks.id::text = causes.sample_id
-ORDER BY causes.total DESC, causes.cause
+SELECT (SELECT count(*) FROM claimed) AS total, count(*) = %(part)s AS partial, NULL AS first, now() AS claimed_at,
+       NULL::timestamptz AS since, count(*) FILTER (WHERE NOT tellable) AS untellable, false AS again
+FROM oldest
 """
 
-# Every word that the status column holds, found by a few steps through the index on (status, updated_at): a task that
-# is over may have any status but those of tasks that are not.
-_STATUSES = """
-RECURSIVE statuses (status) AS (
-    SELECT min(status) FROM tasks
+# The words of tasks that are over, which may be any but those of tasks that are not, found by a few steps through the
+# index on (status, updated_at); without that index, none.
+_OVER = """
+statuses (status) AS (
+    SELECT min(status) FROM tasks WHERE %(indexed)s
     UNION ALL
     SELECT (SELECT min(tasks.status) FROM tasks WHERE tasks.status > statuses.status)
     FROM statuses
     WHERE statuses.status IS NOT NULL
-), ended (status) AS (
-    SELECT status FROM statuses WHERE status NOT IN ('queued', 'in_progress', 'inprogress')
+), final (status) AS (
+    SELECT status FROM statuses WHERE status <> ALL(%(unended)s)
 )
+"""
+# The tasks that ended since the `beginning`, status by status (OFFSET 0): the planner cannot know how few they are, and
+# would read the whole table.
+_ENDED_TASK = f"""
+    SELECT tasks.id::text AS task_id, tasks.status::text AS status, tasks.user_api_key::text AS user_api_key,
+           tasks.updated_at::timestamptz AS at
+    FROM tasks
+    WHERE {_OF_USER} AND tasks.updated_at >= (SELECT at FROM beginning)
+"""
+_ENDED = f"""
+{_OVER}, ended AS (
+    SELECT task.* FROM final CROSS JOIN LATERAL ({_ENDED_TASK} AND tasks.status = final.status OFFSET 0) AS task
+    UNION ALL
+    {_ENDED_TASK} AND NOT %(indexed)s AND tasks.status <> ALL(%(unended)s)
+)
+"""
+_FIGURES = """
+figures AS (
+    SELECT count(*) AS total, false AS partial, NULL::timestamptz AS last FROM claimed
+)
+"""
+_TOTAL = """
+SELECT total, partial, NULL AS first, now() AS claimed_at, NULL::timestamptz AS since, 0 AS untellable, false AS again
+FROM figures
+"""
+
+# Claims the tasks that the destination was told are stuck and that have ended since. Of those that failed nothing more
+# is told here. What ended lately is looked up, not what was told: an idle run pays nothing for all that was.
+CLAIM_RECOVERED = f"""
+WITH RECURSIVE {_BEGINNING}, {_ENDED}, moved_on AS (
+    DELETE FROM slack_notifications
+    WHERE ctid = ANY(ARRAY(
+        SELECT told.ctid
+        FROM ended
+        CROSS JOIN LATERAL (
+            SELECT ctid
+            FROM slack_notifications
+            WHERE destination = %(destination)s AND alert IN ('stuck:queued', 'stuck:in_progress')
+              AND task_id = ended.task_id
+            OFFSET 0
+        ) AS told
+        WHERE ended.status <> 'failed'
+    ))
+    RETURNING task_id
+), claimed AS (
+    INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
+    SELECT DISTINCT %(destination)s, 'recovered', task_id, now(), now()
+    FROM moved_on
+    WHERE %(notify_on_recovery)s
+    ON CONFLICT (destination, alert, task_id) DO UPDATE
+    SET event_at = excluded.event_at, notified_at = excluded.notified_at
+    RETURNING task_id
+), {_FIGURES}, {_COMPLETED}
+{_TOTAL}
+"""
+
+# Claims the tasks that the destination was told have failed and that have ended well since.
+CLAIM_HEALED = f"""
+WITH RECURSIVE {_BEGINNING}, {_ENDED}, moved_on AS (
+    DELETE FROM slack_notifications
+    WHERE ctid = ANY(ARRAY(
+        SELECT told.ctid
+        FROM ended
+        CROSS JOIN LATERAL (
+            SELECT ctid, least(event_at, notified_at) AS at
+            FROM slack_notifications
+            WHERE destination = %(destination)s AND alert = 'failed' AND task_id = ended.task_id
+            OFFSET 0
+        ) AS told
+        WHERE ended.status <> 'failed' AND ended.at > told.at AND %(notify_on_recovery)s
+    ))
+    RETURNING task_id, cause
+), claimed AS (
+    INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
+    SELECT %(destination)s, 'healed', task_id, now(), now(), cause
+    FROM moved_on
+    ON CONFLICT (destination, alert, task_id) DO UPDATE
+    SET event_at = excluded.event_at, notified_at = excluded.notified_at, cause = excluded.cause
+    RETURNING task_id
+), {_FIGURES}, {_COMPLETED}, {_PACED}
+{_TOTAL}
+"""
+
+# The causes of the failures that this transaction claimed (its now() is the same all through): those that are new to
+# the destination first, then the most frequent. `before`: of how many tasks with that cause it was told in the week
+# before; NULL where it has been told of anything for less than a day. The tasks are found by when they failed.
+CLAIMED_CAUSES = """
+WITH users AS (
+    SELECT told.cause, tasks.user_api_key::text AS user_api_key, count(*) AS tasks,
+           count(*) FILTER (WHERE tasks.started_at IS NULL) AS never_started
+    FROM tasks
+    CROSS JOIN LATERAL (
+        SELECT cause
+        FROM slack_notifications
+        WHERE destination = %(destination)s AND alert = 'failed' AND task_id = tasks.id::text AND notified_at = now()
+        OFFSET 0
+    ) AS told
+    WHERE tasks.status = %(failed)s AND tasks.updated_at >= %(first)s
+    GROUP BY told.cause, tasks.user_api_key::text
+), causes AS (
+    SELECT cause, sum(tasks)::bigint AS total, count(*) AS users, count(*) OVER () AS causes,
+           sum(sum(never_started)) OVER ()::bigint AS never_started
+    FROM users
+    GROUP BY cause
+), earlier AS (
+    SELECT cause, count(*) AS tasks
+    FROM slack_notifications
+    WHERE destination = %(destination)s AND alert IN ('failed', 'healed') AND task_id <> ''
+      AND notified_at < now() AND notified_at >= now() - interval '7 days'
+    GROUP BY cause
+)
+SELECT causes.cause, causes.total, causes.users, causes.causes, causes.never_started,
+       CASE WHEN history.begun THEN coalesce(earlier.tasks, 0) END AS before
+FROM causes
+LEFT JOIN earlier ON earlier.cause = causes.cause
+CROSS JOIN (
+    SELECT coalesce(bool_or(event_at <= now() - interval '1 day'), false) AS begun
+    FROM slack_notifications
+    WHERE destination = %(destination)s AND alert = '' AND task_id = ''
+) AS history
+ORDER BY history.begun AND earlier.cause IS NULL DESC, causes.total DESC, causes.cause
+LIMIT %(listed)s
+"""
+
+# The most important tasks of the claim, so many of each group: of each cause that is to be listed (of all, where none
+# is), or of each status.
+CLAIMED_TASKS = f"""
+SELECT {_TASK_COLUMNS},
+    CASE WHEN tasks.started_at IS NOT NULL
+        THEN greatest(least(tasks.started_at::timestamptz, '9999-12-30'), '0001-01-02') END AS started_at,
+    told.alert, told.cause, told.total
+FROM (
+    SELECT task_id, alert, cause, place, count(*) OVER (PARTITION BY alert, cause) AS total,
+           row_number() OVER (PARTITION BY alert, cause ORDER BY place, task_id) AS number
+    FROM (
+        SELECT task_id, alert, CASE WHEN cause = ANY(%(causes)s) THEN cause END AS cause,
+               CASE alert WHEN 'failed' THEN now() - event_at ELSE event_at - now() END AS place
+        FROM slack_notifications
+        WHERE destination = %(destination)s AND alert = ANY(%(alerts)s) AND task_id <> '' AND notified_at = now()
+          AND (alert <> 'failed' OR %(causes)s = '{{}}' OR cause = ANY(%(causes)s))
+    ) AS claimed
+    ORDER BY number, place
+    LIMIT %(listed)s * %(each)s
+) AS told
+JOIN tasks ON {_TASK_OF_TOLD}
+WHERE told.number <= %(each)s
+ORDER BY told.alert, told.place, told.task_id
 """
 
 # Of the tasks that ended in the span of the report, how many failed, and how many users that hit.
 FAILED_SHARE = f"""
-WITH {_STATUSES}
-SELECT count(*) FILTER (WHERE task.status = 'failed') AS failed,
-       count(*) AS ended,
-       count(DISTINCT task.user_api_key) FILTER (WHERE task.status = 'failed') AS users
-FROM ended
-CROSS JOIN LATERAL (
-    SELECT tasks.status, tasks.user_api_key
-    FROM tasks
-    WHERE tasks.status = ended.status AND (%(user)s = '' OR tasks.user_api_key = %(user)s)
-      AND tasks.updated_at >= coalesce(%(since)s::timestamptz, now() - %(minutes)s * interval '1 minute')
-) AS task
+WITH RECURSIVE beginning (at) AS (
+    SELECT coalesce(%(since)s::timestamptz, now() - %(window)s * interval '1 minute')
+), {_ENDED}
+SELECT coalesce(sum(failed), 0)::bigint AS failed, coalesce(sum(ended), 0)::bigint AS ended,
+       count(*) FILTER (WHERE failed > 0) AS users
+FROM (
+    SELECT count(*) FILTER (WHERE status = 'failed') AS failed, count(*) AS ended
+    FROM ended
+    GROUP BY user_api_key
+) AS users
 """
 
-# When a worker was last seen to do anything: to end a task or to start one that is still in progress.
+# How many tasks wait and how many are in progress.
+QUEUE = f"""
+SELECT count(*) FILTER (WHERE status::text = 'queued') AS queued,
+       count(*) FILTER (WHERE status::text <> 'queued') AS in_progress
+FROM tasks
+WHERE status = ANY(%(unended)s) AND {_OF_USER}
+"""
+
+# When a worker was last seen to do anything: to start a task, or to end one otherwise than as a failure that never
+# started, which is what a checker of timeouts makes of tasks that wait.
 LAST_ACTIVITY = f"""
-WITH {_STATUSES}
+WITH RECURSIVE {_OVER}
 SELECT CASE WHEN at IS NOT NULL THEN greatest(least(at, '9999-12-30'), '0001-01-02') END AS last_activity
 FROM (
     SELECT greatest(
-        (SELECT max(latest.updated_at) FROM ended CROSS JOIN LATERAL (
-            SELECT max(tasks.updated_at)::timestamptz AS updated_at FROM tasks WHERE tasks.status = ended.status
-        ) AS latest),
-        (SELECT max(started_at)::timestamptz FROM tasks WHERE status IN ('in_progress', 'inprogress'))
+        (SELECT max(latest.at) FROM final CROSS JOIN LATERAL (
+            SELECT max(tasks.updated_at)::timestamptz AS at FROM tasks WHERE tasks.status = final.status
+        ) AS latest WHERE final.status::text <> 'failed'),
+        (SELECT max(updated_at)::timestamptz FROM tasks
+            WHERE NOT %(indexed)s AND status <> ALL(%(unended)s) AND status::text <> 'failed'),
+        (SELECT updated_at::timestamptz FROM tasks
+            WHERE status = %(failed)s AND started_at IS NOT NULL ORDER BY updated_at DESC LIMIT 1),
+        (SELECT greatest(max(started_at), max(updated_at))::timestamptz FROM tasks WHERE status = ANY(%(in_progress)s))
     ) AS at
 ) AS seen
+"""
+
+# Notes that a critical alert calls people, which it does at most once an hour, but for a cause that they have not been
+# called for since.
+CALL = """
+UPDATE slack_notifications AS own
+SET notified_at = now()
+WHERE own.destination = %(destination)s AND own.alert = %(alert)s AND own.task_id = ''
+  AND (own.notified_at <= now() - interval '1 hour' OR EXISTS (
+      SELECT FROM slack_notifications AS claimed
+      WHERE claimed.destination = own.destination AND claimed.alert = 'failed' AND own.alert = 'failed'
+        AND claimed.task_id <> '' AND claimed.notified_at = now() AND NOT EXISTS (
+            SELECT FROM slack_notifications AS told
+            WHERE told.destination = own.destination AND told.alert IN ('failed', 'healed') AND told.task_id <> ''
+              AND told.cause = claimed.cause AND told.notified_at >= own.notified_at AND told.notified_at < now())))
+"""
+
+# Who holds tasks or the ledger as a whole, such as a migration: another run never does.
+TABLE_LOCK = """
+SELECT relation::regclass::text AS relation, pid, application_name AS application
+FROM pg_locks
+JOIN pg_stat_activity USING (pid)
+JOIN pg_class ON pg_class.oid = relation AND relpersistence <> 't'
+WHERE locktype = 'relation' AND pid <> pg_backend_pid() AND relation >= 16384
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND (mode = 'AccessExclusiveLock' OR relation = to_regclass('slack_notifications')
+      AND mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock'))
+ORDER BY granted DESC, pid
+LIMIT 1
 """
 
 # Forgets what no statement above can ask for any more: after a week, failures that no window reaches back to, stuck
 # tasks (of destinations that no longer run) that are so no more, and recoveries. Skips rows that a run is using.
 CLEAN_UP = """
+WITH unended AS (
+    SELECT id::text AS id FROM tasks WHERE status = ANY(%(unended)s)
+)
 DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
     SELECT told.ctid
     FROM slack_notifications AS told
-    CROSS JOIN LATERAL (
-        SELECT NOT EXISTS (
-            SELECT FROM tasks
-            WHERE tasks.id::text = told.task_id AND tasks.status IN ('queued', 'in_progress', 'inprogress')
-        ) AS gone
-    ) AS task
     WHERE told.notified_at < now() - interval '7 days' AND told.task_id <> '' AND CASE told.alert
         WHEN 'failed' THEN told.event_at < now() - interval '7 days' AND told.event_at < (
-            SELECT complete.event_at - 2 * %(minutes)s * interval '1 minute'
+            SELECT complete.event_at - 2 * %(window)s * interval '1 minute'
             FROM slack_notifications AS complete
             WHERE complete.destination = told.destination AND complete.alert = 'failed' AND complete.task_id = '')
+        WHEN 'healed' THEN true
         WHEN 'recovered' THEN true
-        WHEN 'stuck:queued' THEN gone
-        WHEN 'stuck:in_progress' THEN gone
+        WHEN 'stuck:queued' THEN told.task_id NOT IN (SELECT id FROM unended)
+        WHEN 'stuck:in_progress' THEN told.task_id NOT IN (SELECT id FROM unended)
         END
     LIMIT 10000
     FOR UPDATE OF told SKIP LOCKED
@@ -1321,24 +2073,44 @@ DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
 
 
 class Alert(NamedTuple):
-    """What can be told of tasks: its names in the ledger, the statement that claims them, the message.
+    """What can be told of tasks: its name, by which webhook it goes, the statement that claims them, the message.
 
-    `kind` is by which webhook it goes; `complete` is run with the commit, whether there was anything to tell or not.
+    `ledger_names` are those of its tasks in the ledger. `facts` find what else the message tells, in a row each.
     """
 
     name: str
     kind: str
     ledger_names: Sequence[str]
     claim: str
-    complete: str
-    # Finds what else the message tells of the claim, in one row.
-    facts: str | None
+    facts: Mapping[str, str]
     message: Callable[[Claim, float, Style], Message]
 
 
-FAILED = Alert("failed", "failed", ["failed"], CLAIM_FAILED, COMPLETE_FAILED, FAILED_SHARE, failed_message)
-STUCK = Alert("stuck", "stuck", [STUCK_QUEUED, STUCK_IN_PROGRESS], CLAIM_STUCK, "", LAST_ACTIVITY, stuck_message)
-RECOVERED = Alert("recovered", "stuck", ["recovered"], CLAIM_RECOVERED, "", None, recovered_message)
+WORKERS = "the workers' last activity"
+FAILED = Alert(
+    "failed",
+    "failed",
+    ["failed"],
+    CLAIM_FAILED,
+    {"the share of failures": FAILED_SHARE, WORKERS: LAST_ACTIVITY},
+    failed_message,
+)
+HEALED = Alert("healed", "failed", ["healed"], CLAIM_HEALED, {}, healed_message)
+STUCK = Alert(
+    "stuck",
+    "stuck",
+    [STUCK_QUEUED, STUCK_IN_PROGRESS],
+    CLAIM_STUCK,
+    {"the queue": QUEUE, WORKERS: LAST_ACTIVITY},
+    stuck_message,
+)
+RECOVERED = Alert("recovered", "stuck", ["recovered"], CLAIM_RECOVERED, {}, recovered_message)
+# With each alert goes the news of what has mended itself since.
+MENDED = {FAILED.name: HEALED, STUCK.name: RECOVERED}
+
+# What a transaction is about to do.
+READING = "read the tasks"
+NOTING = "note that it was told, so the next run may tell it again"
 
 Parameters = Mapping[str, object]
 Connection = psycopg2.extensions.connection
@@ -1361,102 +2133,204 @@ _DATABASE_ADVICE: Mapping[type[Exception], str] = {
     psycopg2.errors.InsufficientPrivilege: "GRANT SELECT ON tasks TO the role of DATABASE_URL",
     psycopg2.errors.QueryCanceled: "it took too long, is the recommended index there?",
 }
+# What trying again does not heal. The driver has no code for it, only the server's words.
+_HOPELESS = (
+    r"password authentication failed|database \".*\" does not exist|role \".*\" does not exist|no pg_hba.conf entry"
+)
 
 
-@contextmanager
-def connect(database_url: str, pauses: Sequence[float] = ()) -> Iterator[Connection]:
-    """A connection for a few transactions; DatabaseError if there is none, not even after the pauses (seconds)."""
-    if not database_url:
-        raise DatabaseError("DATABASE_URL environment variable not set")
-    parameters = {**_CONNECTION_DEFAULTS, **psycopg2.extensions.parse_dsn(database_url)}
-    for pause in pauses:
+class Session:
+    """A connection to the database that is over by the deadline, whatever the server does or leaves undone.
+
+    A failed connection is tried again after each of the `pauses` (seconds); DatabaseError if there is none then.
+    """
+
+    def __init__(self, database_url: str, deadline: Deadline, pauses: Sequence[float] = ()) -> None:
+        if not database_url:
+            raise DatabaseError("DATABASE_URL environment variable not set")
+        self.deadline = deadline
+        self._parameters = {**_CONNECTION_DEFAULTS, **psycopg2.extensions.parse_dsn(database_url)}
+        self._reopened = False
+        self._open(pauses)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._timer.cancel()
+        self._timer.join()
+        self.connection.close()
+        self._line.close()
+
+    def _open(self, pauses: Sequence[float]) -> None:
+        for pause in pauses:
+            try:
+                self._connect()
+                return
+            except DatabaseError as error:
+                if not error.may_heal or self.deadline.seconds_left < pause + DATABASE_CONNECT_SECONDS:
+                    raise
+                logger.warning("%s; trying again in %s s", error, pause)
+                sleep(pause)
+        self._connect()
+
+    def _connect(self) -> None:
         try:
-            connection = _connection(parameters)
-            break
+            self.connection: Connection = _within(
+                self.deadline.seconds_left, lambda _: psycopg2.connect(**self._parameters), Connection.close
+            )
+        except OutOfTime as error:
+            raise DatabaseError(f"Cannot connect to the database: {error}") from None
+        except (psycopg2.Error, UnicodeDecodeError) as error:
+            reason = _driver_line(error, self._parameters.get("password"))
+            text = f"Cannot connect to the database: {reason}; check DATABASE_URL"
+            raise DatabaseError(text, may_heal=not re.search(_HOPELESS, reason)) from None
+        # Transactions are opened by BEGIN above, in one round trip with their settings.
+        self.connection.autocommit = True
+        # Not kept: a server could send them without end.
+        self.connection.notices = None
+        # The driver itself would wait for ever on a server that falls silent after the login.
+        self._line = Line()
+        self._line.add(self.connection.fileno())
+        self._timer = threading.Timer(self.deadline.seconds_left, self._line.cut)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def transaction(
+        self, *statements: str, parameters: Parameters | None = None, until: Deadline | None = None
+    ) -> Transaction:
+        """For a block that commits at its end; the statements have run when it begins, in one round trip with BEGIN.
+
+        A connection that broke is opened again, once.
+        """
+        transaction = Transaction(self, parameters or {})
+        try:
+            transaction.begin(statements, until or self.deadline)
         except DatabaseError as error:
-            logger.warning("%s; trying again in %s s", error, pause)
-            sleep(pause)
-    else:
-        connection = _connection(parameters)
-    with closing(connection):
-        yield connection
+            if not error.lost or self._reopened:
+                raise
+            logger.warning("%s; connecting again", error)
+            self._reopened = True
+            self.close()
+            self._open(DATABASE_PAUSES_SECONDS)
+            transaction.begin(statements, until or self.deadline)
+        return transaction
 
+    def in_words(self, error: Exception, step: str) -> NotifierError:
+        """What an error of the driver means, in an attempt to do that step."""
+        if isinstance(error, psycopg2.errors.LockNotAvailable):
+            return self._held(step)
+        reason, advice = _driver_line(error, self._parameters.get("password")), _DATABASE_ADVICE.get(type(error))
+        if self._line.is_cut:
+            reason, advice = "no answer from the database in the time there was", None
+        return DatabaseError(
+            f"Cannot {step}: {reason}" + (f"; {advice}" if advice else ""),
+            lost=bool(self.connection.closed) and not self._line.is_cut,
+            too_slow=isinstance(error, psycopg2.errors.QueryCanceled),
+            blind=step == READING,
+        )
 
-def _connection(parameters: Mapping[str, Any]) -> Connection:
-    try:
-        connection: Connection = psycopg2.connect(**parameters)
-    except (psycopg2.Error, UnicodeDecodeError) as error:
-        reason = _driver_line(error, parameters.get("password"))
-        raise DatabaseError(f"Cannot connect to the database: {reason}; check DATABASE_URL") from None
-    # Transactions are opened by BEGIN above, in one round trip with their settings.
-    connection.autocommit = True
-    return connection
+    def _held(self, step: str) -> NotifierError:
+        holders: list[dict[str, Any]] = []
+        with suppress(psycopg2.Error), self.connection.cursor() as cursor:
+            cursor.execute(TABLE_LOCK)
+            holders = _rows(cursor)
+        for holder in holders:
+            session = f"session {holder['pid']} ({one_line(holder['application']) or 'unnamed'})"
+            return DatabaseError(
+                f"Cannot {step}: the table {holder['relation']} is locked by {session}, a migration or VACUUM FULL?"
+            )
+        return BusyError("Another run is telling this destination, or a session holds its rows in slack_notifications")
 
 
 class Transaction:
-    """What a block of `transaction()` works with. `cursor` has the rows of the statement that it opened with."""
+    """A block that commits at its end and rolls back if it raises; PostgreSQL's errors become a DatabaseError.
 
-    def __init__(self, cursor: Cursor) -> None:
-        self.cursor = cursor
-        self.rolls_back = False
+    `step` is what it is about to do, for the text of an error.
+    """
 
-    def fetch_all(self, statement: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
-        self.cursor.execute(statement, parameters)
+    def __init__(self, session: Session, parameters: Parameters) -> None:
+        self.step = READING
+        self._session = session
+        self._parameters = parameters
+        self._rolls_back = False
+
+    def begin(self, statements: Sequence[str], until: Deadline) -> None:
+        connection = self._session.connection
+        seconds = min(until.seconds_left, DATABASE_STATEMENT_SECONDS)
+        limits = {
+            "statement_milliseconds": int(seconds * 1000) + 1,
+            "lock_milliseconds": int(min(seconds / 2, LOCK_WAIT_SECONDS) * 1000) + 1,
+            "hold_milliseconds": CLAIM_HOLD_SECONDS * 1000,
+        }
+        begin = [BEGIN, NO_TRANSACTION_TIMEOUT] if connection.info.server_version >= 170000 else [BEGIN]
+        with self._or_roll_back():
+            self._cursor = connection.cursor()
+            self._cursor.execute(";".join([*begin, *statements]), {**self._parameters, **limits})
+
+    def __enter__(self) -> Transaction:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, stack: object) -> None:
+        with self._or_roll_back():
+            if error:
+                raise error
+            self._cursor.execute("ROLLBACK" if self._rolls_back else "COMMIT")
+
+    @contextmanager
+    def _or_roll_back(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            # The connection may be the very thing that broke; the server then rolls back by itself.
+            with suppress(psycopg2.Error), self._session.connection.cursor() as cursor:
+                cursor.execute("ROLLBACK")
+            if isinstance(error, (psycopg2.Error, UnicodeDecodeError)):
+                raise self._session.in_words(error, self.step) from None
+            raise
+
+    def fetch_all(
+        self, *statements: str, parameters: Parameters | None = None, seconds: float = DATABASE_STATEMENT_SECONDS
+    ) -> list[dict[str, Any]]:
+        """The rows of the last statement, as dicts; each may take that many seconds."""
+        limit = {"statement_milliseconds": int(max(0.0, seconds) * 1000) + 1}
+        self._cursor.execute(
+            ";".join([STATEMENT_TIMEOUT, *statements]), {**self._parameters, **(parameters or {}), **limit}
+        )
         return self.rows()
 
+    def adornment(self, what: str, statement: str, parameters: Parameters, seconds: float) -> list[dict[str, Any]]:
+        """The same of what only adorns an alert, and must not cost it: [] where it cannot be had in that time."""
+        if seconds < LEAST_ADORNMENT_SECONDS:
+            logger.warning("No time for %s: the alert goes out without", what)
+            return []
+        try:
+            return self.fetch_all("SAVEPOINT adornment", statement, parameters=parameters, seconds=seconds)
+        except psycopg2.Error as error:
+            # Fails where the connection is what broke.
+            self._cursor.execute("ROLLBACK TO SAVEPOINT adornment")
+            logger.warning("Cannot find %s: the alert goes out without (%s)", what, _driver_line(error, None))
+            return []
+
     def rows(self) -> list[dict[str, Any]]:
-        names = [column.name for column in self.cursor.description or ()]
-        return [dict(zip(names, row)) for row in self.cursor.fetchall()]
+        return _rows(self._cursor)
+
+    def changes(self, statement: str) -> bool:
+        """Whether the statement changes anything."""
+        self._cursor.execute(statement, self._parameters)
+        return self._cursor.rowcount > 0
 
     def roll_back(self) -> None:
         """Lets the end of the block leave no trace."""
-        self.rolls_back = True
+        self._rolls_back = True
 
 
-@contextmanager
-def transaction(
-    connection: Connection,
-    *statements: str,
-    parameters: Parameters | None = None,
-    at_end: str = "",
-    contended: bool = False,
-) -> Iterator[Transaction]:
-    """Commits at the end of the block, rolls back if it raises; PostgreSQL's errors become a DatabaseError.
-
-    The `statements` run at its start, in the same round trip; `at_end` runs with the commit. `contended`: what it waits
-    for is another run, and waiting for too long is a BusyError.
-    """
-    try:
-        with connection.cursor() as cursor:
-            opened = Transaction(cursor)
-            try:
-                cursor.execute(_together(BEGIN, *statements), parameters)
-                yield opened
-                cursor.execute("ROLLBACK" if opened.rolls_back else _together(at_end, "COMMIT"), parameters)
-            except BaseException:
-                # The connection may be the very thing that broke; the server then rolls back by itself.
-                with suppress(psycopg2.Error):
-                    cursor.execute("ROLLBACK")
-                raise
-    except (psycopg2.Error, UnicodeDecodeError) as error:
-        raise _database_error(error, connection, contended) from None
-
-
-def _together(*statements: str) -> str:
-    """Several statements that travel in one round trip."""
-    return ";".join(filter(None, statements))
-
-
-def _database_error(error: Exception, connection: Connection, contended: bool) -> NotifierError:
-    if not isinstance(error, psycopg2.errors.LockNotAvailable):
-        reason = _driver_line(error, connection.info.password)
-        advice = _DATABASE_ADVICE.get(type(error))
-        return DatabaseError(f"Cannot read the tasks: {reason}" + (f"; {advice}" if advice else ""))
-    if contended:
-        return BusyError(f"Tasks are locked for over {LOCK_WAIT_SECONDS} s, by another run that is reporting them")
-    return DatabaseError(
-        f"Cannot read the tasks: the table is locked for over {LOCK_WAIT_SECONDS} s, by a migration or VACUUM FULL?"
-    )
+def _rows(cursor: Cursor) -> list[dict[str, Any]]:
+    names = [column.name for column in cursor.description or ()]
+    return [dict(zip(names, row)) for row in cursor.fetchall()] if names else []
 
 
 def _driver_line(error: Exception, password: str | None) -> str:
@@ -1467,88 +2341,181 @@ def _driver_line(error: Exception, password: str | None) -> str:
 
 def read_tasks(database_url: str, statement: str, minutes: float) -> list[dict[str, Any]]:
     """What one statement finds; DatabaseError if it cannot."""
-    with (
-        connect(database_url) as connection,
-        transaction(connection, statement, parameters={"minutes": minutes}) as reading,
-    ):
-        return reading.rows()
+    deadline = Deadline.after(CALL_SECONDS)
+    with Session(database_url, deadline) as session, session.transaction(CATALOGUE) as transaction:
+        parameters = {**_known(transaction.rows()[0]), "minutes": minutes}
+        return transaction.fetch_all(statement, parameters=parameters)
 
 
-def open_ledger(connection: Connection, destinations: Sequence[str], *, dry_run: bool) -> tuple[str, str | None]:
-    """Makes slack_notifications usable; returns what every transaction has to begin with ("" where it is writable).
+def _known(catalogue: Row) -> dict[str, object]:
+    """What the statements need to know of the table: the words that a status may be, and whether there is the index."""
+    labels = catalogue["status_labels"]
 
-    It is created on first use, and the `destinations` (fingerprints) are noted as told of failures from now on. Where
-    the role may not write, transactions begin with a temporary table, and the second value is a warning with what to
-    grant. A server that cannot even do that raises DatabaseError. A dry run changes nothing.
-    """
-    with transaction(connection, LEDGER_STATE) as opening:
-        state = opening.rows()[0]
-        if state["standby"]:
-            raise DatabaseError(
-                "The database is a read-only standby: use the primary (?target_session_attrs=read-write)"
+    def known(*words: str) -> list[str]:
+        return [word for word in words if labels is None or word in labels]
+
+    # Arrays as literals, whose type is then the column's.
+    return {
+        "failed": next(iter(known("failed")), None),
+        "in_progress": f"{{{','.join(known(*IN_PROGRESS))}}}",
+        "unended": f"{{{','.join(known('queued', *IN_PROGRESS))}}}",
+        "indexed": catalogue["indexed"],
+    }
+
+
+class Ledger:
+    """The ledger as a run found it: its session, how its transactions begin, what is known for its statements."""
+
+    def __init__(
+        self, session: Session, beginning: Sequence[str], parameters: Parameters, *, patient: bool = True
+    ) -> None:
+        self.session = session
+        self.beginning = beginning
+        self.parameters = parameters
+        self.patient = patient
+
+    def by(self, session: Session) -> Ledger:
+        """The same, by another connection."""
+        return Ledger(session, self.beginning, self.parameters, patient=self.patient)
+
+    @contextmanager
+    def claim(
+        self, alert: Alert, destination: Destination, minutes: float, until: Deadline
+    ) -> Iterator[tuple[Transaction, Claim | None]]:
+        """Holds what the destination has yet to be told of the alert until the block ends; None for nothing.
+
+        A claim whose connection breaks is made anew; one that takes too long takes a part, the oldest tasks.
+        """
+        parameters = {
+            **self.parameters,
+            "destination": destination.fingerprint,
+            "user": destination.user,
+            "alert": alert.name,
+            "alerts": list(alert.ledger_names),
+            "minutes": minutes,
+        }
+        claim_by = until.before(POST_SECONDS)
+        try:
+            first = claim_by.before(claim_by.seconds_left * 0.4)
+            transaction, claim = self._claimed(alert, {**parameters, "part": CLAIM_TASKS}, first, until)
+        except DatabaseError as error:
+            if not error.lost and not error.too_slow:
+                raise
+            part = CLAIM_FEW_TASKS if error.too_slow else CLAIM_TASKS
+            logger.warning("%s; trying again with at most %s tasks", error, part)
+            transaction, claim = self._claimed(alert, {**parameters, "part": part}, claim_by, until)
+        with transaction:
+            yield transaction, claim
+
+    def _claimed(
+        self, alert: Alert, parameters: Parameters, claimed_by: Deadline, until: Deadline
+    ) -> tuple[Transaction, Claim | None]:
+        started = monotonic()
+        lock = LOCK_DESTINATION if self.patient else LOCK_DESTINATION_NOW
+        with ExitStack() as on_error:
+            transaction = self.session.transaction(
+                *self.beginning, lock, alert.claim, parameters=parameters, until=claimed_by
             )
-        may_write = (state["writable"] or (state["missing"] and state["may_create"])) and not state["read_only"]
-        if may_write and not dry_run:
-            create = CREATE_LEDGER if state["missing"] else ""
-            opening.cursor.execute(_together(create, START_FAILED), {"destinations": list(destinations)})
-    if may_write:
-        return CREATE_TEMPORARY_LEDGER if dry_run and state["missing"] else "", None
-    if not state["may_create_temporary"]:
-        raise DatabaseError(f"The role may create no table, not even a temporary one: {_ledger_remedy(state)}")
-    return (
-        CREATE_TEMPORARY_LEDGER,
-        f"Cannot remember what was reported, so alerts repeat with every run: {_ledger_remedy(state)}",
+            on_error.push(transaction)
+            took = monotonic() - started
+            claim = _claim(transaction, alert, until.before(POST_SECONDS), took)
+            on_error.pop_all()
+        return transaction, claim
+
+
+def _claim(transaction: Transaction, alert: Alert, until: Deadline, took: float) -> Claim | None:
+    """What a claim took that has just been made, which `took` so many seconds: its tasks and all that adorns them."""
+    figures = transaction.rows()[0]
+    if figures["untellable"]:
+        logger.warning("%s cannot be told: the id is empty or too long", plural(figures["untellable"], "task"))
+    if not figures["total"]:
+        return None
+    logger.debug("Claimed %s in %.0f ms", plural(figures["total"], f"{alert.name} task"), took * 1000)
+    more = {**figures, "causes": [], "listed": MAX_CAUSES, "each": MAX_LISTED_TASKS}
+    causes: list[dict[str, Any]] = []
+    if alert is FAILED:
+        # What is then left is for the list of tasks, which may take as long as the claim.
+        seconds = until.seconds_left - 2 * took
+        causes = transaction.adornment("the causes", CLAIMED_CAUSES, more, min(seconds, CAUSES_SECONDS))
+    if causes:
+        each = MAX_TASKS_OF_A_CAUSE if figures["total"] > MAX_DESCRIBED_TASKS else MAX_DESCRIBED_TASKS
+        more = {**more, "causes": [cause["cause"] for cause in causes], "each": each}
+    tasks = transaction.fetch_all(CLAIMED_TASKS, parameters=more, seconds=until.seconds_left)
+    facts: dict[str, Any] = {"never_started": causes[0]["never_started"]} if causes else {}
+    for what, statement in alert.facts.items():
+        if what != WORKERS or alert is STUCK or facts.get("never_started"):
+            seconds = min(until.seconds_left, FACTS_SECONDS)
+            facts.update(*transaction.adornment(what, statement, more, seconds))
+    return Claim(
+        tasks,
+        figures["total"],
+        figures["claimed_at"],
+        figures["since"],
+        causes,
+        facts,
+        figures["again"],
+        figures["partial"],
     )
+
+
+def open_ledger(
+    session: Session, destinations: Sequence[str], parameters: Parameters, *, dry_run: bool, patient: bool
+) -> tuple[Ledger, set[str]]:
+    """Makes slack_notifications usable for the destinations (fingerprints); and those that a call tells nothing now.
+
+    It is created on first use, and brought up from version 1. Where the role may not write, transactions begin with a
+    temporary table, and a warning says what to grant. A server that cannot even do that raises DatabaseError. A dry run
+    changes nothing.
+    """
+    with session.transaction(f"SELECT * FROM ({CATALOGUE}) AS tasks, ({LEDGER_STATE}) AS ledger") as transaction:
+        state = transaction.rows()[0]
+        if state["row_security"]:
+            logger.warning(
+                "Row-level security may hide tasks: ALTER ROLE %s BYPASSRLS, or use the owner of tasks", state["role"]
+            )
+        beginning, first = _beginning(state, dry_run)
+        parameters = {**parameters, **_known(state)}
+        held_back: set[str] = set()
+        if not beginning:
+            own = {"destinations": list(destinations), "alerts": ["", "failed", "healed", "stuck", "recovered"]}
+            found = transaction.fetch_all(*first, START, HELD_BACK, parameters=own)
+            held_back = {row["destination"] for row in found}
+    logger.debug("Opened the ledger %s", "as a temporary table" if beginning else "")
+    return Ledger(session, beginning, parameters, patient=patient), held_back
+
+
+def _beginning(state: Row, dry_run: bool) -> tuple[list[str], list[str]]:
+    """What every transaction has to begin with ([] where the ledger can be used), and what makes it so."""
+    if state["standby"]:
+        raise DatabaseError("The database is a read-only standby: use the primary (?target_session_attrs=read-write)")
+    remedy = _ledger_remedy(state)
+    create = [CREATE_LEDGER] if state["missing"] else [UPGRADE_LEDGER] if "cause" not in state["columns"] else []
+    if not remedy and not dry_run:
+        return [], create
+    if not remedy:
+        # Rolled back with the rest of the dry run.
+        return [CREATE_TEMPORARY_LEDGER if state["missing"] else ";".join(create or ["SELECT"])], []
+    if not state["may_create_temporary"]:
+        raise DatabaseError(f"The role may create no table, not even a temporary one: {remedy}")
+    logger.warning("Cannot remember what was reported, so alerts repeat with every run: %s", remedy)
+    return [CREATE_TEMPORARY_LEDGER], []
 
 
 def _ledger_remedy(state: Row) -> str:
+    """What has to be done before the ledger can be used; '' where it can."""
     if state["read_only"]:
         return f"ALTER ROLE {state['role']} SET default_transaction_read_only = off"
     if state["missing"]:
-        return f"GRANT CREATE ON SCHEMA {state['schema'] or 'public'} TO {state['role']}"
-    return f"GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO {state['role']}"
-
-
-def claimed(transaction: Transaction, alert: Alert, parameters: Parameters) -> Claim | None:
-    """What the alert's claim, with which the transaction opened, took until its end; None for nothing."""
-    total = transaction.cursor.rowcount
-    if not total:
-        return None
-    more = {
-        **parameters,
-        **transaction.fetch_all(CLAIM_SPAN, parameters)[0],
-        "alerts": list(alert.ledger_names),
-        "listed": MAX_LISTED_TASKS,
-        "varying_words": VARYING_WORDS,
-        "varying_numbers": VARYING_NUMBERS,
-    }
-    return Claim(
-        transaction.fetch_all(CLAIMED_TASKS, more),
-        total,
-        more["claimed_at"],
-        more["since"],
-        _causes_in_time(transaction, more) if total > 1 else [],
-        transaction.fetch_all(alert.facts, more)[0] if alert.facts else {},
-    )
-
-
-def _causes_in_time(transaction: Transaction, parameters: Parameters) -> list[dict[str, Any]]:
-    """None where they take too long: however much there is to group, the alert goes out."""
-    try:
-        causes = transaction.fetch_all(CLAIMED_CAUSES, parameters)
-    except psycopg2.errors.QueryCanceled:
-        logger.warning("Grouping the causes took over %s s: the alert goes out without them", CAUSES_SECONDS)
-        causes = []
-    transaction.cursor.execute("ROLLBACK TO SAVEPOINT causes")
-    return causes
+        may = state["may_create"]
+        return "" if may else f"GRANT CREATE ON SCHEMA {state['schema'] or 'public'} TO {state['role']}"
+    if not state["keyed"] or len({*state["columns"], "cause"}) < 6:
+        return "slack_notifications lacks its primary key or has columns of other types: drop it, to have it made anew"
+    if not state["writable"]:
+        return f"GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO {state['role']}"
+    return "" if "cause" in state["columns"] or state["owned"] else ADD_CAUSE
 
 
 # ---- Delivery --------------------------------------------------------------------------------------------------------
-
-Result = TypeVar("Result")
-
-
-_DELIVERY_THREAD = "slack-notifier-delivery"
 
 
 def _holds_no_secret(record: logging.LogRecord) -> bool:
@@ -1580,37 +2547,54 @@ _SLACK_ADVICE = {
 }
 _LAYOUT_REFUSED = ("invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long")
 _ANSWER_CHARACTERS = 300
+SMTP_ANSWER_BYTES = 100_000
 
 
-def deliver(webhook: str, message: Message, seconds: float) -> None:
-    """Delivers the message within `seconds`, or raises DeliveryError.
+def deliver(webhook: str, message: Message, until: Deadline, least_seconds: float = POST_SECONDS) -> None:
+    """Delivers the message by then, or raises DeliveryError.
 
-    What may heal is tried again with growing pauses. A message that may have arrived is not: a webhook has no key by
-    which Slack could tell a repeat.
+    What may heal is tried again with growing pauses, as long as there are `least_seconds` for it. A message that may
+    have arrived is not: a webhook has no key by which Slack could tell a repeat.
     """
-    deadline = monotonic() + seconds
-    pauses: Iterator[float] = iter(WEBHOOK_PAUSES_SECONDS)
-    while True:
+    for pause in WEBHOOK_PAUSES_SECONDS:
         try:
-            return _post(webhook, message.payload(), deadline - monotonic())
+            _post_readable(webhook, message, until)
+            return
         except DeliveryError as error:
-            if error.layout_refused and message.blocks:
-                logger.error("Slack refused the message's layout (%s): sending it as text only", error)
-                message = Message(message.text, [])
-                continue
-            pause = max(next(pauses, seconds), error.retry_after or 0)
-            if error.retry_after is None or monotonic() + pause + 1 > deadline:
+            if error.retry_after is None:
                 raise
-            sleep(pause)
+            wait = max(pause, error.retry_after)
+            if until.seconds_left < wait + least_seconds:
+                raise
+        sleep(wait)
+    _post_readable(webhook, message, until)
 
 
-def _post(webhook: str, payload: Mapping[str, Any], seconds: float) -> None:
+def _post_readable(webhook: str, message: Message, until: Deadline) -> None:
+    """As text only where Slack refuses the blocks."""
+    try:
+        _post(webhook, message.payload(), until)
+    except DeliveryError as error:
+        if not error.layout_refused or not message.blocks:
+            raise
+        logger.error("Slack refused the message's layout (%s): sending it as text only", error)
+        _post(webhook, Message(message.text, []).payload(), until)
+
+
+def _post(webhook: str, payload: Mapping[str, Any], until: Deadline) -> None:
     try:
         data = json.dumps(payload, allow_nan=False).encode()
     except (TypeError, ValueError) as error:
         raise DeliveryError(f"the blocks cannot be written as JSON ({type(error).__name__})") from None
-    options = {"data": data, "headers": {"Content-Type": "application/json"}}
-    status, headers, body = _within(seconds, lambda: _request("POST", webhook, seconds, **options))
+    if not until.seconds_left:
+        raise DeliveryError("no time left for it in this run")
+    try:
+        status, headers, body = _within(
+            until.seconds_left,
+            lambda line: _request("POST", webhook, until, line, {"Content-Type": "application/json"}, data),
+        )
+    except OutOfTime as error:
+        raise DeliveryError(f"{error}; the message may have arrived") from None
     if not _accepted(webhook, status, body):
         raise _refusal(status, headers, _without_path(webhook, body))
 
@@ -1640,21 +2624,40 @@ def _accepted(webhook: str, status: int, body: str) -> bool:
 
 def _without_path(webhook: str, body: str) -> str:
     """Error pages like to quote the address, also escaped."""
-    from html import unescape
-    from urllib.parse import unquote, urlsplit
+    from urllib.parse import urlsplit
 
     _, _, path, query, _ = urlsplit(webhook)
-    body = unescape(body)
-    for piece in (path, unquote(path), path.rpartition("/")[2], query):
-        body = body.replace(piece, _MASK) if len(piece) > 1 else body
-    return body
+    return _without((path, query), body)
+
+
+# So much of a secret in a row is told by nobody by chance.
+_PIECE_CHARACTERS = 8
+
+
+def _without(secrets: Iterable[str], text: str) -> str:
+    """The text without what it quotes of them: whole or a piece, in any case, escaped, percent-encoded or as base64."""
+    from base64 import b64encode
+    from html import unescape
+    from urllib.parse import unquote
+
+    pieces: set[str] = set()
+    for secret in filter(lambda secret: len(secret) > 1, secrets):
+        plain = unquote(secret)
+        # What base64 makes of it depends on how many bytes stand before it.
+        encoded = (b64encode(b"\0" * shift + plain.encode()).decode().rstrip("=") for shift in range(3))
+        for spelled in (secret, plain, *encoded):
+            length = min(_PIECE_CHARACTERS, len(spelled))
+            pieces.update(spelled[start : start + length] for start in range(len(spelled) - length + 1))
+    found = "|".join(map(re.escape, pieces))
+    return re.sub(rf"(?i)(?:{found})[^\s\"'<>]*", _MASK, unquote(unescape(text))) if found else text
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
     """Seconds, of either form that HTTP knows; 0 where there is no sense in it."""
     from email.utils import parsedate_to_datetime
 
-    value = headers.get("Retry-After", "").strip()
+    # A date takes 29 characters; to read one takes longer the longer it is.
+    value = headers.get("Retry-After", "")[:100].strip()
     if value.isascii() and value.isdigit():
         return float(value[:9])
     try:
@@ -1663,34 +2666,28 @@ def _retry_after(headers: Mapping[str, str]) -> float:
         return 0
 
 
-def _within(seconds: float, action: Callable[[], Result]) -> Result:
-    """What `action` returns, or its error; DeliveryError when the time is up.
-
-    In a thread that is left behind then: a time-out of requests or a socket bounds one wait, not a name server that
-    does not answer or a server that sends a byte a second.
-    """
-    if seconds <= 0:
-        raise DeliveryError("no time left for it in this run")
-    results: list[Result] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(action())
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name=_DELIVERY_THREAD, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if results:
-        return results[0]
-    if errors:
-        raise errors[0]
-    raise DeliveryError(f"no complete answer within {seconds:.0f} s; the message may have arrived")
+@contextmanager
+def _untraced() -> Iterator[None]:
+    """Keeps a request out of the tracing libraries that the host program has loaded: they record all of its URL."""
+    telemetry, sentry = map(sys.modules.get, ("opentelemetry.instrumentation.utils", "sentry_sdk"))
+    untraced, scoped = (
+        getattr(telemetry, "suppress_instrumentation", nullcontext),
+        getattr(sentry, "new_scope", nullcontext),
+    )
+    with untraced(), scoped() as scope:
+        if sentry and scope:
+            scope.set_client(sentry.Client(default_integrations=False, auto_enabling_integrations=False))
+        yield
 
 
-def _request(method: str, url: str, seconds: float, **options: Any) -> tuple[int, Mapping[str, str], str]:
+def _request(
+    method: str,
+    url: str,
+    until: Deadline,
+    line: Line,
+    headers: Mapping[str, str] | None = None,
+    data: bytes | None = None,
+) -> tuple[int, Mapping[str, str], str]:
     """One HTTP request: status, headers and the start of the body; DeliveryError if there is no answer.
 
     Redirects are not followed: requests would turn the POST into a GET and find a friendly 200.
@@ -1701,21 +2698,52 @@ def _request(method: str, url: str, seconds: float, **options: Any) -> tuple[int
 
     for name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
         logging.getLogger(name).addFilter(_holds_no_secret)
+    seconds = max(0.01, until.seconds_left)
     timeout = (min(WEBHOOK_CONNECT_SECONDS, seconds), min(WEBHOOK_READ_SECONDS, seconds))
-    options = {"timeout": timeout, "allow_redirects": False, "hooks": {"response": _forget_redirect}, **options}
-    deadline = monotonic() + seconds
+    # Nothing is unpacked: a few bytes can become endlessly many.
+    headers = {"Accept-Encoding": "identity", **(headers or {})}
+    options: dict[str, Any] = {"data": data, "headers": headers, "timeout": timeout, "stream": True}
+    options |= {"allow_redirects": False, "hooks": {"response": _forget_redirect}}
     try:
-        with requests.request(method, url, stream=True, **options) as response:
+        with _untraced(), _http_session(line) as session, session.request(method, url, **options) as response:
+            # With room for the address, which is masked before the cut.
             body = b""
-            for byte in response.iter_content(1):
-                body += byte
-                # With room for the address, which is masked before the cut.
-                if len(body) >= _ANSWER_CHARACTERS + len(url) or monotonic() > deadline:
+            while len(body) < _ANSWER_CHARACTERS + len(url) and until.seconds_left:
+                byte = response.raw.read(1, decode_content=False)
+                if not byte:
                     break
+                body += byte
             return response.status_code, response.headers, body.decode(errors="replace")
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
         # The exception's own text and its chain hold the webhook's path.
         raise _network_error(error) from None
+
+
+def _http_session(line: Line) -> requests.Session:
+    """A session whose sockets hang on the line, and whose connections print nothing."""
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    class Adapter(HTTPAdapter):
+        def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+            pool: Any = super().get_connection_with_tls_context(*args, **options)
+
+            class Watched(pool.ConnectionCls):  # type: ignore[misc]
+                # http.client's debug output, if it is on, has the path in it.
+                debuglevel = 0
+
+                def _new_conn(self) -> Any:
+                    connection = super()._new_conn()
+                    line.add(connection.fileno())
+                    return connection
+
+            pool.ConnectionCls = Watched
+            return pool
+
+    session = requests.Session()
+    session.mount("https://", Adapter())
+    session.mount("http://", Adapter())
+    return session
 
 
 def _forget_redirect(response: requests.Response, **_: object) -> None:
@@ -1745,17 +2773,22 @@ def _network_error(error: Exception) -> DeliveryError:
     return DeliveryError(f"connection lost ({type(error).__name__}); the message may have arrived")
 
 
-def send_email(email: Email, message: Message, reason: str, seconds: float) -> None:
-    """Delivers the message as text and simple HTML within `seconds`, or raises DeliveryError."""
+def send_email(email: Email, message: Message | None, reason: str, until: Deadline) -> None:
+    """Delivers the message as text and simple HTML by then, or raises DeliveryError. Without one, only logs in."""
     import smtplib
     from urllib.parse import unquote, urlsplit
 
     try:
-        _within(seconds, lambda: _smtp(email, _mail(email, message, reason), seconds))
+        mail = _mail(email, message, reason) if message else None
+        _within(until.seconds_left, lambda line: _smtp(email, mail, until, line))
+    except OutOfTime as error:
+        raise DeliveryError(str(error)) from None
     except smtplib.SMTPResponseException as error:
         text = error.smtp_error.decode(errors="replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
-        # It may quote what was sent.
-        text = text.replace(unquote(urlsplit(email.smtp_url).password or "") or _MASK, _MASK)
+        # It may quote what was sent, which is base64 of the password, or of both with zero bytes before.
+        server = urlsplit(email.smtp_url)
+        login = f"\0{unquote(server.username or '')}\0{unquote(server.password or '')}"
+        text = _without((server.password or "", login if server.password else ""), text)
         answer = f"{error.smtp_code} {shorten(redact(one_line(text)), 100)}"
         raise DeliveryError(f"{type(error).__name__}: {answer}") from None
     except (OSError, ValueError) as error:
@@ -1779,29 +2812,61 @@ def _mail(email: Email, message: Message, reason: str) -> EmailMessage:
 def _html(mrkdwn: str) -> str:
     """Slack's escaping is HTML's as well; what stands in angle brackets is a link or a mention of ours."""
     text = re.sub(r"<([^|>]+)\|([^>]*)>", r'<a href="\1">\2</a>', _plain_mentions(mrkdwn))
+    # The heading of a group stands above a task's line.
+    text = re.sub(r"(?m)^(?![•…])(.+)(?=\n• `)", r"\n<b>\1</b>", text)
     text = re.sub(r"`([^`\n]*)`", r"<code>\1</code>", text)
     return "<html><body><p>" + text.replace("\n", "<br>\n") + "</p></body></html>\n"
 
 
-def _smtp(email: Email, mail: EmailMessage, seconds: float) -> None:
+def _smtp(email: Email, mail: EmailMessage | None, until: Deadline, line: Line) -> None:
     import smtplib
     import ssl
     from urllib.parse import unquote, urlsplit
 
+    class Limited:
+        """What a server says, which may go on for ever."""
+
+        def __init__(self, file: Any) -> None:
+            self.file = file
+            self.left = SMTP_ANSWER_BYTES
+
+        def readline(self, size: int) -> bytes:
+            words: bytes = self.file.readline(size)
+            self.left -= len(words)
+            if self.left < 0:
+                raise smtplib.SMTPServerDisconnected("the server talks without end")
+            return words
+
+        def close(self) -> None:
+            self.file.close()
+
+    class Smtp(smtplib.SMTP):
+        def _get_socket(self, host: str, port: int, timeout: float) -> Any:
+            connection = super()._get_socket(host, port, timeout)  # type: ignore[misc]
+            line.add(connection.fileno())
+            return connection
+
+        def getreply(self) -> tuple[int, bytes]:
+            self.file = self.file or Limited(self.sock and self.sock.makefile("rb"))
+            return super().getreply()
+
+    class SmtpOverTls(smtplib.SMTP_SSL, Smtp):
+        pass
+
     server = urlsplit(email.smtp_url)
     tls = ssl.create_default_context()
-    host, port = server.hostname or "", server.port or (465 if server.scheme == "smtps" else 587)
+    host, seconds = server.hostname or "", max(0.01, until.seconds_left)
     with (
-        smtplib.SMTP_SSL(host, port, timeout=seconds, context=tls)
+        SmtpOverTls(host, server.port or 465, timeout=seconds, context=tls)
         if server.scheme == "smtps"
-        else smtplib.SMTP(host, port, timeout=seconds)
+        else Smtp(host, server.port or 587, timeout=seconds)
     ) as smtp:
         if server.scheme == "smtp":
             # Raises where the server has no TLS: neither the password nor the alert travels in the open.
             smtp.starttls(context=tls)
         if server.username:
             smtp.login(unquote(server.username), unquote(server.password or ""))
-        refused = smtp.send_message(mail)
+        refused = smtp.send_message(mail) if mail else ()
         if refused:
             logger.warning("E-mail refused for %s", ", ".join(refused))
 
@@ -1813,7 +2878,8 @@ def send_heartbeat(url: str, *, good: bool) -> None:
     if not good:
         parts = urlsplit(url)
         url = parts._replace(path=parts.path.rstrip("/") + "/fail").geturl()
-    status, _, _ = _within(HEARTBEAT_SECONDS, lambda: _request("GET", url, HEARTBEAT_SECONDS))
+    until = Deadline.after(HEARTBEAT_SECONDS)
+    status, _, _ = _within(HEARTBEAT_SECONDS, lambda line: _request("GET", url, until, line))
     if not 200 <= status < 300:
         raise DeliveryError(f"HTTP {status}")
 
@@ -1837,43 +2903,55 @@ class Outbox:
         self._preview = preview
         self._mailed: set[str] = set()
         self._mail_error: str | None = None
+        self._lock = threading.Lock()
 
-    def post(self, destination: Destination, message: Message, until: Deadline) -> None:
-        """To its webhook; DeliveryError if it is not accepted."""
+    def post(
+        self,
+        destination: Destination,
+        message: Message,
+        what: str,
+        until: Deadline,
+        least_seconds: float = EVENT_POST_SECONDS,
+    ) -> None:
+        """To its webhook; DeliveryError if it is not accepted. `what` it tells stands in the log."""
         if self._preview:
             _print(self._preview(message))
             return
         try:
-            deliver(destination.webhook, message, until.seconds_left)
+            deliver(destination.webhook, message, until, least_seconds)
         except DeliveryError as error:
-            raise DeliveryError(f"Failed to send Slack message: {error}", reason=error.reason) from None
-        logger.info("Slack message sent successfully")
+            text = f"Failed to send Slack message: {what} to {destination}: {error}"
+            raise DeliveryError(text, reason=error.reason) from None
+        logger.info("Slack message sent successfully: %s to %s", what, destination)
 
-    def post_or_mail(self, destination: Destination, message: Message, until: Deadline) -> None:
+    def post_or_mail(self, destination: Destination, message: Message, what: str, until: Deadline) -> None:
         """By e-mail where the webhook does not take it and an address is set; DeliveryError if neither does."""
         try:
-            self.post(destination, message, until)
+            # Of little time, an e-mail has what Slack leaves it.
+            for_email = min(EMAIL_SECONDS, max(0.0, until.seconds_left - POST_SECONDS)) if self._email else 0
+            self.post(destination, message, what, until.before(for_email), POST_SECONDS)
         except DeliveryError as error:
             if not self._email:
                 raise
             logger.error("%s", error)
-            self.mail(message, error.reason)
+            self.mail(message, error.reason, until)
 
-    def mail(self, message: Message, reason: str) -> None:
+    def mail(self, message: Message, reason: str, until: Deadline) -> None:
         """Once for each message: two webhooks that are down need one mail."""
         # All but the time of the report.
         news = message.text.rpartition("\n")[0]
-        if news in self._mailed or not self._email:
-            return
-        # Tried once a run: a mail server that hangs must not use up the time of the other destinations.
-        if self._mail_error is None:
-            try:
-                send_email(self._email, message, reason, EMAIL_SECONDS)
-            except DeliveryError as error:
-                self._mail_error = f"Failed to send the e-mail as well: {error}"
-        if self._mail_error is not None:
-            raise DeliveryError(self._mail_error)
-        self._mailed.add(news)
+        with self._lock:
+            if news in self._mailed or not self._email:
+                return
+            # Tried once a run: a mail server that hangs must not use up the time of the other destinations.
+            if self._mail_error is None:
+                try:
+                    send_email(self._email, message, reason, until.within(EMAIL_SECONDS))
+                except DeliveryError as error:
+                    self._mail_error = f"Failed to send the e-mail as well: {error}"
+            if self._mail_error is not None:
+                raise DeliveryError(self._mail_error)
+            self._mailed.add(news)
         logger.warning("Alert sent by e-mail instead")
 
 
@@ -1918,94 +2996,144 @@ class Outcome(NamedTuple):
 class Run:
     """One run, from the settings to what became of it: all that changes meanwhile is here and nowhere else.
 
-    With a `preview` it is a dry run, which prints what that makes of a message and leaves no trace.
+    With a `preview` it is a dry run, which prints what that makes of a message and leaves no trace. `patient`: it waits
+    for other runs, and for a database that is away; a call of the worker's does not. `paced`: in a storm, it is held
+    back.
     """
 
-    def __init__(self, settings: Settings, seconds: float, preview: Preview | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        seconds: float,
+        *,
+        preview: Preview | None = None,
+        patient: bool = False,
+        paced: bool = False,
+    ) -> None:
         self.settings = settings
-        self.deadline = Deadline.after(seconds)
+        self.deadline = Deadline.after(seconds - LEEWAY_SECONDS)
         self.dry_run = preview is not None
+        self.patient = patient
+        self.paced = paced
         self.outbox = Outbox(settings.email, preview)
         self.outcomes: dict[str, Outcome] = {}
+        self._met_another = False
+        self._lock = threading.Lock()
 
     # Alerts.
 
     def watch(self, wanted: Wanted) -> list[Outcome]:
         """A run of the monitor: reports, says so where the tasks cannot be read, and sends the heartbeat."""
         started = monotonic()
-        outcomes = self.report(wanted, DATABASE_PAUSES_SECONDS)
+        outcomes = self.report(wanted, self.deadline.before(BLIND_SECONDS))
         blind = next((outcome.error for outcome in outcomes if outcome.blind and outcome.error), None)
         if blind:
-            message = blind_message(blind, round(monotonic() - started), datetime.now(timezone.utc))
-            self._send_blind([alert.kind for alert, _ in wanted], message)
-        if self.settings.heartbeat_url and not self.dry_run:
-            self._send_heartbeat(good=not any(outcome.error for outcome in outcomes))
+            self.say_blind([alert.kind for alert, _ in wanted], blind, round(monotonic() - started))
+        self.send_heartbeat(good=not any(outcome.error for outcome in outcomes))
         return outcomes
 
-    def report(self, wanted: Wanted, pauses: Sequence[float] = ()) -> list[Outcome]:
-        """Sends each destination what it has yet to be told of each alert, given with its window or timeout in minutes.
-
-        A failed connection to the database is tried again after each of the `pauses` (seconds).
-        """
-        if not self.settings.webhooks and not self.settings.user_webhooks and not self.dry_run:
+    def report(self, wanted: Wanted, until: Deadline | None = None) -> list[Outcome]:
+        """Sends each destination what it has yet to be told of each alert, which come with their minutes."""
+        if not self._has_destinations():
             return [Outcome(error=NO_WEBHOOK)] * len(wanted)
-        with _Guard() as guard, connect(self.settings.database_url, pauses) as connection:
-            self._report_all(connection, wanted)
-            return list(self.outcomes.values())
-        return [Outcome(error=guard.error, blind=guard.blind)] * len(wanted)
+        until = until or self.deadline
+        with _Guard() as guard:
+            self._report(wanted, until)
+            if self._met_another and not self.patient:
+                # It may have looked before these tasks failed. Without a connection meanwhile: many may be waiting.
+                sleep(MEETING_SECONDS)
+                self._report(wanted, until)
+        if guard.error:
+            return [Outcome(error=guard.error, blind=guard.blind)] * len(wanted)
+        return list(self.outcomes.values())
 
-    def _report_all(self, connection: Connection, wanted: Wanted) -> None:
+    def _report(self, wanted: Wanted, until: Deadline) -> None:
+        self._met_another = False
         work = self._shared_out(wanted)
-        opening = self._open_ledger(connection, work)
-        deadline = self.deadline.within(ALERT_SECONDS)
-        for left, (destination, alerts) in zip(range(len(work), 0, -1), work.items()):
-            until = deadline.within(deadline.share(left, ALERT_SECONDS))
-            for alert, minutes in alerts:
-                outcome = self._tell(connection, opening, alert, minutes, destination, until)
-                self.outcomes[alert.kind] = self.outcomes[alert.kind].joined(outcome)
-                if outcome.error and alert is STUCK:
-                    break
-        if any(outcome.sent for outcome in self.outcomes.values()):
-            with _Guard(), transaction(connection, opening, CLEAN_UP, parameters={"minutes": FAILED_WINDOW_MINUTES}):
-                pass
+        with Session(self.settings.database_url, until, DATABASE_PAUSES_SECONDS if self.patient else ()) as session:
+            fingerprints = [destination.fingerprint for destination in work]
+            ledger, held_back = open_ledger(
+                session, fingerprints, self._parameters(), dry_run=self.dry_run, patient=self.patient
+            )
+            if self.paced:
+                work = {to: alerts for to, alerts in work.items() if to.fingerprint not in held_back}
+            self._tell_all(ledger, work, until)
+            if any(outcome.sent for outcome in self.outcomes.values()):
+                self._clean_up(ledger)
 
-    def _tell(
-        self,
-        connection: Connection,
-        opening: str,
-        alert: Alert,
-        minutes: float,
-        destination: Destination,
-        until: Deadline,
-    ) -> Outcome:
+    def _tell_all(self, ledger: Ledger, work: Mapping[Destination, Wanted], until: Deadline) -> None:
+        """One destination after the other; many in several threads, each with a connection of its own."""
+        queue = deque(work.items())
+        workers = min(MAX_CONNECTIONS, -(-len(queue) // DESTINATIONS_FOR_A_CONNECTION))
+        if workers > 1:
+            from random import shuffle
+
+            # Those that hang are not always before the same others.
+            shuffle(queue)
+
+        def tell(ledger: Ledger) -> None:
+            with suppress(IndexError):
+                while True:
+                    share = until.seconds_left * workers / len(queue) if queue else 0
+                    destination, alerts = queue.popleft()
+                    self._tell_destination(ledger, destination, alerts, until, max(share, LEAST_SHARE_SECONDS))
+
+        def tell_by_another_connection() -> None:
+            with _Guard(), Session(self.settings.database_url, until) as session:
+                tell(ledger.by(session))
+
+        helpers = [threading.Thread(target=tell_by_another_connection, daemon=True) for _ in range(workers - 1)]
+        for helper in helpers:
+            helper.start()
+        tell(ledger)
+        for helper in helpers:
+            helper.join()
+
+    def _tell_destination(
+        self, ledger: Ledger, destination: Destination, alerts: Wanted, until: Deadline, seconds: float
+    ) -> None:
+        """So many seconds for each alert."""
+        for alert, minutes in alerts:
+            for one in (alert, MENDED[alert.name]):
+                outcome = self._tell(ledger, one, minutes, destination, until.within(seconds))
+                with self._lock:
+                    self.outcomes[alert.kind] = self.outcomes[alert.kind].joined(outcome)
+                if outcome.error:
+                    break
+
+    def _tell(self, ledger: Ledger, alert: Alert, minutes: float, destination: Destination, until: Deadline) -> Outcome:
         """Claim, message, delivery in one transaction: what is not delivered was never claimed."""
         total, sent = 0, False
-        parameters = self._parameters(destination, minutes)
-        opened = transaction(
-            connection, opening, alert.claim, parameters=parameters, at_end=alert.complete, contended=True
-        )
-        with _Guard() as guard, opened as claiming:
-            claim = claimed(claiming, alert, parameters)
-            total = claim.total if claim else 0
-            if claim and self._holds_back(alert, claim, minutes):
-                claiming.roll_back()
-            elif claim:
-                self.outbox.post_or_mail(
-                    destination, alert.message(claim, minutes, self._style(alert, claim, minutes)), until
-                )
-                sent = not self.dry_run
-            if self.dry_run:
-                claiming.roll_back()
-        return Outcome(total if alert is not RECOVERED else 0, sent, guard.error, guard.blind)
+        with _Guard() as guard, self._leaving_others_alone():
+            if until.seconds_left < POST_SECONDS + COMMIT_SECONDS:
+                if alert.name not in MENDED:
+                    return Outcome()
+                raise DeliveryError(f"No time left to tell {destination} of {alert.name} tasks: the next run does")
+            with ledger.claim(alert, destination, minutes, until) as (transaction, claim):
+                total = claim.total if claim and alert.name in MENDED else 0
+                if claim and self._holds_back(alert, claim, minutes):
+                    transaction.roll_back()
+                elif claim:
+                    message = alert.message(claim, minutes, self._style(transaction, alert, claim, minutes))
+                    transaction.step = NOTING
+                    what = plural(claim.total, f"{alert.name} task")
+                    post_by = until.before(COMMIT_SECONDS).within(DELIVERY_SECONDS)
+                    self.outbox.post_or_mail(destination, message, what, post_by)
+                    sent = not self.dry_run
+                if self.dry_run:
+                    transaction.roll_back()
+        return Outcome(total, sent, guard.error, guard.blind)
 
-    def _parameters(self, destination: Destination, minutes: float) -> dict[str, object]:
-        return {
-            "destination": destination.fingerprint,
-            "user": destination.user,
-            "minutes": minutes,
-            "remind": self.settings.remind_minutes,
-            "notify_on_recovery": self.settings.notify_on_recovery,
-        }
+    @contextmanager
+    def _leaving_others_alone(self) -> Iterator[None]:
+        """A call leaves what another run is just telling to that run, or the next."""
+        try:
+            yield
+        except BusyError as error:
+            if self.patient:
+                raise
+            logger.info("%s", error)
+            self._met_another = True
 
     def _holds_back(self, alert: Alert, claim: Claim, minutes: float) -> bool:
         """In quiet hours, what is not critical waits for the first run after them."""
@@ -2016,25 +3144,35 @@ class Run:
         return True
 
     def _is_critical(self, alert: Alert, claim: Claim, minutes: float) -> bool:
-        if alert is RECOVERED:
+        if alert.name not in MENDED:
             return False
-        return claim.total >= self.settings.critical_count or (alert is STUCK and workers_are_idle(claim, minutes))
+        failed, ended = claim.facts.get("failed", 0), claim.facts.get("ended", 0)
+        share = self.settings.critical_share
+        return (
+            claim.total >= self.settings.critical_count
+            or (share > 0 and ended >= CRITICAL_ENDED_TASKS and failed * 100 >= share * ended)
+            or workers_are_idle(claim, minutes)
+        )
 
-    def _style(self, alert: Alert, claim: Claim, minutes: float) -> Style:
-        mention = self.settings.critical_mention if self._is_critical(alert, claim, minutes) else ""
-        return Style(self.settings.task_template, mention)
+    def _style(self, transaction: Transaction, alert: Alert, claim: Claim, minutes: float) -> Style:
+        mention = self.settings.critical_mention
+        if mention and not (self._is_critical(alert, claim, minutes) and transaction.changes(CALL)):
+            mention = ""
+        return Style(self.settings.task_template, mention, self.settings.environment)
 
     def _shared_out(self, wanted: Wanted) -> dict[Destination, list[tuple[Alert, float]]]:
-        """What each destination is to be told, recoveries with what is stuck; what can go nowhere is an outcome."""
+        """What each destination is to be told; what can go nowhere is an outcome at once."""
         work: dict[Destination, list[tuple[Alert, float]]] = {}
         for alert, minutes in wanted:
             with _Guard() as guard:
                 _minutes(minutes)
                 for destination in self._destinations(alert.kind):
-                    more = [(RECOVERED, minutes)] if alert is STUCK else []
-                    work.setdefault(destination, []).extend([(alert, minutes), *more])
-            self.outcomes[alert.kind] = Outcome(error=guard.error)
+                    work.setdefault(destination, []).append((alert, minutes))
+            self.outcomes[alert.kind] = self.outcomes.get(alert.kind, Outcome()).joined(Outcome(error=guard.error))
         return work
+
+    def _has_destinations(self) -> bool:
+        return bool(self.settings.webhooks or self.settings.user_webhooks or self.dry_run)
 
     def _destinations(self, kind: str) -> list[Destination]:
         destinations = self.settings.destinations(kind)
@@ -2042,24 +3180,28 @@ class Run:
             raise SettingError(f"no webhook for {kind or 'general'} messages: set SLACK_WEBHOOK")
         return destinations or [Destination("")]
 
-    def _open_ledger(self, connection: Connection, work: Mapping[Destination, Wanted]) -> str:
-        """What every transaction of this run has to begin with."""
-        told_of_failures = [
-            destination.fingerprint
-            for destination, alerts in work.items()
-            if any(alert is FAILED for alert, _ in alerts)
-        ]
-        opening, warning = open_ledger(connection, told_of_failures, dry_run=self.dry_run)
-        if warning:
-            logger.warning("%s", warning)
-        return opening
+    def _parameters(self) -> dict[str, object]:
+        return {
+            "window": FAILED_WINDOW_MINUTES,
+            "varying_words": VARYING_WORDS,
+            "varying_numbers": VARYING_NUMBERS,
+            "remind": self.settings.remind_minutes,
+            "notify_on_recovery": self.settings.notify_on_recovery,
+            "paced": self.paced,
+        }
+
+    def _clean_up(self, ledger: Ledger) -> None:
+        with _Guard(), ledger.session.transaction(*ledger.beginning, parameters=ledger.parameters) as transaction:
+            transaction.step = "tidy up the ledger"
+            transaction.changes(CLEAN_UP)
 
     # Single messages.
 
-    def send(self, kinds: Sequence[str], build: Callable[[], Message], *, or_mail: bool = False) -> bool:
+    def send(self, kinds: Sequence[str], what: str, build: Callable[[], Message], *, or_mail: bool = False) -> bool:
         """Sends one message to every destination of these kinds, those of single users apart; True: all have it."""
-        if not self.settings.webhooks and not self.settings.user_webhooks and not self.dry_run:
+        if not self._has_destinations():
             return False
+        until = self.deadline.before(HEARTBEAT_SECONDS) if or_mail else self.deadline
         delivered = False
         with _Guard() as guard:
             message = build()
@@ -2068,28 +3210,33 @@ class Run:
                 with _Guard() as route:
                     found.update(dict.fromkeys(d for d in self._destinations(kind) if not d.user))
                 guard.error = guard.error or route.error
-            budget = self.deadline.seconds_left
             post = self.outbox.post_or_mail if or_mail else self.outbox.post
+            least = until.seconds_left / 6
             for left, destination in zip(range(len(found), 0, -1), found):
                 with _Guard() as one:
-                    post(destination, message, self.deadline.within(self.deadline.share(left, budget)))
+                    post(destination, message, what, until.within(max(until.seconds_left / left, least)))
                 delivered = delivered or not one.error
                 guard.error = guard.error or one.error
         return delivered and not guard.error
 
-    def _send_blind(self, kinds: Sequence[str], message: Message) -> None:
-        delivered = self.send(kinds, lambda: message, or_mail=True)
+    def say_blind(self, kinds: Sequence[str], error: str, seconds: int) -> None:
+        """Tells that nobody watches, by e-mail where no webhook takes it."""
+        now = datetime.now(timezone.utc)
+        message = blind_message(error, seconds, now, self.settings.environment)
+        delivered = self.send(kinds, "that the tasks cannot be read", lambda: message, or_mail=True)
         if not delivered and self.settings.email and not self.dry_run:
             # Where only single users have webhooks. What went by e-mail already does not go twice.
             with _Guard():
-                self.outbox.mail(message, "there is no webhook for it")
+                self.outbox.mail(message, "there is no webhook for it", self.deadline.before(HEARTBEAT_SECONDS))
 
-    def _send_heartbeat(self, *, good: bool) -> None:
+    def send_heartbeat(self, *, good: bool) -> None:
+        if not self.settings.heartbeat_url or self.dry_run:
+            return
         try:
             send_heartbeat(self.settings.heartbeat_url, good=good)
-        except (DeliveryError, ValueError, RuntimeError) as error:
+        except (NotifierError, ValueError, RuntimeError) as error:
             # No such host name, or no thread to be had: its own text may hold the URL.
-            reason = error if isinstance(error, DeliveryError) else type(error).__name__
+            reason = error if isinstance(error, NotifierError) else type(error).__name__
             logger.warning("Heartbeat not sent: %s", reason)
 
 
@@ -2105,7 +3252,7 @@ class _Guard:
     def __exit__(self, kind: object, error: BaseException | None, stack: object) -> bool:
         if not isinstance(error, Exception):
             return False
-        self.blind = isinstance(error, DatabaseError)
+        self.blind = isinstance(error, DatabaseError) and error.blind
         if isinstance(error, NotifierError):
             self.error = str(error)
         else:
@@ -2142,7 +3289,7 @@ class SlackNotifier:
         self.settings = settings
         self.dry_run = dry_run
         self.preview: Preview = preview_as_text
-        if not self.enabled and not dry_run:
+        if not self.enabled:
             logger.warning(NO_WEBHOOK)
 
     @property
@@ -2156,7 +3303,7 @@ class SlackNotifier:
 
     def send_message(self, message: str, blocks: list[Block] | None = None) -> bool:
         """Sends your own words: Slack's markup in `message` and `blocks` is kept, so escape what comes from others."""
-        return self._run(EVENT_SECONDS).send([""], lambda: Message(message, blocks or []))
+        return self._run(EVENT_SECONDS).send([""], "a message", lambda: Message(message, blocks or []))
 
     def get_failed_tasks_last_30min(self) -> list[dict[str, Any]]:
         """Tasks that failed in the last 30 minutes, newest first; [] and a logged error if the database fails."""
@@ -2177,11 +3324,11 @@ class SlackNotifier:
 
     def send_failed_tasks_notification(self) -> bool:
         """True: delivered, or nothing to report."""
-        return self._run(RUN_SECONDS).report([(FAILED, FAILED_WINDOW_MINUTES)])[0].error is None
+        return self._run(CALL_SECONDS, paced=True).report([(FAILED, FAILED_WINDOW_MINUTES)])[0].error is None
 
     def send_stuck_tasks_notification(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> bool:
         """True: delivered, or nothing to report. Also names the tasks that were reported as stuck and recovered."""
-        return self._run(RUN_SECONDS).report([(STUCK, timeout_minutes)])[0].error is None
+        return self._run(CALL_SECONDS).report([(STUCK, timeout_minutes)])[0].error is None
 
     def send_task_creation_notification(
         self, task_id: str, user_api_key: str, payload: object, log_uri: str | None = None
@@ -2201,39 +3348,245 @@ class SlackNotifier:
         """Reports failed and stuck tasks, each in a message of its own.
 
         Keys: failed_tasks_count, stuck_tasks_count (tasks in this run's reports), failed_notification_sent,
-        stuck_notification_sent (a message was delivered), error (None, or one line on what went wrong). Tasks that
-        cannot be read are an alert themselves.
+        stuck_notification_sent (delivered, or nothing to tell), error (None, or one line on what went wrong). Tasks
+        that cannot be read are an alert themselves.
         """
         failed, stuck = self.watch([(FAILED, FAILED_WINDOW_MINUTES), (STUCK, timeout_minutes)])
         errors = dict.fromkeys(outcome.error for outcome in (failed, stuck) if outcome.error)
         return {
             "failed_tasks_count": failed.total,
             "stuck_tasks_count": stuck.total,
-            "failed_notification_sent": failed.sent,
-            "stuck_notification_sent": stuck.sent,
+            "failed_notification_sent": failed.error is None,
+            "stuck_notification_sent": stuck.error is None,
             "error": "; ".join(errors) or None,
         }
 
     def send_event(self, event: Event, task: TaskEvent) -> bool:
         """Sends the event whatever the settings say of its kind."""
-        build = lambda: event_message(event, task, datetime.now(timezone.utc))  # noqa: E731
-        return self._run(EVENT_SECONDS).send([event.kind], build)
+
+        def build() -> Message:
+            return event_message(event, task, datetime.now(timezone.utc), self.settings.environment)
+
+        return self._run(EVENT_SECONDS).send([event.kind], f"a {event.kind} task", build)
 
     def watch(self, wanted: Wanted) -> list[Outcome]:
         """A run of the monitor: what the command line does."""
-        return self._run(RUN_SECONDS).watch(wanted)
+        return self._run(RUN_SECONDS, patient=True).watch(wanted)
 
-    def _run(self, seconds: float) -> Run:
-        return Run(self.settings, seconds, self.preview if self.dry_run else None)
+    def _run(self, seconds: float, **how: bool) -> Run:
+        return Run(self.settings, seconds, preview=self.preview if self.dry_run else None, **how)
+
+
+# ---- Check -----------------------------------------------------------------------------------------------------------
+
+GOOD, DOUBTFUL, BAD = "✓", "!", "✗"
+_COLOURS = {GOOD: 32, DOUBTFUL: 33, BAD: 31}
+PROBE_SECONDS = 10
+
+
+class Finding(NamedTuple):
+    """Of one thing that a run relies on: how it is, what was found, what to do about it."""
+
+    mark: str
+    what: str
+    remedy: str = ""
+
+    def lines(self, colour: bool) -> str:
+        """At most 100 characters wide."""
+        from textwrap import fill
+
+        mark = f"\x1b[{_COLOURS[self.mark]}m{self.mark}\x1b[0m" if colour else self.mark
+        what = fill(one_line(self.what), 98, subsequent_indent="  ", break_on_hyphens=False)
+        remedy = fill(
+            one_line(self.remedy), 100, initial_indent="  → ", subsequent_indent="    ", break_on_hyphens=False
+        )
+        return f"{mark} {what}\n{remedy}".strip()
+
+
+def check(settings: Settings, errors: Sequence[str]) -> Iterator[Finding]:
+    """Looks at everything that a run relies on, in no more time than a run has. Posts nothing and changes nothing."""
+    until = Deadline.after(RUN_SECONDS - LEEWAY_SECONDS)
+    yield from _check_files()
+    yield from _check_variables(os.environ, errors)
+    if settings.database_url:
+        yield from _check_database(settings.database_url, until.within(RUN_SECONDS / 3))
+    yield from _check_destinations(settings, until.before(2 * PROBE_SECONDS))
+    if settings.email:
+        yield _check_mail(settings.email, until)
+    if settings.heartbeat_url:
+        yield _reached("The heartbeat's host", settings.heartbeat_url, until)
+    if settings.quiet_hours:
+        start, end, zone = settings.quiet_hours
+        now = "now" if datetime.now(timezone.utc) in settings.quiet_hours else "not now"
+        yield Finding(GOOD, f"Quiet hours from {start:%H:%M} to {end:%H:%M} {zone}: {now}")
+
+
+def _check_files() -> Iterator[Finding]:
+    path, *others = [path for path in _env_files() if os.path.isfile(path)] or [""]
+    source = path or f"no .env, neither in {os.getcwd()} nor beside the program"
+    yield Finding(GOOD, f"Settings: {source}; the real environment goes first")
+    for other in others:
+        yield Finding(DOUBTFUL, f"{other} is not read: the one in this folder is")
+    yield from filter(None, map(_exposure, _secret_files()))
+
+
+def _check_variables(environ: Environment, errors: Sequence[str]) -> Iterator[Finding]:
+    from difflib import get_close_matches
+
+    for name in sorted(environ.keys() - VARIABLES.keys()):
+        meant = get_close_matches(name.upper(), VARIABLES, 1, 0.85)
+        if meant or name.startswith("SLACK_"):
+            yield Finding(
+                DOUBTFUL, f"{name} is no setting", f"did you mean {meant[0]}?" if meant else "see .env.example"
+            )
+    yield from (Finding(BAD, error) for error in errors)
+    given = [line.replace(": set", "") for line in variables_in_words(environ) if ": not set" not in line]
+    yield Finding(GOOD, f"Set: {'; '.join(given) or 'nothing'}")
+
+
+def _check_database(database_url: str, until: Deadline) -> Iterator[Finding]:
+    try:
+        with Session(database_url, until) as session:
+            yield _connected(session.connection.info)
+            parameters = {"columns": list(TASK_COLUMNS)}
+            with session.transaction(TASKS_STATE, parameters=parameters) as transaction:
+                state = transaction.rows()[0]
+                problem = _tasks_problem(state)
+                yield problem or Finding(GOOD, f"{state['role']} can read the table {state['tasks']}")
+                if not problem:
+                    yield from _check_catalogue(transaction.fetch_all(CATALOGUE)[0], state["role"])
+                yield from _check_ledger(transaction, state["open_schema"])
+    except NotifierError as error:
+        yield Finding(BAD, str(error))
+
+
+def _connected(info: psycopg2.extensions.ConnectionInfo) -> Finding:
+    version = f"PostgreSQL {info.server_version // 10000}.{info.server_version % 10000}"
+    tls = "TLS" if info.ssl_in_use else "no TLS"
+    what = f"Database {info.dbname} at {info.host}:{info.port} as {info.user}: {version}, {tls}"
+    is_local = info.host.startswith("/") or info.host in ("localhost", "127.0.0.1", "::1")
+    if is_local or (info.ssl_in_use and info.dsn_parameters.get("sslmode") in ("require", "verify-ca", "verify-full")):
+        return Finding(GOOD, what)
+    remedy = "add sslmode=verify-full to DATABASE_URL; or sslmode=require, which does not check who the server is"
+    return Finding(DOUBTFUL, f"{what}{', though not required' if info.ssl_in_use else ' across a network'}", remedy)
+
+
+def _tasks_problem(tasks: Row) -> Finding | None:
+    if not tasks["tasks"]:
+        remedy = "is this the worker's database, its schema in the search_path, and USAGE on that granted?"
+        return Finding(BAD, f"{tasks['role']} finds no table tasks", remedy)
+    if tasks["missing"]:
+        missing = ", ".join(column for column in TASK_COLUMNS if column in tasks["missing"])
+        return Finding(BAD, f"The table tasks lacks {missing}", "is it the worker's?")
+    if tasks["forbidden"]:
+        some = len(tasks["forbidden"]) < len(TASK_COLUMNS)
+        columns = ", ".join(tasks["forbidden"])
+        grant = f"GRANT SELECT{f' ({columns})' if some else ''} ON tasks TO {tasks['role']}"
+        return Finding(BAD, f"{tasks['role']} may not read {columns} of tasks", grant)
+    return None
+
+
+def _check_catalogue(catalogue: Row, role: str) -> Iterator[Finding]:
+    if catalogue["row_security"]:
+        remedy = f"ALTER ROLE {role} BYPASSRLS, or use the owner of tasks"
+        yield Finding(DOUBTFUL, f"Row-level security may hide tasks from {role}", remedy)
+    if not catalogue["indexed"]:
+        remedy = "CREATE INDEX CONCURRENTLY ON tasks (status, updated_at)"
+        yield Finding(DOUBTFUL, "No index on tasks (status, updated_at): each run reads the whole table", remedy)
+
+
+def _check_ledger(transaction: Transaction, open_schema: str | None) -> Iterator[Finding]:
+    state = transaction.fetch_all(LEDGER_STATE)[0]
+    remedy = _ledger_remedy(state)
+    if state["standby"]:
+        yield Finding(BAD, "The database is a read-only standby", "use the primary: target_session_attrs=read-write")
+    elif remedy:
+        yield Finding(BAD, "What was told cannot be remembered, so alerts repeat with every run", remedy)
+    elif state["missing"]:
+        yield Finding(GOOD, f"Ledger: the first run creates slack_notifications in the schema {state['schema']}")
+    else:
+        told = transaction.fetch_all(LEDGER_AGE)[0]
+        since = f", since {format_time(told['first'])}, the last {format_age(told['last'], told['now'])} ago"
+        yield Finding(GOOD, f"Ledger: {plural(told['told'], 'task')} told{since if told['told'] else ''}")
+    if open_schema:
+        remedy = f"REVOKE CREATE ON SCHEMA {open_schema} FROM PUBLIC"
+        yield Finding(DOUBTFUL, "Everybody may create tables in the schema of the ledger", remedy)
+
+
+def _check_destinations(settings: Settings, until: Deadline) -> Iterator[Finding]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    found = dict.fromkeys(to for kind in _WEBHOOK_VARIABLES for to in settings.destinations(kind))
+    with ThreadPoolExecutor(MAX_CONNECTIONS) as pool:
+        yield from pool.map(lambda destination: _check_destination(destination, until), found)
+
+
+def _check_destination(destination: Destination, until: Deadline) -> Finding:
+    address = _web_address(destination.webhook)
+    host = address["host"].lower() if address else ""
+    if not re.search(r"(^|\.)slack(-gov)?\.com$", host):
+        return _reached(str(destination), destination.webhook, until)
+    if not _is_slack(address) or not re.match(r"\w+://[^/]+/services/\w", destination.webhook):
+        remedy = "create one, https://hooks.slack.com/services/…, and put that into the setting"
+        return Finding(BAD, f"{destination}: an address at {host} that is no incoming webhook", remedy)
+    if destination.webhook.lower().startswith("http:"):
+        return Finding(BAD, f"{destination}: http:// tells the webhook to whoever listens", "begin it with https://")
+    try:
+        # Slack looks up the webhook before it refuses an empty message.
+        _post(destination.webhook, {"text": ""}, until.within(PROBE_SECONDS))
+    except DeliveryError as error:
+        if error.reason.startswith("HTTP 400 no_text"):
+            return Finding(GOOD, f"{destination}: Slack knows the webhook")
+        what, _, remedy = error.reason.partition("; the message")[0].partition(": ")
+        return Finding(BAD, f"{destination}: {what}", remedy)
+    return Finding(DOUBTFUL, f"{destination}: took an empty message, as Slack does not")
+
+
+def _reached(name: str, url: str, until: Deadline) -> Finding:
+    """Connects to the host of the URL, without a word of the rest of it."""
+    origin = re.sub("//.*@", "//", re.split(r"(?<![/:])[/?#]", url, maxsplit=1)[0])
+    host = origin.partition("//")[2]
+    until = until.within(PROBE_SECONDS)
+    try:
+        _within(until.seconds_left, lambda line: _request("HEAD", f"{origin}/", until, line))
+    except (DeliveryError, OutOfTime) as error:
+        return Finding(BAD, f"{name}: {host}: {str(error).partition('; the message')[0]}")
+    return Finding(GOOD, f"{name}: {host} answers")
+
+
+def _check_mail(email: Email, until: Deadline) -> Finding:
+    server = re.sub(".*[@/]", "", email.smtp_url.rstrip("/"))
+    try:
+        send_email(email, None, "", until.within(PROBE_SECONDS))
+    except DeliveryError as error:
+        return Finding(BAD, f"Mail server {server}: {error}")
+    return Finding(GOOD, f"Mail server {server}: ready to send to {', '.join(email.to)}")
+
+
+def print_findings(findings: Iterable[Finding], *, as_json: bool) -> int:
+    """A line or some for each as it comes; returns the exit code."""
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    exit_code = 0
+    for finding in findings:
+        _print(json.dumps(finding._asdict(), ensure_ascii=False) if as_json else finding.lines(colour))
+        exit_code = max(exit_code, int(finding.mark == BAD))
+    return exit_code
 
 
 # ---- Command line ----------------------------------------------------------------------------------------------------
 
 
+class _Parser(argparse.ArgumentParser):
+    """Quotes no argument that may be a webhook or a password where another one belongs."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(redact(re.sub(r"\S*/\S*", _MASK, message)))
+
+
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="slack_notifier.py",
-        usage="%(prog)s [--failed-only | --stuck-only | --test-creation | --test-start] [options]",
+        usage="%(prog)s [--failed-only | --stuck-only | --test-creation | --test-start | --check] [options]",
         description="Report failed and stuck tasks to Slack.",
         epilog="Exit codes: 0 delivered or nothing to report, 1 something could not be read or delivered, "
         "2 wrong usage or setting. Settings: see .env.example; a .env file is read, the real environment wins.",
@@ -2245,6 +3598,7 @@ def build_parser() -> argparse.ArgumentParser:
     what.add_argument("--stuck-only", action="store_true", help="only tasks that are stuck")
     what.add_argument("--test-creation", action="store_true", help="send a sample of the notice of a created task")
     what.add_argument("--test-start", action="store_true", help="send a sample of the notice of a started task")
+    what.add_argument("--check", action="store_true", help="look at all that a run relies on; post and change nothing")
     options = parser.add_argument_group("options")
     options.add_argument(
         "--timeout",
@@ -2255,7 +3609,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--webhook-url", metavar="URL", help="send there instead of to the webhooks of the settings")
     options.add_argument("--dry-run", action="store_true", help="print the messages instead of sending them")
-    options.add_argument("--json", action="store_true", help="with --dry-run: print the payloads, one a line")
+    options.add_argument(
+        "--json", action="store_true", help="with --dry-run: print the payloads, one a line; with --check: likewise"
+    )
     options.add_argument("-h", "--help", action="help", help="show this help and exit")
     options.add_argument(
         "--version", action="version", version=f"%(prog)s {__version__}", help="show the version and exit"
@@ -2290,68 +3646,114 @@ def main(argv: Sequence[str] | None = None) -> int:
         # A terminal without emoji must not cost the preview.
         sys.stdout.reconfigure(errors="replace")
     arguments = parser.parse_args(argv)
-    if arguments.json and not arguments.dry_run:
-        parser.error("--json goes with --dry-run")
+    if arguments.json and not arguments.dry_run and not arguments.check:
+        parser.error("--json goes with --dry-run or --check")
     if arguments.webhook_url is not None and not arguments.webhook_url.strip():
         # Not the webhooks of the settings instead: an unset variable of a script must not reach another channel.
         parser.error("--webhook-url is empty")
-    try:
-        notifier = _notifier(arguments)
-    except SettingError as error:
-        # Not parser.error(): the usage is of no help with a variable.
-        parser.exit(2, f"{parser.prog}: error: {error}\n")
+    _set_up_logging()
+    settings, errors = _settings(arguments)
+    if arguments.check:
+        return print_findings(check(settings, errors), as_json=arguments.json)
+    for exposure in filter(None, map(_exposure, _secret_files())):
+        logger.warning("%s: %s", exposure.what, exposure.remedy)
+    if errors:
+        return _say_unusable(arguments, settings, errors)
+    if settings.debug:
+        logging.getLogger().setLevel(logging.DEBUG)
+        logger.debug("Settings: %s", "; ".join(variables_in_words(os.environ)))
+    notifier = _notifier(arguments, settings)
     if arguments.test_creation or arguments.test_start:
         event = CREATED if arguments.test_creation else STARTED
         return 0 if notifier.send_event(event, SAMPLE_TASK) else 1
     return _report_alerts(notifier, arguments)
 
 
-def _notifier(arguments: argparse.Namespace) -> SlackNotifier:
-    _load_env_file()
-    settings = Settings.from_environment(webhook_url=arguments.webhook_url)
-    _set_up_logging(settings.debug)
-    if not settings.database_url and not (arguments.test_creation or arguments.test_start):
-        raise SettingError("DATABASE_URL environment variable not set")
+def _settings(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:
+    """Also from the .env file; and what is wrong with them, or missing for this run."""
+    unreadable = _load_env_file()
+    settings, errors = Settings.read(webhook_url=arguments.webhook_url)
+    if unreadable or errors:
+        return settings, unreadable + errors
+    is_event = arguments.test_creation or arguments.test_start
+    if not settings.database_url and not is_event:
+        errors.append("DATABASE_URL environment variable not set")
+    if not settings.webhooks and not settings.user_webhooks and not arguments.dry_run:
+        errors.append("no webhook to send to: set SLACK_WEBHOOK, or use --webhook-url or --dry-run")
+    return settings, errors
+
+
+def _say_unusable(arguments: argparse.Namespace, settings: Settings, errors: Sequence[str]) -> int:
+    """A wrong setting silences nobody: it is said wherever those that are right lead to. Returns the exit code."""
+    for error in errors:
+        logger.error("%s", error)
+    notifier = _notifier(arguments, settings)
+    if not arguments.test_creation and not arguments.test_start:
+        run = notifier._run(BLIND_SECONDS)
+        run.say_blind([alert.kind for alert, _ in _wanted(arguments)], "; ".join(errors), 0)
+        run.send_heartbeat(good=False)
+    return 2
+
+
+def _notifier(arguments: argparse.Namespace, settings: Settings) -> SlackNotifier:
     notifier = SlackNotifier(settings=settings, dry_run=arguments.dry_run)
-    if not notifier.enabled and not notifier.dry_run:
-        raise SettingError("no webhook to send to: set SLACK_WEBHOOK, or use --webhook-url or --dry-run")
     if arguments.json:
         notifier.preview = preview_as_json
     return notifier
 
 
-def _load_env_file() -> None:
-    """The first .env in this folder, above it, or beside this file; what is set already stays."""
-    path = _found_above(os.getcwd()) or os.path.join(os.path.dirname(os.path.abspath(__file__)), ".env")
-    if os.path.isfile(path):
+def _load_env_file() -> list[str]:
+    """The .env in this folder, or else the one beside this file; what is set already stays. Returns what is wrong."""
+    for path in filter(os.path.isfile, _env_files()):
         import dotenv
 
         try:
             # Without interpolation: a password may hold ${, and so does a template.
             dotenv.load_dotenv(path, interpolate=False)
         except (OSError, ValueError) as error:
-            raise SettingError(f"{path} cannot be read: {type(error).__name__}") from None
+            return [f"{path} cannot be read: {type(error).__name__}"]
+        break
+    return []
 
 
-def _found_above(folder: str) -> str | None:
-    path, parent = os.path.join(folder, ".env"), os.path.dirname(folder)
-    if os.path.isfile(path):
-        return path
-    return _found_above(parent) if parent != folder else None
+def _env_files() -> list[str]:
+    """Where it may be; the first that is there is the one."""
+    folders = dict.fromkeys([os.getcwd(), os.path.dirname(os.path.abspath(__file__))])
+    return [os.path.join(folder, ".env") for folder in folders]
 
 
-def _set_up_logging(debug: bool) -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.DEBUG if debug else logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-    )
+def _secret_files() -> list[str]:
+    users = set_variables(os.environ).get("SLACK_USER_WEBHOOKS_FILE")
+    return [*list(filter(os.path.isfile, _env_files()))[:1], *([users] if users else [])]
+
+
+def _exposure(path: str) -> Finding | None:
+    """Who else may read or write a file of secrets, and so post in our name or choose where alerts go."""
+    try:
+        file, program = os.stat(path), os.stat(__file__)
+    except OSError:
+        return None
+    if file.st_uid not in (os.geteuid(), 0, program.st_uid):
+        what = f"{path} belongs to another user (uid {file.st_uid}), who can read and change the settings"
+        return Finding(DOUBTFUL, what, "chown it")
+    if file.st_mode & 0o066:
+        return Finding(DOUBTFUL, f"{path} can be read or changed by other users of this machine", f"chmod 600 {path}")
+    return None
+
+
+def _set_up_logging() -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+
+
+def _wanted(arguments: argparse.Namespace) -> Wanted:
+    wanted = [(FAILED, FAILED_WINDOW_MINUTES), (STUCK, arguments.timeout)]
+    if arguments.failed_only or arguments.stuck_only:
+        return wanted[:1] if arguments.failed_only else wanted[1:]
+    return wanted
 
 
 def _report_alerts(notifier: SlackNotifier, arguments: argparse.Namespace) -> int:
-    wanted = [(FAILED, FAILED_WINDOW_MINUTES), (STUCK, arguments.timeout)]
-    if arguments.failed_only or arguments.stuck_only:
-        wanted = wanted[:1] if arguments.failed_only else wanted[1:]
+    wanted = _wanted(arguments)
     outcomes = notifier.watch(wanted)
     if any(outcome.error for outcome in outcomes):
         return 1

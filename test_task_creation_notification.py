@@ -131,7 +131,23 @@ def test_event_without_details_says_what_there_is(notifier, slack, payload):
         pytest.param({"scenes": [{"duration": 5}]}, "Scenes: 1 | Duration: 5s", id="one-scene"),
         pytest.param({"scenes": [{}, {}]}, "Scenes: 2", id="scenes-without-duration"),
         pytest.param({"scenes": [{"duration": 12.5}, {"duration": 20}]}, "Scenes: 2 | Duration: 32.5s", id="fraction"),
-        pytest.param({"scenes": [{"duration": True}, {"duration": 4}]}, "Scenes: 2 | Duration: 4s", id="bool"),
+        pytest.param({"scenes": [{"duration": True}, {"duration": 4}]}, "Scenes: 2", id="bool"),
+        pytest.param({"scenes": [{"duration": 8}, {}, {}]}, "Scenes: 3", id="scene-without-duration"),
+        pytest.param({"scenes": [{"duration": 8}, {}], "duration": 20}, "Scenes: 2 | Duration: 20s", id="total"),
+        pytest.param({"scenes": [{"duration": 8}], "narration_text": "Once"}, "Scenes: 1", id="global-narration"),
+        pytest.param(
+            {"scenes": [{"duration": 8, "narration_text": "a"}], "narration_text": ""},
+            "Scenes: 1 | Duration: 8s",
+            id="narration-of-a-scene",
+        ),
+        pytest.param(
+            {"scenes": [{"duration": 8}], "total_duration": 30, "narration_text": "Once"},
+            "Scenes: 1 | Duration: 30s",
+            id="total-of-a-global-narration",
+        ),
+        pytest.param({"logo": {"size": [120, 80]}}, "Logo Config: Size: 120 × 80", id="size-in-pixels"),
+        pytest.param({"logo": {"size": (0.5, 120)}}, "Logo Config: Size: 0.5 × 120", id="size-in-a-tuple"),
+        pytest.param({"logo": {"size": [120, None]}}, "Logo Config: Size: [120, None]", id="size-that-is-no-pair"),
         pytest.param({"scenes": [{"duration": "9"}, None, 3]}, "Scenes: 3", id="no-numbers"),
         pytest.param({"scenes": [{"duration": float("nan")}]}, "Scenes: 1", id="nan"),
         pytest.param({"scenes": [{"duration": 10**400}]}, "Scenes: 1", id="huge-duration"),
@@ -157,9 +173,29 @@ def test_event_shows_only_what_the_request_holds(notifier, slack, payload, line)
     assert details[:-1] == [line, "Logs: Not available yet"]
 
 
+def test_event_shows_the_settings_of_the_first_scene_that_has_some(notifier, slack):
+    scenes = [
+        {"subtitle": True, "logo": {}},
+        {"subtitle": True, "subtitle_config": {"font": "A.ttf", "font_size": 40}, "logo": {"size": [1, 2], "url": "x"}},
+        {"subtitle_config": {"font": "B.ttf"}, "logo": {"position": "left"}},
+    ]
+    assert created(notifier, {"scenes": scenes})
+    shown = ["Subtitle Config: Font: A.ttf, Size: 40", "Logo Config: Logo URL provided, Size: 1 × 2"]
+    assert lines(slack)[5:-1] == ["Scenes: 3", *shown, "Logs: Not available yet"]
+
+
+def test_event_shows_the_settings_of_the_whole_video_before_those_of_a_scene(notifier, slack):
+    scene = {"subtitle_config": {"font": "Scene.ttf"}, "logo": {"position": "left"}}
+    payload = {"scenes": [scene], "global_subtitle_config": {"font": "All.ttf"}, "logo": {"size": 5}}
+    assert created(notifier, payload)
+    shown = ["Subtitle Config: Font: All.ttf", "Logo Config: Size: 5"]
+    assert lines(slack)[5:-1] == ["Scenes: 1", *shown, "Logs: Not available yet"]
+
+
 @pytest.mark.parametrize(
     "config",
-    [{"subtitle_config": value} for value in ({}, {"font": None}, {"font": ""}, [], "big", 7)]
+    [{"scenes": [{"subtitle": True}, {"logo": True}]}]
+    + [{"subtitle_config": value} for value in ({}, {"font": None}, {"font": ""}, [], "big", 7)]
     + [{"logo_config": value} for value in ({}, {"url": ""}, None, ["url"], {"opacity": 1})],
     ids=repr,
 )
@@ -278,7 +314,7 @@ def test_switched_off_event_is_not_sent_and_the_other_is(settings, slack, switch
 def test_refused_event_returns_false_and_does_not_raise(notifier, slack, caplog):
     slack.answer(404, "no_service", times=None)
     assert created(notifier) is False
-    assert "Failed to send Slack message" in caplog.text
+    assert "Failed to send Slack message: a created task to SLACK_WEBHOOK (" in caplog.text
 
 
 def test_event_without_a_webhook_returns_false(caplog):
@@ -306,7 +342,8 @@ def test_test_flag_sends_a_sample_even_where_the_notice_is_off(run, slack, flag,
         SLACK_NOTIFY_ON_TASK_START=switch,
     )
     assert (done.code, done.out) == (0, "")
-    assert "INFO Slack message sent successfully" in done.log
+    event = {"--test-creation": "created", "--test-start": "started"}[flag]
+    assert f"INFO Slack message sent successfully: a {event} task to SLACK_WEBHOOK (" in done.log
     text = "\n".join(lines(slack))
     assert text.startswith(title)
     for part in ("Scenes: 3 | Duration: 45s", "Subtitle Config: Font: ", "Logo Config: Logo URL provided"):
@@ -326,7 +363,7 @@ def test_test_flag_exits_1_where_the_webhook_refuses(run, slack):
     slack.answer(410, "channel_is_archived", times=None)
     done = run("--test-creation", SLACK_WEBHOOK=slack.webhook())
     assert done.code == 1
-    assert "ERROR Failed to send Slack message: " in done.log
+    assert "ERROR Failed to send Slack message: a created task to SLACK_WEBHOOK (" in done.log
     assert "channel_is_archived" in done.log
 
 

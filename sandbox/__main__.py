@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Sequence
@@ -18,34 +18,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sandbox.slack import SlackStandIn
 
-NOTIFIER = Path(__file__).parent.parent / "slack_notifier.py"
-DATABASE = "protoreel"
-
-# Every setting of the notifier. The run gets them empty, which is as good as unset: your own, in the environment or in
-# a .env file, must not reach it.
-SETTINGS = (
-    "DATABASE_URL",
-    "SLACK_WEBHOOK",
-    "SLACK_WEBHOOK_FAILED",
-    "SLACK_WEBHOOK_STUCK",
-    "SLACK_WEBHOOK_CREATED",
-    "SLACK_WEBHOOK_STARTED",
-    "SLACK_USER_WEBHOOKS_FILE",
-    "SLACK_NOTIFY_ON_TASK_CREATION",
-    "SLACK_NOTIFY_ON_TASK_START",
-    "SLACK_NOTIFY_ON_RECOVERY",
-    "SLACK_REMIND_MINUTES",
-    "SLACK_CRITICAL_COUNT",
-    "SLACK_CRITICAL_MENTION",
-    "SLACK_QUIET_HOURS",
-    "SLACK_TIMEZONE",
-    "SLACK_TASK_TEMPLATE",
-    "SMTP_URL",
-    "ALERT_EMAIL_TO",
-    "ALERT_EMAIL_FROM",
-    "HEARTBEAT_URL",
-    "DEBUG",
-)
+ROOT = Path(__file__).parent.parent
+DATABASE = "sandbox_protoreel"
+SCENARIOS = ("sample", "storm", "outage", "night")
 
 GUIDE = """
 The channel as Slack would show it:
@@ -54,10 +29,13 @@ The channel as Slack would show it:
 
 To go on by hand, in another shell:
 
+  cd {root}
   export DATABASE_URL='{database}'
   export SLACK_WEBHOOK='{webhook}'
 
-Ctrl-C ends the sandbox and deletes everything in it.
+Ctrl-C ends the sandbox and deletes everything in it. A task that fails, and a run that tells it:
+
+  {python} -m sandbox.fail && {python} slack_notifier.py
 """
 
 
@@ -67,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("SIGTERM", "SIGHUP"):
         signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
-        return demonstrate(arguments.port, once=arguments.once)
+        return demonstrate(arguments.scenario, arguments.port, once=arguments.once)
     except KeyboardInterrupt:
         return 130
     except ModuleNotFoundError as error:
@@ -77,7 +55,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__.partition("\n")[0])
-    parser.add_argument("--once", action="store_true", help="end after the notifier's run, with its exit code")
+    parser.add_argument(
+        "--scenario",
+        choices=SCENARIOS,
+        default="sample",
+        help="what to play: sample (the default) tasks and one run, a storm of failures, an outage of Slack's, a night",
+    )
+    parser.add_argument("--once", action="store_true", help="end after the notifier's last run, with its exit code")
     parser.add_argument("--port", type=port_number, default=0, help="port of the channel's page (default: a free one)")
     return parser
 
@@ -88,18 +72,21 @@ def port_number(text: str) -> int:
     return int(text)
 
 
-def demonstrate(port: int, *, once: bool) -> int:
+def demonstrate(scenario: str, port: int, *, once: bool) -> int:
     # Imported here so that a missing package is one clear line.
-    from sandbox.postgres import SandboxError, postgres_server
+    from sandbox.postgres import SandboxError, create_database, create_tasks_table, postgres_server
+    from sandbox.scenarios import Stage
 
     try:
         with stand_in(port) as slack, postgres_server() as server:
-            database = sample_database(server.url)
-            exit_code = run_notifier(database, slack.webhook())
+            database = create_database(server.url, name=DATABASE)
+            create_tasks_table(database)
+            if not once:
+                print(f"The channel, as Slack would show it: {slack.page}", flush=True)
+            exit_code = Stage(slack, database, environment(database, slack.webhook())).play(scenario)
             if once:
                 return exit_code
-            print(GUIDE.format(page=slack.page, database=database, webhook=slack.webhook()), flush=True)
-            return wait_for_interrupt()
+            return wait_for_interrupt(guide(slack, database))
     except SandboxError as error:
         print(f"The sandbox did not start: {error}", file=sys.stderr)
         return 1
@@ -115,32 +102,37 @@ def stand_in(port: int) -> SlackStandIn:
         raise SandboxError(f"port {port} cannot be used: {error.strerror}") from None
 
 
-def sample_database(server_url: str) -> str:
-    from sandbox.postgres import create_database, create_tasks_table, insert_sample
-
-    url = create_database(server_url, name=DATABASE)
-    create_tasks_table(url)
-    insert_sample(url)
-    return url
-
-
-def run_notifier(database_url: str, webhook: str) -> int:
-    """Runs the notifier as a program, its log on this terminal, and returns its exit code."""
-    print("A PostgreSQL with sample tasks and a stand-in for Slack are running. Now the notifier:", flush=True)
-    print("\n$ python slack_notifier.py", flush=True)
-    return subprocess.run([sys.executable, NOTIFIER], env=environment(database_url, webhook), check=False).returncode
+def guide(slack: SlackStandIn, database: str) -> str:
+    """How to go on by hand, in commands that work as they stand there."""
+    python = sys.executable
+    if Path(python).is_relative_to(ROOT):
+        python = str(Path(python).relative_to(ROOT))
+    return GUIDE.format(
+        page=slack.page,
+        root=shlex.quote(str(ROOT)),
+        database=database,
+        webhook=slack.webhook(),
+        python=shlex.quote(python),
+    )
 
 
 def environment(database_url: str, webhook: str) -> dict[str, str]:
-    """Your environment without what would change the demonstration."""
+    """Your environment without what would change the demonstration.
+
+    The notifier gets its own variables empty, which is as good as unset: not even those of a .env file reach it.
+    """
+    from slack_notifier import VARIABLES
+
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SLACK_", "PG"))}
     # A proxy could not reach this machine's own addresses.
     local = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
-    return {**kept, **dict.fromkeys(SETTINGS, ""), **local, "DATABASE_URL": database_url, "SLACK_WEBHOOK": webhook}
+    return {**kept, **dict.fromkeys(VARIABLES, ""), **local, "DATABASE_URL": database_url, "SLACK_WEBHOOK": webhook}
 
 
-def wait_for_interrupt() -> int:
+def wait_for_interrupt(words: str) -> int:
     try:
+        # Who has read it may interrupt at once.
+        print(words, flush=True)
         threading.Event().wait()
     except KeyboardInterrupt:
         print("\nThe sandbox is gone.")

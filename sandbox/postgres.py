@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import psycopg2
+import psycopg2.extensions
 
 WORKER = "worker"
 WORKER_PASSWORD = "a-password-of-the-sandbox"
@@ -56,6 +57,11 @@ for data in "$1"/data "$1"/standby-*/data; do "$0" -D "$data" -m immediate -s st
 rm -rf "$1"
 """
 
+_MOMENTS = {
+    "tasks": ("created_at", "updated_at", "started_at", "finished_at"),
+    "slack_notifications": ("event_at", "notified_at"),
+}
+
 CREATE_WORKER = "CREATE ROLE {worker} LOGIN PASSWORD '{password}'"
 
 # The table as the worker creates it. The columns of `timestamp` type hold UTC.
@@ -74,6 +80,22 @@ CREATE TABLE tasks (
     finished_at {timestamps}
 );
 CREATE INDEX ix_tasks_user_api_key ON tasks (user_api_key);
+"""
+
+# As many tasks as you like that turned `status` so many minutes ago; a queued one was not started yet.
+ADD_TASKS = """
+INSERT INTO tasks (id, user_api_key, status, error, log_uri, created_at, started_at, updated_at)
+SELECT id, 'pr_live_' || left(md5(floor(random() * 3)::text), 16), %(status)s, %(error)s,
+       CASE WHEN %(status)s <> 'queued' THEN 'https://logs.example.com/tasks/' || id END,
+       turned_at - interval '3 minutes',
+       CASE WHEN %(status)s <> 'queued' THEN turned_at - interval '2 minutes' END,
+       turned_at
+FROM (
+    SELECT gen_random_uuid()::text AS id,
+           now() AT TIME ZONE 'UTC' - %(minutes_ago)s * interval '1 minute' AS turned_at
+    FROM generate_series(1, %(count)s)
+) AS task
+RETURNING id
 """
 
 SAMPLE_TASKS = Path(__file__).with_name("sample.sql")
@@ -279,10 +301,16 @@ def create_database(server_url: str, *, template: str | None = None, name: str |
 
 def drop_database(url: str) -> None:
     """Drops a database that create_database() named, whoever is still connected; refuses any other."""
+    name = own_name(url)
+    _execute(url_of(url, database="postgres"), f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def own_name(url: str) -> str:
+    """The database's name, where create_database() gave it; nothing else may be dropped or written to."""
     name = database_name(url)
     if not name.startswith(_DATABASE_PREFIX):
         raise SandboxError(f"not a database of the sandbox: {name}")
-    _execute(url_of(url, database="postgres"), f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    return name
 
 
 def create_tasks_table(url: str, timestamps: str = "timestamp") -> None:
@@ -295,6 +323,25 @@ def create_tasks_table(url: str, timestamps: str = "timestamp") -> None:
 def insert_sample(url: str) -> None:
     """Believable tasks as of now: 3 that just failed, 3 stuck in the queue, 2 stuck in progress, and others."""
     _execute(url, SAMPLE_TASKS.read_text(encoding="utf-8"))
+
+
+def add_tasks(url: str, status: str, count: int = 1, *, error: str | None = None, minutes_ago: float = 0) -> list[str]:
+    """Adds tasks to a database of the sandbox's; returns their ids."""
+    own_name(url)
+    values = {"status": status, "count": count, "error": error, "minutes_ago": minutes_ago}
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute(ADD_TASKS, values)
+        return [task_id for (task_id,) in cursor.fetchall()]
+
+
+def elapse(connection: psycopg2.extensions.connection, minutes: float) -> None:
+    """Lets time pass, the only way there is without moving the server's clock: all moments move into the past."""
+    with connection.cursor() as cursor:
+        for table, moments in _MOMENTS.items():
+            cursor.execute("SELECT to_regclass(%s)", [table])
+            if cursor.fetchone() != (None,):
+                shifts = ", ".join(f"{moment} = {moment} - %(minutes)s * interval '1 minute'" for moment in moments)
+                cursor.execute(f"UPDATE {table} SET {shifts}", {"minutes": minutes})
 
 
 _URL = re.compile(

@@ -19,12 +19,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Optional
 
 from sandbox import view
+from sandbox.request import Request
 from sandbox.rules import Refused, checked, pings
 
 __all__ = ["Held", "Request", "SlackStandIn", "pings"]
@@ -38,29 +38,6 @@ BURST_MESSAGES = 5
 MESSAGES_PER_SECOND = 1.0
 
 
-@dataclass
-class Request:
-    """A request that reached a webhook's address, filled in as it is answered.
-
-    `status` and `answer` stay None and "" where no answer was sent; `reason` says why it was not accepted.
-    """
-
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-    channel: Optional[str]  # noqa: UP045 - a dataclass of Python 3.9
-    time: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
-    status: Optional[int] = None  # noqa: UP045
-    answer: str = ""
-    reason: Optional[str] = "not answered yet"  # noqa: UP045
-    payload: Optional[dict[str, Any]] = None  # noqa: UP045
-
-    @property
-    def accepted(self) -> bool:
-        return self.payload is not None
-
-
 class Held:
     """A request in flight: it arrived in full, and is neither accepted nor answered until go()."""
 
@@ -69,7 +46,7 @@ class Held:
         self._decided = threading.Event()
         self._accept = False
 
-    def wait_received(self, seconds: float = 10) -> None:
+    def wait_received(self, seconds: float = 60) -> None:
         """Returns once the request is here; raises TimeoutError if it does not come."""
         if not self._received.wait(seconds):
             raise TimeoutError(f"no request within {seconds} s")
@@ -129,6 +106,8 @@ class SlackStandIn:
         self._changed = threading.Condition()
         self._paths: dict[str, str] = {}
         self._requests: list[Request] = []
+        # Lines that the page shows beside the channels.
+        self.log: list[str] = []
         self._scripts: list[_Script] = []
         self._allowances: dict[str, _Allowance] = {}
         self._released = threading.Event()
@@ -185,7 +164,7 @@ class SlackStandIn:
         with self._changed:
             return list(self._paths)
 
-    def wait_for(self, n_requests: int, seconds: float = 10) -> list[Request]:
+    def wait_for(self, n_requests: int, seconds: float = 60) -> list[Request]:
         """Returns the requests once so many have arrived since the start; raises TimeoutError if they do not."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self._requests) >= n_requests, seconds):
@@ -362,7 +341,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/services/"):
             self._handle_webhook()
             return
-        found = view.resource(self.path, self.server.stand_in)
+        stand_in = self.server.stand_in
+        found = view.resource(self.path, stand_in.channels, stand_in.requests, stand_in.log)
         self._send(_response(200, found.body, found.headers) if found else _response(404, b"not found", {}))
 
     def do_POST(self) -> None:

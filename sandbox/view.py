@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote, unquote
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from sandbox import mrkdwn
-
-if TYPE_CHECKING:
-    from sandbox.slack import Request, SlackStandIn
+from sandbox.request import Request
 
 # The page is fetched every second.
 MAX_SHOWN = 200
+
+# A kind of message by the sign that its title begins with.
+KINDS = {"🚨": "failed", "⚠️": "stuck", "✅": "recovered", "🎬": "created", "▶️": "started", "🙈": "blind"}
 
 _WEB = Path(__file__).with_name("web")
 _FILES = {"/page.css": "text/css", "/page.js": "text/javascript"}
@@ -31,8 +33,10 @@ _PAGE = Template((_WEB / "page.html").read_text(encoding="utf-8"))
 
 _CHANNEL = Template('<a class="channel$current" href="$address"><span class="hash">#</span>$name</a>\n')
 
+_KIND = Template('<a class="kind$current" href="$address">$label <b>$count</b></a>\n')
+
 _MESSAGE = Template("""
-<article class="message">
+<article class="message $kind">
   <div class="avatar" aria-hidden="true">P</div>
   <div class="body">
     <div class="byline"><b>ProtoReel</b><span class="app">APP</span><time datetime="$iso">$time</time></div>
@@ -48,6 +52,8 @@ _REFUSAL = Template("""
 </article>
 """)
 
+_LOG = Template('<div class="log-title">Log</div><div id="log" tabindex="0">$lines</div>\n')
+
 _EMPTY = """
 <div class="empty"><p>No messages yet.</p><p>What is posted to this channel's webhook appears here by itself.</p></div>
 """
@@ -58,42 +64,80 @@ class Resource(NamedTuple):
     headers: Mapping[str, str]
 
 
-def resource(path: str, stand_in: SlackStandIn) -> Resource | None:
-    """What the page's server has under this path; None: nothing."""
-    path = path.partition("?")[0]
-    if path in _FILES:
-        return _resource((_WEB / path[1:]).read_text(encoding="utf-8"), _FILES[path])
-    channel = stand_in.channels[0] if path == "/" else unquote(path.partition("/channel/")[2])
-    if channel not in stand_in.channels:
+def resource(address: str, channels: Sequence[str], requests: Sequence[Request], log: Sequence[str]) -> Resource | None:
+    """What the page's server has under this path and query (?kind=failed shows only those); None: nothing."""
+    url = urlsplit(address)
+    if url.path in _FILES:
+        return _resource((_WEB / url.path[1:]).read_text(encoding="utf-8"), _FILES[url.path])
+    channel = channels[0] if url.path == "/" else unquote(url.path.partition("/channel/")[2])
+    if channel not in channels:
         return None
-    return _resource(_page(channel, stand_in), "text/html")
+    # A request to an unknown webhook belongs to no channel; it shows in the first.
+    here = [request for request in requests if (request.channel or channels[0]) == channel]
+    wanted = parse_qs(url.query).get("kind", [""])[0]
+    return _resource(_page(channel, channels, here, wanted, log), "text/html")
 
 
 def _resource(text: str, kind: str) -> Resource:
     return Resource(text.encode("utf-8"), {**_HEADERS, "Content-Type": f"{kind}; charset=utf-8"})
 
 
-def _page(channel: str, stand_in: SlackStandIn) -> str:
-    channels = stand_in.channels
-    # A request to an unknown webhook belongs to no channel; it shows in the first.
-    shown = [request for request in stand_in.requests if (request.channel or channels[0]) == channel]
-    shown = shown[-MAX_SHOWN:]
+def _page(channel: str, channels: Sequence[str], requests: Sequence[Request], wanted: str, log: Sequence[str]) -> str:
+    shown = [request for request in requests if wanted in ("", _kind(request))][-MAX_SHOWN:]
     return _PAGE.substitute(
         name=escape(channel),
         channels="".join(_channel(name, name == channel) for name in channels),
+        kinds=_kinds(channel, requests, wanted),
         messages="".join(map(_entry, shown)) or _EMPTY,
+        log=_LOG.substitute(lines="".join(map(_log_line, log[-MAX_SHOWN:]))) if log else "",
     )
 
 
+def _address(channel: str) -> str:
+    return escape(f"/channel/{quote(channel, safe='')}")
+
+
 def _channel(name: str, current: bool) -> str:
-    address = escape(f"/channel/{quote(name, safe='')}")
-    return _CHANNEL.substitute(current=" current" if current else "", address=address, name=escape(name))
+    return _CHANNEL.substitute(current=" current" if current else "", address=_address(name), name=escape(name))
+
+
+def _kind(request: Request) -> str:
+    """One of KINDS; "refused" for what was not accepted, "other" for the rest."""
+    if request.payload is None:
+        return "refused"
+    text = str(request.payload.get("text") or "")
+    return next((kind for sign, kind in KINDS.items() if text.startswith(sign)), "other")
+
+
+def _kinds(channel: str, requests: Sequence[Request], wanted: str) -> str:
+    """The links that show one kind of message only; none where there is but one."""
+    counts = Counter(map(_kind, requests))
+    if len(counts) < 2 and not wanted:
+        return ""
+    signs = {kind: sign for sign, kind in KINDS.items()}
+    links = [("", "All", len(requests))]
+    links += [(kind, f"{signs.get(kind, '')} {kind.capitalize()}".strip(), count) for kind, count in counts.items()]
+    return "".join(
+        _KIND.substitute(
+            current=" current" if kind == wanted else "",
+            address=_address(channel) + (f"?kind={kind}" if kind else ""),
+            label=label,
+            count=count,
+        )
+        for kind, label, count in links
+    )
+
+
+def _log_line(line: str) -> str:
+    """A line that begins with # says what happens; ERROR and WARNING stand out."""
+    level = next((word for word in ("ERROR", "WARNING") if f" {word} " in line), "")
+    return f'<p class="{"story" if line.startswith("#") else level.lower()}">{escape(line.lstrip("# "))}</p>'
 
 
 def _entry(request: Request) -> str:
     moment = {"iso": escape(request.time.isoformat()), "time": request.time.astimezone().strftime("%H:%M")}
     if request.payload is not None:
-        return _MESSAGE.substitute(moment, content=message(request.payload))
+        return _MESSAGE.substitute(moment, kind=_kind(request), content=message(request.payload))
     return _REFUSAL.substitute(
         moment,
         status=request.status or "No answer",

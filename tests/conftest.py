@@ -9,13 +9,12 @@ from typing import Any, Callable
 
 import pytest
 import trustme
-from servers import PASSWORD, QUOTED_PASSWORD, Heart, MailServer, mail_server
-from support import Proxy, Run
+from servers import PASSWORD, QUOTED_PASSWORD, Heart, MailServer, TlsSlack, mail_server
+from support import ROOM, Proxy, Run
 
+import slack_notifier
 from sandbox.slack import SlackStandIn
 from slack_notifier import SlackNotifier
-
-_FIGURES = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture
@@ -24,13 +23,15 @@ def figures(request: pytest.FixtureRequest) -> Callable[..., None]:
 
     def figures(**counts: int) -> None:
         line = ", ".join(f"{count} {name}" for name, count in counts.items())
-        request.config.stash.setdefault(_FIGURES, []).append(f"{request.node.name}: {line}")
+        # Travels with the test's report, also from another process (pytest -n).
+        request.node.user_properties.append(("figures", f"{request.node.name}: {line}"))
 
     return figures
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    lines = config.stash.get(_FIGURES, [])
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
+    lines = sorted({text for report in reports for name, text in report.user_properties if name == "figures"})
     if lines:
         terminalreporter.section("what was tried")
         for line in lines:
@@ -38,9 +39,16 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 @pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages have room for 20 tasks, one by one: for counting in them."""
+    for name, count in ROOM.items():
+        monkeypatch.setattr(slack_notifier, name, count)
+
+
+@pytest.fixture
 def start(tmp_path: Path, watch: Any, database_url: str, slack: SlackStandIn) -> Iterator[Callable[..., Run]]:
     """Starts the program and returns at once; at the end of the test none of them runs any more."""
-    (tmp_path / ".env").touch()
+    (tmp_path / ".env").touch(mode=0o600)
     runs: list[Run] = []
 
     def start(*arguments: object, **environment: str) -> Run:
@@ -94,6 +102,14 @@ def mail(authority: trustme.CA, trusted: str, watch: Any) -> Iterator[MailServer
     with mail_server(authority) as server:
         yield server
         watch.written += [mail.raw for mail in server.mails]
+
+
+@pytest.fixture
+def tls_slack(slack: SlackStandIn, authority: trustme.CA) -> Iterator[TlsSlack]:
+    """The stand-in under Slack's own names, for who has it as a proxy."""
+    server = TlsSlack(slack, authority)
+    yield server
+    server.close()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import re
 import socket
 import ssl
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email import message_from_bytes, policy
@@ -262,7 +263,9 @@ class MailServer:
 def _authenticate(server: Any, session: Any, envelope: Any, mechanism: str, login: Any) -> AuthResult:
     if login == LoginPassword(USER.encode(), PASSWORD.encode()):
         return AuthResult(success=True)
-    return AuthResult(success=False, handled=False, message=f"535 5.7.8 {login.password.decode()} is not it")
+    sent = b64encode(b"\0" + login.login + b"\0" + login.password).decode()
+    message = f"535 5.7.8 {login.password.decode()} is not it, nor is {sent}"
+    return AuthResult(success=False, handled=False, message=message)
 
 
 @contextmanager

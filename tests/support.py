@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import select
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -17,11 +18,21 @@ from typing import Any, Callable, NamedTuple
 
 import psycopg2.extensions
 
+from sandbox.postgres import elapse as elapse
 from sandbox.slack import SlackStandIn
 
 PROGRAM = Path(__file__).parent.parent / "slack_notifier.py"
 
 FAILED, STUCK, RECOVERED = "🚨 Failed Tasks Alert", "⚠️ Stuck Tasks Alert", "✅ Stuck Tasks Recovered"
+HEALED = "✅ Failed Tasks Recovered"
+
+# For counting in messages: so many tasks are listed one by one.
+ROOM = {"MAX_DESCRIBED_TASKS": 20, "MAX_TASKS_OF_A_STATUS": 20}
+_ROOMY_PROGRAM = f"""
+import slack_notifier
+vars(slack_notifier).update({ROOM})
+raise SystemExit(slack_notifier.main())
+"""
 
 
 # ---- Counting in messages --------------------------------------------------------------------------------------------
@@ -90,18 +101,7 @@ def ledger(connection: psycopg2.extensions.connection) -> list[tuple[Any, ...]]:
     return rows(connection, "SELECT * FROM slack_notifications ORDER BY 1, 2, 3") if has_ledger(connection) else []
 
 
-def elapse(connection: psycopg2.extensions.connection, minutes: float) -> None:
-    """Lets time pass, the only way there is without moving the server's clock: all moments move into the past."""
-    columns = {"tasks": ["created_at", "updated_at", "started_at", "finished_at"]}
-    if has_ledger(connection):
-        columns["slack_notifications"] = ["event_at", "notified_at"]
-    with connection.cursor() as cursor:
-        for table, names in columns.items():
-            shifts = ", ".join(f"{name} = {name} - %(minutes)s * interval '1 minute'" for name in names)
-            cursor.execute(f"UPDATE {table} SET {shifts}", {"minutes": minutes})
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 15) -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = 60) -> Any:
     """Returns what the condition returns once that is true."""
     deadline = time.monotonic() + seconds
     while True:
@@ -129,14 +129,14 @@ class Ended(NamedTuple):
 
 
 class Run:
-    """The program in a process of its own, running from the start."""
+    """The program in a process of its own, running from the start; its messages have room for 20 tasks."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str], *arguments: object) -> None:
-        command = [sys.executable, str(PROGRAM), *map(str, arguments)]
+        command = [sys.executable, "-c", _ROOMY_PROGRAM, *map(str, arguments)]
         self.process = subprocess.Popen(
             command,
             cwd=folder,
-            env=dict(environment),
+            env={**environment, "PYTHONPATH": str(PROGRAM.parent)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -164,6 +164,12 @@ class _Stop(NamedTuple):
     number: int
     text: bytes
     answered: bool
+    then: str
+    always: bool = False
+
+
+# A message of PostgreSQL's that says nothing of importance.
+_NOTICE = b"N" + (4 + len(b"SNOTICE\0M.\0\0")).to_bytes(4, "big") + b"SNOTICE\0M.\0\0"
 
 
 class Proxy:
@@ -177,6 +183,7 @@ class Proxy:
         self.stopped = threading.Event()
         self._stop: _Stop | None = None
         self._dead = threading.Event()
+        self._going_on = threading.Event()
         self._target = (host, port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = []
@@ -191,13 +198,32 @@ class Proxy:
         address = re.sub(r"(?<=//)([^/@]*@)?[^/?]*", rf"\g<1>127.0.0.1:{self.port}", database_url)
         return address + ("&" if "?" in address else "?") + "sslmode=disable"
 
-    def stop(self, *, number: int = 1, statement: str = "", answered: bool = False) -> None:
+    def stop(
+        self,
+        *,
+        number: int = 1,
+        statement: str = "",
+        answered: bool = False,
+        then: str = "silent",
+        always: bool = False,
+    ) -> None:
         """Stops the line at the first packet (or that of another number) which has the statement in it: before it
-        reaches the server, or with `answered` after the server did it and before the client hears of it."""
+        reaches the server, or with `answered` after the server did it and before the client hears of it.
+
+        From `then` on it is `silent`, has been `reset`, drips (a byte every half second, `drip`), or floods the client
+        with notices (`flood`). `always`: that of each client, in place of the first alone.
+        """
         self.statements.clear()
         self.stopped.clear()
         # Parameters are filled in by the client: the text before the first is the same on the line.
-        self._stop = _Stop(number, statement.partition("%(")[0].encode(), answered)
+        self._stop = _Stop(number, statement.partition("%(")[0].encode(), answered, then, always)
+
+    def always(self, **stop: Any) -> None:
+        self.stop(**stop, always=True)
+
+    def go_on(self) -> None:
+        """Lets a line that is silent pass what it has kept."""
+        self._going_on.set()
 
     def run_freely(self) -> None:
         self.statements.clear()
@@ -230,28 +256,46 @@ class Proxy:
             server.close()
 
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
-        stopped, waiting = False, False
+        waiting = False
         while True:
             for source in select.select([client, server], [], [])[0]:
                 data = source.recv(1 << 20)
-                if self._dead.is_set():
-                    return
-                if not data:
-                    return
+                if self._dead.is_set() or not data:
+                    return None
                 if source is server:
                     if waiting:
-                        stopped, waiting = True, False
-                        self.stopped.set()
-                    if not stopped:
-                        client.sendall(data)
+                        return self._misbehave(client, server, data, client)
+                    client.sendall(data)
                     continue
                 if self._stops_at(data):
                     waiting = self._stop is not None and self._stop.answered
                     if not waiting:
-                        stopped = True
-                        self.stopped.set()
-                if not stopped:
-                    server.sendall(data)
+                        return self._misbehave(client, server, data, server)
+                server.sendall(data)
+
+    def _misbehave(self, client: socket.socket, server: socket.socket, kept: bytes, to: socket.socket) -> None:
+        """What the line does from the statement on at which it was to stop; `kept` is what it did not pass any more."""
+        then = self._stop.then if self._stop else "silent"
+        self.stopped.set()
+        if then == "reset":
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return
+        if then in ("drip", "flood"):
+            message = _NOTICE * 1000
+            position = 0
+            while True:
+                client.sendall(message if then == "flood" else message[position : position + 1])
+                position = (position + 1) % len(message)
+                if then == "drip":
+                    time.sleep(0.5)
+        while not self._dead.is_set() and not self._going_on.wait(0.05):
+            # Until the client is gone.
+            if select.select([client], [], [], 0)[0] and not client.recv(1 << 20):
+                return
+        if self._going_on.is_set():
+            to.sendall(kept)
+            self._stop = None
+            self._forward(client, server)
 
     def _stops_at(self, data: bytes) -> bool:
         # A simple query: Q, four bytes of length, the text.
@@ -261,4 +305,4 @@ class Proxy:
         stop = self._stop
         if stop is None or stop.text not in data:
             return False
-        return sum(stop.text in statement for statement in self.statements) == stop.number
+        return stop.always or sum(stop.text in statement for statement in self.statements) == stop.number

@@ -3,39 +3,50 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from contextlib import closing
 from datetime import datetime, timezone
 from typing import Any, Callable
 
+import psycopg2
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import slack_notifier
 from sandbox.slack import SlackStandIn, pings
-from slack_notifier import FAILED, Settings, SlackNotifier, Transaction, connect, transaction
+from slack_notifier import Settings, SlackNotifier
 
 NO_MASK = "$never^"
-PARAMETERS: dict[str, object] = {"destination": "test", "user": "", "minutes": 30}
+# As a claim reads the errors of tasks.
+CAUSES = f"""
+SELECT {slack_notifier.CAUSE}
+FROM (
+    SELECT number, {slack_notifier.SHOWN_ERROR} AS error
+    FROM unnest(%(errors)s::text[]) WITH ORDINALITY AS tasks (error, number)
+    OFFSET 0
+) AS task
+ORDER BY number
+"""
 
 
-@contextmanager
-def failures(database_url: str, errors: list[str | None]) -> Iterator[Transaction]:
-    """A transaction in which a task failed with each of the errors; nothing of it stays."""
-    with connect(database_url) as connection, transaction(connection) as opened:
-        cursor = opened.cursor
-        cursor.execute(slack_notifier.CREATE_LEDGER)
-        cursor.execute(slack_notifier.BEGIN)
-        for number, error in enumerate(errors):
-            cursor.execute(
-                "INSERT INTO tasks (id, user_api_key, status, error, created_at, updated_at) "
-                "VALUES (%s, %s, 'failed', %s, now(), now())",
-                (f"task-{number:05}", f"user-{number}", error),
-            )
-        yield opened
-        cursor.execute("ROLLBACK")
-        cursor.execute(slack_notifier.BEGIN)
+def causes_in_sql(
+    database_url: str,
+    errors: list[str | None],
+    words: str = slack_notifier.VARYING_WORDS,
+    numbers: str = slack_notifier.VARYING_NUMBERS,
+) -> list[str]:
+    """The cause of each error as PostgreSQL finds it; masked by nothing where the masks match nothing."""
+    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+        cursor.execute(CAUSES, {"errors": errors, "varying_words": words, "varying_numbers": numbers})
+        return [cause for (cause,) in cursor.fetchall()]
+
+
+def assert_shown(cause: str, line: str) -> None:
+    """A cause from PostgreSQL is what a message shows, unless both are cut: PostgreSQL's before spaces are folded."""
+    shown = slack_notifier.task_text(cause.replace("~", "…"), slack_notifier.CAUSE_CHARACTERS) or "No error message"
+    line = line.replace("~", "…")
+    assert shown == line or (len(cause) == slack_notifier.CAUSE_CHARACTERS and line.startswith(shown))
 
 
 Causes = Callable[..., "list[tuple[str, int]]"]
@@ -43,18 +54,15 @@ Causes = Callable[..., "list[tuple[str, int]]"]
 
 @pytest.fixture
 def causes(database_url: str) -> Causes:
-    """The causes of failures with these errors, and how often each."""
+    """The causes of failures with these errors as PostgreSQL groups them, most frequent first, and how often each."""
 
     def causes(*errors: str | None) -> list[tuple[str, int]]:
-        with failures(database_url, list(errors)) as opened:
-            opened.cursor.execute(FAILED.claim, PARAMETERS)
-            claim = slack_notifier.claimed(opened, FAILED, PARAMETERS)
-            assert claim
-            for cause in claim.causes:
-                # What PostgreSQL groups by is what the message shows.
-                grouped_by = slack_notifier.task_text(cause["cause"].replace("~", "…"), slack_notifier.CAUSE_CHARACTERS)
-                assert slack_notifier.cause_text(cause["error"]) == grouped_by or not grouped_by
-            return [(slack_notifier.cause_text(cause["error"]), cause["total"]) for cause in claim.causes]
+        found = causes_in_sql(database_url, list(errors))
+        lines = [slack_notifier.cause_text(error) for error in errors]
+        for cause, line in zip(found, lines):
+            assert_shown(cause, line)
+        names = dict(zip(found, lines))
+        return [(names[cause], count) for cause, count in Counter(found).most_common()]
 
     return causes
 
@@ -119,17 +127,13 @@ def test_errors_that_differ_in_kind_are_two_causes(causes: Causes, first: str, s
     assert sorted(causes(first, second)) == sorted([(causes(first, first)[0][0], 1), (causes(second, second)[0][0], 1)])
 
 
-def test_tasks_without_an_error_are_one_cause(causes: Causes) -> None:
-    assert sum(total for _, total in causes(None, None, "", "  \n")) == 4
-    assert len(causes("", "  \n", "\t")) == 1
+def test_an_unset_an_empty_and_a_blank_error_are_one_cause(causes: Causes) -> None:
+    assert causes(None, None, "", "  \n", "\t") == [("No error message", 5)]
 
 
-def test_an_unset_and_an_empty_error_are_one_cause(causes: Causes) -> None:
-    assert len(causes(None, None, "", "  \n")) == 1
-
-
-def test_the_most_frequent_cause_comes_first(causes: Causes) -> None:
-    assert causes("a", "b", "b", "c", "b", "c") == [("b", 3), ("c", 2), ("a", 1)]
+def test_a_cause_that_is_cut_within_a_name_is_one(causes: Causes) -> None:
+    long = "frame dropped, " * 18
+    assert len(causes(long + UUIDS[0], long + UUIDS[1])) == 1
 
 
 # ---- Which line of an error is its cause -----------------------------------------------------------------------------
@@ -141,54 +145,148 @@ def test_the_cause_is_the_exception_and_not_its_stack(causes: Causes) -> None:
     ]
 
 
-def test_the_cause_is_what_stands_before_the_stack(causes: Causes) -> None:
+def test_the_cause_is_what_stands_before_the_stack_with_the_exceptions_type(causes: Causes) -> None:
     assert causes("Upload failed\n" + traceback("E: x"), "Upload failed\n" + traceback("E: y")) == [
-        ("Upload failed", 2)
+        ("Upload failed: E", 2)
     ]
 
 
+GROUP = """\
+  + Exception Group Traceback (most recent call last):
+  |   File "/app/main.py", line 9, in process
+  |     raise ExceptionGroup("several", errors)
+  | ExceptionGroup: several (2 sub-exceptions)
+  +-+---------------- 1 ----------------
+    | Traceback (most recent call last):
+    |   File "/app/main.py", line 3, in scene
+    | ValueError: 1
+    +---------------- 2 ----------------
+    | Exception Group Traceback (most recent call last):
+    |   File "/app/main.py", line 5, in scenes
+    |     raise ExceptionGroup("inner", errors)
+    | ExceptionGroup: inner (1 sub-exception)
+    +-+---------------- 1 ----------------
+      | Traceback (most recent call last):
+      |   File "/app/main.py", line 3, in scene
+      | KeyError: 'z'
+      +------------------------------------
+"""
+KEY_ERROR = traceback("KeyError: 'duration'")
+CAUSED = "\n\nThe above exception was the direct cause of the following exception:\n\n"
+DURING = "\n\nDuring handling of the above exception, another exception occurred:\n\n"
+FAILED = "Task processing failed:"
+SEVERAL = "ExceptionGroup: several (2 sub-exceptions)"
+BOOM = ("app.Boom: a", "DETAIL:  b", "HINT: c")
+GONE = "requests.exceptions.ConnectionError: gone"
+# The error and its line.
+ERRORS = [
+    (f"{FAILED} 'duration'\n{KEY_ERROR}", f"{FAILED} KeyError: 'duration'"),
+    (f"{FAILED} \n{traceback('MemoryError')}", f"{FAILED} MemoryError"),
+    (f"{FAILED}\n{traceback('MemoryError', '')}", f"{FAILED} MemoryError"),
+    (f"{FAILED} KeyError: 'duration'\n{KEY_ERROR}", f"{FAILED} KeyError: 'duration'"),
+    (f"'duration'\n{KEY_ERROR}", "KeyError: 'duration'"),
+    (f"Upload failed\n{KEY_ERROR}", "Upload failed: KeyError"),
+    (f"Exit x\n{traceback('E.Rare: x')}", "Exit x: E.Rare"),
+    (f"{FAILED} broke\n{KEY_ERROR}{CAUSED}{traceback('RenderError: broke')}", f"{FAILED} RenderError: broke"),
+    (f"{FAILED} broke\n{KEY_ERROR}{DURING}{traceback('RenderError: broke')}", f"{FAILED} RenderError: broke"),
+    (KEY_ERROR + DURING + traceback("RenderError: broke"), "RenderError: broke"),
+    (f"{FAILED} a\nDETAIL:  b\nHINT: c\n{traceback(*BOOM)}", f"{FAILED} app.Boom: a DETAIL: b HINT: c"),
+    (traceback("app.Boom: a", "  indented", "DETAIL: b"), "app.Boom: a"),
+    (traceback("app.Boom: a", "", "the worker goes on"), "app.Boom: a"),
+    (f"{FAILED} gone\n{traceback(GONE)}", f"{FAILED} {GONE}"),
+    (f"{FAILED} ConnectionError: gone\n{traceback(GONE)}", f"{FAILED} ConnectionError: gone"),
+    (f"{FAILED} x\n{traceback('__main__.f.<locals>.Odd: x')}", f"{FAILED} __main__.f.&lt;locals&gt;.Odd: x"),
+    (f"{FAILED} several (2 sub-exceptions)\n{GROUP}", f"{FAILED} {SEVERAL}"),
+    (GROUP, SEVERAL),
+    (f"{FAILED} broke\n{GROUP}{CAUSED}{traceback('RenderError: broke')}", f"{FAILED} RenderError: broke"),
+    (f"{FAILED} several (2 sub-exceptions)\n{KEY_ERROR}{CAUSED}{GROUP}", f"{FAILED} {SEVERAL}"),
+    (f"{FAILED} x\n{traceback()}", f"{FAILED} x"),
+    (traceback(), "pipeline.render(task_id)"),
+    (f"{FAILED} x\n{traceback('no type: of any kind')}", f"{FAILED} x"),
+]
+
+
+@pytest.mark.parametrize(("error", "line"), ERRORS)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_the_line_of_an_error_names_the_exception(error: str, line: str, line_end: str) -> None:
+    assert slack_notifier.error_line(error.replace("\n", line_end)) == line
+
+
+def test_the_line_of_an_error_is_the_same_in_sql(database_url: str) -> None:
+    errors: list[str | None] = [error.replace("\n", end) for error, _ in ERRORS for end in ("\n", "\r\n")]
+    for cause, error in zip(causes_in_sql(database_url, errors), errors):
+        assert_shown(cause, slack_notifier.cause_text(error))
+
+
+STACK = '  File "/app/main.py", line 214, in process\n    pipeline.render(task_id)\n'
 PIECES = st.sampled_from(
     [
         "Traceback (most recent call last):",
+        f"\nTraceback (most recent call last):\n{STACK}",
+        f"\n  + Exception Group Traceback (most recent call last):\n{STACK}",
+        f"\n    | Traceback (most recent call last):\n{STACK}",
+        f"\n    | Exception Group Traceback (most recent call last):\n{STACK}",
         "Traceback (most recent",
         "\n",
+        "\n  | ",
+        "\n  ",
         "\r\n",
         "\t",
         " ",
+        ": ",
+        ":",
         "  File x",
+        "KeyError: 'x'",
+        "app.Broken: no font",
+        "no font",
+        "'x'",
+        "Error",
         "Error: é",
         "'",
     ]
 ) | st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), min_size=1, max_size=12)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(error=st.lists(PIECES, max_size=12).map("".join))
-@example(error=traceback("RuntimeError: x"))
-@example(error="\n\n" + traceback("RuntimeError: x") + "\n\n")
-@example(error=traceback("first", "", "During handling", "") + traceback("last"))
-def test_the_cause_is_the_line_that_the_task_shows(database_url: str, error: str) -> None:
-    assert shown_cause(database_url, error) == slack_notifier.error_line(error)
-
-
-def test_the_cause_of_a_long_last_line_is_the_line_that_the_task_shows(database_url: str) -> None:
-    error = traceback("RuntimeError: ffmpeg failed: " + "frame dropped, " * 200)
-    assert shown_cause(database_url, error) == slack_notifier.error_line(error)
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(errors=st.lists(st.lists(PIECES, max_size=12).map("".join), min_size=5, max_size=5))
+@example(errors=[traceback("RuntimeError: x")])
+@example(errors=["\n\n" + traceback("RuntimeError: x") + "\n\n"])
+@example(errors=[traceback("first", "", "During handling", "") + traceback("last")])
+def test_the_cause_is_the_line_that_the_task_shows(database_url: str, errors: list[str | None]) -> None:
+    for cause, error in zip(causes_in_sql(database_url, errors, NO_MASK, NO_MASK), errors):
+        assert_shown(cause, slack_notifier.error_line(error, slack_notifier.CAUSE_CHARACTERS))
 
 
 def test_the_cause_of_an_error_of_megabytes_is_the_line_that_the_task_shows(database_url: str) -> None:
     stack = traceback(*["  stack"] * 300_000, "RuntimeError: the end")
-    for error in ("x" * 2_000_000, stack, f"Upload failed\n{stack}", "y" * 30_000 + stack):
-        assert shown_cause(database_url, error) == slack_notifier.error_line(error)
+    long_line = traceback("RuntimeError: ffmpeg failed: " + "frame dropped, " * 2000)
+    errors: list[str | None] = [
+        "x" * 2_000_000,
+        stack,
+        f"Upload failed\n{stack}",
+        f"Broken: the end\n{stack}",
+        "y" * 30_000 + stack,
+        long_line,
+    ]
+    found = causes_in_sql(database_url, errors, NO_MASK, NO_MASK)
+    for cause, error in zip(found, errors):
+        assert_shown(cause, slack_notifier.error_line(error, slack_notifier.CAUSE_CHARACTERS))
+    assert found[1:4] == ["RuntimeError: the end", "Upload failed: RuntimeError", "Broken: RuntimeError: the end"]
 
 
-def shown_cause(database_url: str, error: str) -> str:
-    """The cause as SQL picks it, before masking, shown as a task's error is."""
-    with failures(database_url, [error]) as opened:
-        opened.cursor.execute(slack_notifier.CLAIM_FAILED, PARAMETERS)
-        more = {**PARAMETERS, "alerts": ["failed"], "listed": 20, "varying_words": NO_MASK, "varying_numbers": NO_MASK}
-        [cause] = opened.fetch_all(slack_notifier.CLAIMED_CAUSES, more)
-    return slack_notifier.task_text(cause["cause"], slack_notifier.ERROR_CHARACTERS) or "No error message"
+@pytest.mark.parametrize("kind", ["varchar", "text", "json", "jsonb", "text[]"])
+def test_an_error_of_any_type_of_column_has_a_cause(database_url: str, kind: str) -> None:
+    value = {"json": '"no font"', "jsonb": '{"why": "no font"}', "text[]": '{"no font"}'}.get(kind, "no font")
+    statement = f"""
+        SELECT {slack_notifier.CAUSE}
+        FROM (
+            SELECT {slack_notifier.SHOWN_ERROR} AS error FROM (VALUES (%(value)s::{kind}), (NULL)) AS tasks (error)
+        ) AS task
+    """
+    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+        cursor.execute(statement, {"value": value, "varying_words": NO_MASK, "varying_numbers": NO_MASK})
+        assert cursor.fetchall() == [(value,), ("",)]
 
 
 # ---- Causes in the message -------------------------------------------------------------------------------------------
@@ -196,25 +294,29 @@ def shown_cause(database_url: str, error: str) -> str:
 
 def fail_often(tasks: Any, error: str, count: int) -> None:
     tasks.execute(
-        "INSERT INTO tasks (id, user_api_key, status, error, created_at, updated_at) "
-        "SELECT md5(%(error)s || i), 'user-' || mod(i, 3), 'failed', %(error)s, now(), now() - interval '1 minute' "
-        "FROM generate_series(1, %(count)s) AS i",
+        "INSERT INTO tasks (id, user_api_key, status, error, created_at, started_at, updated_at) "
+        "SELECT md5(%(error)s || i), 'user-' || mod(i, 3), 'failed', %(error)s, now() - interval '3 minutes', "
+        "now() - interval '2 minutes', now() - interval '1 minute' FROM generate_series(1, %(count)s) AS i",
         {"error": error, "count": count},
     )
 
 
-def cause_lines(message: dict[str, Any]) -> list[str]:
-    found = [text for text in texts(message) if text.startswith("*Causes:*")]
-    return found[0].split("\n")[1:] if found else []
+def groups(message: dict[str, Any]) -> list[list[str]]:
+    """The lines of each cause, its heading first; what is in no group stands alone."""
+    return [text.split("\n") for text in texts(message)[2:] if text.startswith(("*", "…"))]
 
 
-def test_a_cause_names_count_users_and_a_sample(notifier: SlackNotifier, slack: SlackStandIn, tasks: Any) -> None:
+def test_a_cause_names_count_users_and_its_first_tasks(
+    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any
+) -> None:
     fail_often(tasks, "HTTP 500 for https://a.example", 30)
     fail_often(tasks, "HTTP 429 <&>", 2)
     assert notifier.send_failed_tasks_notification()
-    first, second = cause_lines(slack.messages()[0])
-    assert re.fullmatch(r"• 30 × HTTP 500 for … · 3 users · `[0-9a-f]{32}`", first)
-    assert re.fullmatch(r"• 2 × HTTP 429 &lt;&amp;&gt; · 2 users · `[0-9a-f]{32}`", second)
+    first, second = groups(slack.messages()[0])
+    assert [first[0], second[0]] == ["*30 × HTTP 500 for … · 3 users*", "*2 × HTTP 429 &lt;&amp;&gt; · 2 users*"]
+    listed = [line for line in first + second if re.fullmatch(r"• `[0-9a-f]{32}` 1 min ago", line)]
+    assert len(set(listed)) == 3 + 2
+    assert (len(first), first[-1], len(second)) == (5, "… and 27 more", 3)
 
 
 SECRETS = {
@@ -230,42 +332,57 @@ SECRETS = {
 
 def test_causes_carry_no_secrets(notifier: SlackNotifier, slack: SlackStandIn, tasks: Any) -> None:
     for secret in SECRETS:
-        fail_often(tasks, f"Login failed, password={secret}", 4)
-        fail_often(tasks, f"Failed with Authorization: Bearer {secret}", 4)
+        errors = [f"Login failed, password={secret}", f"Failed with Authorization: Bearer {secret}"]
         if secret != "hunter2trump":
-            fail_often(tasks, f"Cannot log in with {secret} now", 4)
-    assert notifier.send_failed_tasks_notification()
-    assert len(cause_lines(slack.messages()[0])) > 10
-    body = slack.requests[0].body.decode()
-    assert not [secret for secret, piece in SECRETS.items() if piece in body]
-    assert "[masked]" in body
+            errors.append(f"Cannot log in with {secret} now")
+        for error in errors:
+            fail_often(tasks, error, 4)
+        assert notifier.send_combined_notification()["error"] is None
+        assert len(groups(slack.messages()[-1])) == len(errors)
+        body = slack.requests[-1].body.decode()
+        assert SECRETS[secret] not in body
+        assert body.count("[masked]") >= 2 * len(errors)
 
 
 def test_more_causes_than_fit_are_counted(notifier: SlackNotifier, slack: SlackStandIn, tasks: Any) -> None:
     for number in range(60):
         fail_often(tasks, f"error {number} " + "of many words " * 8, 2)
     assert notifier.send_failed_tasks_notification()
-    *lines, more = cause_lines(slack.messages()[0])
-    assert more == f"… and {60 - len(lines)} more causes"
+    *shown, more = groups(slack.messages()[0])
+    assert len(shown) == slack_notifier.MAX_CAUSES
+    left = 60 - len(shown)
+    assert more == [f"… and {left} more causes ({2 * left} tasks)"]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "warning"),
+    [
+        (0.3, "Cannot find the causes: the alert goes out without (canceling statement due to statement timeout)"),
+        (0.1, "No time for the causes: the alert goes out without"),
+    ],
+)
 def test_causes_that_take_too_long_do_not_hold_up_the_alert(
     notifier: SlackNotifier,
     slack: SlackStandIn,
     tasks: Any,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
+    seconds: float,
+    warning: str,
 ) -> None:
-    in_a_hurry = slack_notifier.CLAIMED_CAUSES.replace("timeout = '10s'", "timeout = '1ms'")
-    assert in_a_hurry != slack_notifier.CLAIMED_CAUSES
+    slow = slack_notifier.CLAIMED_CAUSES.replace("FROM causes\nLEFT JOIN", "FROM pg_sleep(60), causes\nLEFT JOIN")
+    assert slow != slack_notifier.CLAIMED_CAUSES
     fail_often(tasks, "HTTP 500 for https://a.example", 5000)
     with monkeypatch.context() as patch:
-        patch.setattr(slack_notifier, "CLAIMED_CAUSES", in_a_hurry)
+        patch.setattr(slack_notifier, "CLAIMED_CAUSES", slow)
+        patch.setattr(slack_notifier, "CAUSES_SECONDS", seconds)
         assert notifier.send_failed_tasks_notification()
     message = slack.messages()[0]
     assert message["text"].startswith("🚨 Failed Tasks Alert\n5000 tasks failed in the last 30 minutes:")
-    assert cause_lines(message) == []
-    assert "Grouping the causes took over 10 s: the alert goes out without them" in caplog.text
+    # The newest tasks instead, each with its error.
+    assert message["text"].count(" 1 min ago · HTTP 500 for https://a.example\n") == slack_notifier.MAX_LISTED_TASKS
+    assert groups(message) == []
+    assert warning in caplog.messages
     assert notifier.send_failed_tasks_notification()
     assert len(slack.messages()) == 1
 
@@ -332,14 +449,48 @@ def test_workers_are_missed_where_the_last_task_started_long_ago(
     assert (DOWN in stuck_message(notifier, slack)["text"]) is shown
 
 
-@pytest.mark.parametrize("status", ["finished", "failed", "cancelled"])
+@pytest.mark.parametrize(("status", "started"), [("finished", None), ("cancelled", None), ("failed", 190)])
 @pytest.mark.parametrize(("minutes", "shown"), [(29, False), (31, True)])
 def test_workers_are_missed_where_the_last_task_ended_long_ago(
-    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any, status: str, minutes: int, shown: bool
+    notifier: SlackNotifier,
+    slack: SlackStandIn,
+    tasks: Any,
+    status: str,
+    started: float | None,
+    minutes: int,
+    shown: bool,
 ) -> None:
     tasks.add("queued", created=60)
-    tasks.add(status, created=200, updated=minutes)
+    tasks.add(status, created=200, started=started, updated=minutes)
     assert (DOWN in stuck_message(notifier, slack)["text"]) is shown
+
+
+def test_a_failure_that_never_started_is_no_sign_of_a_worker(
+    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any
+) -> None:
+    """A checker of timeouts makes those of tasks that wait."""
+    tasks.add("queued", created=60)
+    tasks.fail(updated=1, started=None)
+    assert DOWN in stuck_message(notifier, slack)["text"]
+
+
+@pytest.mark.parametrize(("started", "shown"), [(None, True), (35, False)])
+def test_workers_are_missed_in_the_failed_alert_where_tasks_failed_that_never_started(
+    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any, started: float | None, shown: bool
+) -> None:
+    tasks.add("finished", created=200, updated=31)
+    tasks.fail(started=started)
+    assert notifier.send_failed_tasks_notification()
+    assert (DOWN in slack.messages()[0]["text"]) is shown
+
+
+def test_workers_are_not_missed_in_the_failed_alert_where_a_task_ended_lately(
+    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any
+) -> None:
+    tasks.add("finished", created=200, updated=29)
+    tasks.fail(started=None)
+    assert notifier.send_failed_tasks_notification()
+    assert DOWN not in slack.messages()[0]["text"]
 
 
 def test_workers_are_missed_where_no_task_ever_started(
@@ -391,6 +542,31 @@ def test_one_stuck_task_of_running_workers_waits_for_the_morning(
 def test_many_failures_are_critical(database_url: str, slack: SlackStandIn, tasks: Any, count: int, sent: int) -> None:
     for _ in range(count):
         tasks.fail()
+    assert critical(database_url, slack, critical_share=0).send_failed_tasks_notification()
+    assert len(slack.messages()) == sent
+    assert all("<!here>" in pings(message) for message in slack.messages())
+
+
+@pytest.mark.parametrize(
+    ("failed", "finished", "share", "sent"), [(5, 5, 50, 1), (4, 5, 50, 0), (4, 0, 50, 0), (5, 0, 0, 0)]
+)
+def test_a_share_of_failures_is_critical(
+    database_url: str, slack: SlackStandIn, tasks: Any, failed: int, finished: int, share: int, sent: int
+) -> None:
+    for _ in range(failed):
+        tasks.fail()
+    for _ in range(finished):
+        tasks.add("finished", updated=5)
+    assert critical(database_url, slack, critical_share=share).send_failed_tasks_notification()
+    assert len(slack.messages()) == sent
+    assert all("<!here>" in pings(message) for message in slack.messages())
+
+
+@pytest.mark.parametrize(("started", "sent"), [(None, 1), (35, 0)])
+def test_failures_that_no_worker_ever_started_are_critical(
+    database_url: str, slack: SlackStandIn, tasks: Any, started: float | None, sent: int
+) -> None:
+    tasks.fail(started=started, updated=1)
     assert critical(database_url, slack).send_failed_tasks_notification()
     assert len(slack.messages()) == sent
     assert all("<!here>" in pings(message) for message in slack.messages())

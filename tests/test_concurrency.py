@@ -16,6 +16,7 @@ from support import (
     elapse,
     ids,
     ledger,
+    summary,
     tally,
     told,
     value,
@@ -25,16 +26,22 @@ from support import (
 
 from slack_notifier import SlackNotifier
 
+pytestmark = pytest.mark.usefixtures("room")
+
 AT_ONCE = 8
+NOW = "now() AT TIME ZONE 'UTC'"
 
 
 def no_deadlock(tasks) -> bool:
     return value(tasks.connection, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
 
 
-def all_end_well(runs) -> None:
+def all_end_well(runs, *, or_busy: bool = False) -> None:
+    """`or_busy`: or leave it to the next run, where a slow machine lets the others take longer than it waits."""
     for run in runs:
         ended = run.end()
+        if or_busy and "ERROR Another run is telling this destination" in ended.log:
+            continue
         assert ended.code == 0, ended.log
         assert "ERROR" not in ended.log
         assert "WARNING" not in ended.log
@@ -44,8 +51,9 @@ def requested_or_over(slack, requests: int, runs) -> bool:
     return len(slack.requests) >= requests or not any(run.running for run in runs)
 
 
+@pytest.mark.slow
 def test_8_processes_at_once_tell_each_failure_once(start, slack, tasks, figures):
-    rounds = 20
+    rounds = 10
     failed: list[str] = []
     # Long enough that the runs of a round meet in the middle of each other.
     slack.answer(times=None, delay=0.05)
@@ -57,7 +65,7 @@ def test_8_processes_at_once_tell_each_failure_once(start, slack, tasks, figures
         for seen in range(requests + 1, requests + 4):
             wait_until(partial(requested_or_over, slack, seen, runs))
             failed += [tasks.fail() for _ in range(3)]
-        all_end_well(runs)
+        all_end_well(runs, or_busy=True)
     slack.answer_normally()
     all_end_well([start()])
     result = tally(told(slack), failed)
@@ -108,8 +116,10 @@ def test_many_first_runs_at_the_same_instant_all_succeed(slack, tasks, settings,
     assert result == EXACTLY_ONCE
 
 
+@pytest.mark.slow
 def test_workers_and_cron_at_once_tell_each_failure_once(slack, tasks, settings, figures):
-    """Workers report each failure as it happens, while runs from cron look at the whole."""
+    """Workers report each failure as it happens, while runs from cron look at the whole; what they hold back, the next
+    run tells."""
     each = 40
     notifier = SlackNotifier(settings=settings)
     failed: list[str] = []
@@ -138,18 +148,22 @@ def test_workers_and_cron_at_once_tell_each_failure_once(slack, tasks, settings,
             action.result()
     for connection in connections:
         connection.close()
-    result = tally(told(slack), failed)
-    figures(runs=AT_ONCE * each, failures=len(failed), missed=len(result.missed), repeated=len(result.repeated))
-    assert result == EXACTLY_ONCE
+    assert notifier.send_combined_notification()["error"] is None
+    # What is committed was told: where the messages count no more than that, none of it twice.
+    missed = set(failed) - {row[2] for row in ledger(tasks.connection)}
+    counted = sum(int(summary(message).split()[0]) for message in slack.messages())
+    figures(runs=AT_ONCE * each + 1, failures=len(failed), missed=len(missed), repeated=counted - len(failed))
+    assert (missed, counted) == (set(), len(failed))
     assert no_deadlock(tasks)
 
 
+@pytest.mark.slow
 def test_stuck_and_recovered_tasks_are_told_once_by_8_processes(start, slack, tasks, figures):
     stuck = [tasks.add("queued", created=40) for _ in range(4)] + [tasks.add("in_progress", started=50)]
     slack.answer(times=None, delay=0.05)
     all_end_well([start() for _ in range(AT_ONCE)])
     assert told(slack, STUCK) == [sorted(stuck)]
-    tasks.execute("UPDATE tasks SET status = 'finished'")
+    tasks.execute(f"UPDATE tasks SET status = 'finished', updated_at = {NOW}")
     all_end_well([start() for _ in range(AT_ONCE)])
     assert told(slack, STUCK) == told(slack, RECOVERED) == [sorted(stuck)]
     assert no_deadlock(tasks)
@@ -262,13 +276,16 @@ def test_two_destinations_do_not_wait_for_each_other(start, slack, tasks, slow):
         assert told(slack, STUCK, channel) == [[stuck]]
 
 
-def test_the_ledger_holds_a_row_for_each_told_task_and_one_for_the_alert(start, slack, tasks):
+def test_the_ledger_holds_a_row_for_each_told_task_and_one_for_each_alert(start, slack, tasks):
     failed = [tasks.fail() for _ in range(3)]
     all_end_well([start() for _ in range(4)])
-    assert sorted(row[2] for row in ledger(tasks.connection)) == sorted(["", *failed])
+    held = [(row[1], row[2]) for row in ledger(tasks.connection)]
+    own = [(alert, "") for alert in ("", "failed", "healed", "recovered", "stuck")]
+    assert sorted(held) == sorted([*own, *(("failed", task_id) for task_id in failed)])
     assert [sorted(ids(message)) for message in slack.messages()] == [sorted(failed)]
 
 
+@pytest.mark.slow
 def test_a_table_that_somebody_else_locks_is_said_in_slack(start, slack, tasks):
     """A migration that hangs must not be mistaken for another run that is about to report."""
     with tasks.connection.cursor() as cursor:
@@ -276,7 +293,8 @@ def test_a_table_that_somebody_else_locks_is_said_in_slack(start, slack, tasks):
         ended = start("--failed-only").end()
         cursor.execute("ROLLBACK")
     assert ended.code == 1
-    assert "Cannot read the tasks: the table is locked for over 10 s" in ended.log
+    holder = tasks.connection.info.backend_pid
+    assert f"Cannot read the tasks: the table tasks is locked by session {holder} (unnamed), a migration" in ended.log
     assert [message["blocks"][0]["text"]["text"] for message in slack.messages()] == [
         "🙈 Monitor cannot read the tasks table"
     ]

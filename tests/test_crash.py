@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import random
 import time
+from functools import partial
 
 import pytest
 from support import EXACTLY_ONCE, FAILED, RECOVERED, STUCK, tally, told, value, wait_for_blocked, wait_until
 
 import slack_notifier
-from slack_notifier import CLAIM_HOLD_SECONDS, LOCK_WAIT_SECONDS
+from slack_notifier import CLAIM_HOLD_SECONDS
+
+pytestmark = pytest.mark.usefixtures("room")
 
 # With its end on the line: other statements hold the word. The first is that of the ledger's opening, the second that
 # of the failed tasks.
@@ -31,15 +34,16 @@ def report(start) -> None:
         pytest.param(slack_notifier.BEGIN, id="before the ledger is created"),
         pytest.param(slack_notifier.CREATE_LEDGER, id="while the ledger is created"),
         pytest.param(slack_notifier.CLAIM_FAILED, id="before the claim"),
-        pytest.param(slack_notifier.CLAIM_SPAN, id="after the claim"),
-        pytest.param(slack_notifier.CLAIMED_TASKS, id="before the message"),
+        pytest.param(slack_notifier.CLAIMED_CAUSES, id="after the claim"),
+        pytest.param(slack_notifier.CLAIMED_TASKS, id="before the list of tasks"),
+        pytest.param(slack_notifier.FAILED_SHARE, id="before the message"),
     ],
 )
 def test_a_first_run_killed_before_it_posts_leaves_all_to_the_next(start, slack, tasks, proxy, database_url, statement):
     failed = [tasks.fail() for _ in range(3)]
     proxy.stop(statement=statement)
     run = start(DATABASE_URL=proxy.url(database_url))
-    assert proxy.stopped.wait(15)
+    assert proxy.stopped.wait(60)
     run.kill()
     assert slack.requests == []
     report(start)
@@ -79,7 +83,7 @@ def test_killed_after_slack_answered_and_before_the_commit_repeats_that_message_
     failed = [tasks.fail() for _ in range(3)]
     proxy.stop(statement=COMMIT, number=2)
     run = start(DATABASE_URL=proxy.url(database_url))
-    assert proxy.stopped.wait(15)
+    assert proxy.stopped.wait(60)
     run.kill()
     report(start)
     report(start)
@@ -92,7 +96,7 @@ def test_killed_after_the_commit_reached_the_database_repeats_nothing(start, sla
     assert report_first.code == 0
     proxy.stop(statement=COMMIT, number=2, answered=True)
     run = start(DATABASE_URL=proxy.url(database_url))
-    assert proxy.stopped.wait(15)
+    assert proxy.stopped.wait(60)
     run.kill()
     report(start)
     report(start)
@@ -110,7 +114,7 @@ class Scene:
         if not first_run:
             self.recovered = [tasks.add("queued", created=40)]
             assert notifier.send_combined_notification()["stuck_notification_sent"]
-            tasks.execute("UPDATE tasks SET status = 'finished'")
+            tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now()")
             slack.clear()
         self.failed = [tasks.fail() for _ in range(3)]
         self.stuck = [tasks.add("in_progress", started=40)]
@@ -123,6 +127,7 @@ class Scene:
         }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answered", [False, True], ids=["before each statement", "after each statement"])
 @pytest.mark.parametrize("first_run", [False, True], ids=["later run", "first run"])
 def test_killed_at_every_statement_misses_nothing(
@@ -138,7 +143,7 @@ def test_killed_at_every_statement_misses_nothing(
         scene = Scene(tasks, slack, notifier, first_run=first_run)
         proxy.stop(number=number, answered=answered)
         run = start(DATABASE_URL=through)
-        assert proxy.stopped.wait(15), f"statement {number} was not sent"
+        assert proxy.stopped.wait(60), f"statement {number} was not sent"
         run.kill()
         assert notifier.send_combined_notification()["error"] is None
         assert notifier.send_combined_notification()["error"] is None
@@ -148,26 +153,36 @@ def test_killed_at_every_statement_misses_nothing(
             missed += len(kind.missed)
             repeated += len(kind.repeated)
             if kind.repeated:
-                # Posted and not yet committed: between the two there is only the note of completeness.
-                may_repeat = [slack_notifier.COMPLETE_FAILED.partition("%(")[0].encode()]
-                may_repeat += [] if answered else [COMMIT.encode()]
-                assert statement.startswith(tuple(may_repeat)), f"repeated, killed at {statement!r}"
+                # Posted and not yet committed: between the two there is nothing.
+                assert not answered, f"repeated, killed after {statement!r}"
+                assert statement == COMMIT.encode(), f"repeated, killed at {statement!r}"
     figures(kills=len(sent), runs=3 * len(sent), tasks=5 * len(sent), missed=missed, repeated=repeated)
 
 
+def telling_or_over(slack, requests, runs) -> bool:
+    return len(slack.requests) > requests or not any(run.running for run in runs)
+
+
+@pytest.mark.slow
 def test_killed_at_random_misses_nothing(start, slack, tasks, figures):
-    rounds, at_once, luck = 15, 3, random.Random(3)
+    luck, wanted, rounds, kills, midway = random.Random(3), 15, 0, 0, 0
     failed: list[str] = []
-    kills = 0
     # As Slack would: it takes a while, and accepts also what its sender no longer waits for.
     slack.answer(times=None, delay=0.05)
-    for _ in range(rounds):
+    while midway < wanted:
+        rounds += 1
+        assert rounds < 10 * wanted, f"{midway} runs killed while one of them was telling, in {kills} kills"
         failed += [tasks.fail() for _ in range(2)]
-        runs = [start() for _ in range(at_once)]
-        for run in runs:
-            # The moment does not matter, that it is any moment does.
-            time.sleep(luck.uniform(0, 0.25))
+        requests = len(slack.requests)
+        runs = [start() for _ in range(3)]
+        for number, run in enumerate(runs):
+            # The first at any moment; the others at any moment once one of them is telling: how long a program takes
+            # to get there is the machine's affair.
+            if number:
+                wait_until(partial(telling_or_over, slack, requests, runs))
+            time.sleep(luck.uniform(0, 0.1))
             kills += run.running
+            midway += run.running and len(slack.requests) > requests
             run.kill()
         if not kills % 2:
             report(start)
@@ -175,23 +190,25 @@ def test_killed_at_random_misses_nothing(start, slack, tasks, figures):
     slack.answer_normally()
     result = tally(told(slack), failed)
     figures(kills=kills, failures=len(failed), missed=len(result.missed), repeated=len(result.repeated))
-    assert kills > rounds
     assert result.missed == []
     assert result.unexpected == []
 
 
-def test_a_failed_commit_is_reported_as_an_error(start, slack, tasks, proxy, database_url):
-    tasks.fail()
-    proxy.stop(statement=slack_notifier.COMPLETE_FAILED)
-    run = start(DATABASE_URL=proxy.url(database_url))
-    assert proxy.stopped.wait(15)
+def test_a_failed_commit_is_an_error_that_names_the_possible_repeat(start, slack, tasks, proxy, database_url):
+    failed = tasks.fail()
+    proxy.stop(statement=COMMIT, number=2)
+    run = start("--failed-only", DATABASE_URL=proxy.url(database_url))
+    assert proxy.stopped.wait(60)
     proxy.close()
     ended = run.end()
     assert ended.code == 1
-    assert "ERROR" in ended.log
+    assert "ERROR Cannot note that it was told, so the next run may tell it again: " in ended.log
     assert "Traceback" not in ended.log
+    # It told of the task, and did not call itself blind.
+    assert told(slack) == [[failed]]
 
 
+@pytest.mark.slow
 def test_a_vanished_host_holds_its_claim_no_longer_than_stated(start, slack, tasks, proxy, database_url, figures):
     """The one real wait: nothing but the server's own clock ends this claim."""
     failed = [tasks.fail() for _ in range(3)]
@@ -203,16 +220,26 @@ def test_a_vanished_host_holds_its_claim_no_longer_than_stated(start, slack, tas
         run.kill()
     refused = 0
     while not slack.messages():
-        assert time.monotonic() - since < CLAIM_HOLD_SECONDS + LOCK_WAIT_SECONDS
-        ended = start().end()
+        assert time.monotonic() - since < 2 * CLAIM_HOLD_SECONDS + 30
+        ended = start("--failed-only").end()
         refused += ended.code
-        assert ended.code == 0 or "Tasks are locked" in ended.log
+        assert ended.code == 0 or "ERROR Another run is telling this destination" in ended.log
     held_seconds = time.monotonic() - since
     # Were it free at once, this would not have been a vanished host.
     assert refused
-    assert CLAIM_HOLD_SECONDS - 5 < held_seconds < CLAIM_HOLD_SECONDS + 5
+    # Nor may it be free much earlier; and the server's clock starts before the post.
+    assert held_seconds > CLAIM_HOLD_SECONDS / 2
     assert told(slack) == [sorted(failed)]
     figures(kills=1, runs=refused + 1, failures=3, missed=0, repeated=0, seconds_until_free=round(held_seconds))
+
+
+@pytest.mark.slow
+def test_a_claim_outlasts_a_slow_answer_of_slack(start, slack, tasks):
+    failed = [tasks.fail()]
+    slack.answer(delay=6)
+    report(start)
+    report(start)
+    assert told(slack) == [failed]
 
 
 def test_a_server_that_ends_the_claim_of_a_slow_run_says_so_and_loses_nothing(start, slack, tasks, database_url):
@@ -220,7 +247,10 @@ def test_a_server_that_ends_the_claim_of_a_slow_run_says_so_and_loses_nothing(st
     with slack.hold() as held:
         run = start()
         held.wait_received()
-        query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'slack_notifier' AND state LIKE 'idle in%%'"
+        query = (
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+            "AND application_name = 'slack_notifier' AND state LIKE 'idle in%%'"
+        )
         tasks.execute("SELECT pg_terminate_backend(%s)", [value(tasks.connection, query)])
     ended = run.end()
     assert ended.code == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -18,8 +19,7 @@ from typing import Any, Callable, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-import trustme
-from servers import Front, TlsSlack, port_of, says
+from servers import Front, port_of, says
 from support import FAILED, PROGRAM, ids, title
 
 import slack_notifier
@@ -32,8 +32,15 @@ SLACK_GOV = "https://hooks.slack-gov.com/services/T0/B0/secret"
 ELSEWHERE = "https://chat.example.com/hooks/secret"
 
 NOT_SENT = "Failed to send Slack message: "
-SENT = "Slack message sent successfully"
+SENT = "Slack message sent successfully: "
 MAY_HAVE_ARRIVED = "the message may have arrived"
+# The worker's own call ends within 10 s, and what a busy machine adds; the command line would wait for 15.
+CALL = 14
+
+
+def holds(log: str, line: str) -> bool:
+    """Whether the log has that line; … stands for anything."""
+    return re.search(".*".join(map(re.escape, line.split("…"))), log) is not None
 
 
 # ---- Meaning of an answer --------------------------------------------------------------------------------------------
@@ -56,6 +63,7 @@ MAY_HAVE_ARRIVED = "the message may have arrived"
         (SLACK_GOV, 200, "welcome", False),
         (ELSEWHERE, 200, "ok", True),
         (ELSEWHERE, 200, '{"success":true}', True),
+        (ELSEWHERE, 200, "", True),
         (ELSEWHERE, 204, "", True),
         (ELSEWHERE, 299, "", True),
         (ELSEWHERE, 300, "ok", False),
@@ -125,7 +133,7 @@ def test_refused_layout_is_told_apart(word):
         (404, "", False, "HTTP 404: check the webhook's URL"),
         (200, "<html>Sign in</html>", False, "HTTP 200 <html>Sign in</html>: check the webhook's URL"),
         (404, "x" * 300, False, f"HTTP 404 {'x' * 100}...: check the webhook's URL"),
-        (404, "two\r\nlines \x1b[31m", False, "HTTP 404 two lines [31m: check the webhook's URL"),
+        (404, "two\r\nlines \x1b[31m", False, "HTTP 404 two lines: check the webhook's URL"),
     ],
 )
 def test_refusal_says_what_it_was_and_whether_it_may_heal(status, body, retried, words):
@@ -171,12 +179,12 @@ class Row(NamedTuple):
     """A fault, what it does to an alert, and how often that has arrived after the next good run.
 
     `arrange` returns another webhook where it is not the stand-in's own; `requests` counts attempts to connect where
-    none arrives; `arrivals` is None where no good run can follow.
+    none arrives, a range where they are as many as there is time for; `arrivals` is None where no good run can follow.
     """
 
     arrange: Callable[[Scene], str | None]
     delivered: bool
-    requests: int
+    requests: int | range
     seconds: float
     log: str
     arrivals: int | None = 1
@@ -241,7 +249,8 @@ def refused_layout(word: str) -> Callable[[Scene], None]:
     return answer(400, word)
 
 
-QUICK, PAUSED = 5, 8
+QUICK, PAUSED = 9, 13
+AS_MANY = range(2, 4)
 LAYOUT = "Slack refused the message's layout (HTTP 400 {}): sending it as text only"
 
 ALERTS = {
@@ -270,20 +279,19 @@ ALERTS = {
     "429, garbage": Row(rate_limit("in a while"), True, 2, PAUSED, SENT),
     "429, negative": Row(rate_limit("-1"), True, 2, PAUSED, SENT),
     "429, missing": Row(rate_limit(None), True, 2, PAUSED, SENT),
-    "429, again and again": Row(rate_limit("10", times=9), False, 3, 25, "(rate limited)"),
+    "429, again and again": Row(rate_limit("2", times=9), False, AS_MANY, CALL, "(rate limited)"),
+    "429, longer than the call": Row(rate_limit("10"), False, 1, QUICK, "(rate limited)"),
     "500 once": Row(answer(500, "rollup_error"), True, 2, PAUSED, SENT),
     "502 and 503": Row(answer(502, "", then=(503, "")), True, 3, PAUSED, SENT),
-    "503 for ever": Row(answer(503, "", times=None), False, 5, 25, "Failed to send Slack message: HTTP 503"),
-    "no such port": Row(front(closed=True), False, 5, 25, "no connection (NewConnectionError)"),
+    "503 for ever": Row(answer(503, "", times=None), False, AS_MANY, CALL, f"{NOT_SENT}…: HTTP 503"),
+    "no such port": Row(front(closed=True), False, AS_MANY, CALL, "no connection (NewConnectionError)"),
     "no such host": Row(
-        lambda _: "http://name.invalid/services/T/B/secret", False, 5, 35, "no connection (NameResolutionError)", None
+        lambda _: "http://name.invalid/services/T/B/secret",
+        False, AS_MANY, CALL, "no connection (NameResolutionError)", None,
     ),
-    "no such name at all": Row(
-        lambda _: "http://hooks..example/services/T/B/secret", False, 1, QUICK, "the URL cannot be used", None
-    ),
-    "hang": Row(fault("hang"), False, 1, 15, f"no answer within 10 s; {MAY_HAVE_ARRIVED}"),
-    "drip": Row(fault("drip"), False, 1, 35, f"no complete answer within 30 s; {MAY_HAVE_ARRIVED}", 2),
-    "drip_headers": Row(fault("drip_headers"), False, 1, 35, f"no complete answer within 30 s; {MAY_HAVE_ARRIVED}", 2),
+    "hang": Row(fault("hang"), False, 1, CALL, MAY_HAVE_ARRIVED),
+    "drip": Row(fault("drip"), False, 1, CALL, f"no complete answer within … s; {MAY_HAVE_ARRIVED}", 2),
+    "drip_headers": Row(fault("drip_headers"), False, 1, CALL, f"no complete answer within … s; {MAY_HAVE_ARRIVED}", 2),
     "reset": Row(fault("reset"), False, 1, QUICK, f"connection lost (ConnectionError); {MAY_HAVE_ARRIVED}"),
     "accept_then_reset": Row(fault("accept_then_reset"), False, 1, QUICK, MAY_HAVE_ARRIVED, 2),
     "close": Row(fault("close"), False, 1, QUICK, MAY_HAVE_ARRIVED),
@@ -294,14 +302,14 @@ ALERTS = {
     "no HTTP": Row(front(says("SSH-2.0-OpenSSH_9.6\r\n")), False, 1, QUICK, MAY_HAVE_ARRIVED),
     "broken compression": Row(
         front(says("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok")),
-        False, 1, QUICK, MAY_HAVE_ARRIVED,
+        True, 1, QUICK, SENT, 0,
     ),
     **{
         f"{word} once": Row(refused_layout(word), True, 2, QUICK, LAYOUT.format(word))
         for word in ("invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long")
     },
     "invalid_blocks for ever": Row(
-        answer(400, "invalid_blocks", times=None), False, 2, QUICK, f"{NOT_SENT}HTTP 400 invalid_blocks"
+        answer(400, "invalid_blocks", times=None), False, 2, QUICK, f"{NOT_SENT}…: HTTP 400 invalid_blocks"
     ),
     "invalid_blocks, then 500": Row(
         answer(400, "invalid_blocks", then=(500, "")), True, 3, PAUSED, LAYOUT.format("invalid_blocks")
@@ -366,11 +374,11 @@ def alert_database(server_url: str) -> Iterator[str]:
     create_tasks_table(url)
     with closing(slack_notifier.psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO tasks (id, user_api_key, status, error, created_at, updated_at) VALUES "
+            "INSERT INTO tasks (id, user_api_key, status, error, created_at, updated_at, started_at) VALUES "
             "('failed-task', 'key-of-a-user', 'failed', 'No <space> left', now() AT TIME ZONE 'UTC', "
-            "now() AT TIME ZONE 'UTC'), "
+            "now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC'), "
             "('stuck-task', 'key-of-a-user', 'queued', NULL, now() AT TIME ZONE 'UTC' - interval '2 h', "
-            "now() AT TIME ZONE 'UTC' - interval '2 h')"
+            "now() AT TIME ZONE 'UTC' - interval '2 h', NULL)"
         )
     yield url
     drop_database(url)
@@ -433,22 +441,23 @@ def event_outcome(row: Row, log: Log) -> Outcome:
     return Outcome(delivered, requests, seconds, text, {}, [], methods, [], [], False)
 
 
-EVENT = 5.9
+# Below the 10 s for which an alert would wait for an answer.
+EVENT = 9
 
 EVENTS = {
-    "200 ok": Row(answer(200, "ok"), True, 1, 3, SENT),
-    "404": Row(answer(404, "no_service"), False, 1, 3, "the webhook was removed"),
-    "302": Row(redirect(302), False, 1, 3, "HTTP 302"),
+    "200 ok": Row(answer(200, "ok"), True, 1, EVENT, SENT),
+    "404": Row(answer(404, "no_service"), False, 1, EVENT, "the webhook was removed"),
+    "302": Row(redirect(302), False, 1, EVENT, "HTTP 302"),
     "429, 1 s": Row(rate_limit("1"), True, 2, EVENT, SENT),
-    "429, 10 s": Row(rate_limit("10"), False, 1, 3, "(rate limited)"),
-    "429, an hour": Row(rate_limit("3600"), False, 1, 3, "(rate limited)"),
+    "429, 10 s": Row(rate_limit("10"), False, 1, EVENT, "(rate limited)"),
+    "429, an hour": Row(rate_limit("3600"), False, 1, EVENT, "(rate limited)"),
     "503 once": Row(answer(503, ""), True, 2, EVENT, SENT),
-    "503 for ever": Row(answer(503, "", times=None), False, 3, EVENT, "HTTP 503"),
-    "no such port": Row(front(closed=True), False, 3, EVENT, "no connection (NewConnectionError)"),
+    "503 for ever": Row(answer(503, "", times=None), False, AS_MANY, EVENT, "HTTP 503"),
+    "no such port": Row(front(closed=True), False, AS_MANY, EVENT, "no connection (NewConnectionError)"),
     "hang": Row(fault("hang"), False, 1, EVENT, MAY_HAVE_ARRIVED),
-    "drip": Row(fault("drip"), False, 1, EVENT, f"no complete answer within 5 s; {MAY_HAVE_ARRIVED}"),
-    "drip_headers": Row(fault("drip_headers"), False, 1, EVENT, f"no complete answer within 5 s; {MAY_HAVE_ARRIVED}"),
-    "reset": Row(fault("reset"), False, 1, 3, MAY_HAVE_ARRIVED),
+    "drip": Row(fault("drip"), False, 1, EVENT, f"no complete answer within … s; {MAY_HAVE_ARRIVED}"),
+    "drip_headers": Row(fault("drip_headers"), False, 1, EVENT, f"no complete answer within … s; {MAY_HAVE_ARRIVED}"),
+    "reset": Row(fault("reset"), False, 1, EVENT, MAY_HAVE_ARRIVED),
     "503, then drip": Row(
         lambda scene: (scene.slack.answer(503, ""), scene.slack.answer(fault="drip"))[0],
         False, 2, EVENT, MAY_HAVE_ARRIVED,
@@ -508,64 +517,72 @@ def program_outcome(database_url: str) -> ProgramOutcome:
         environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url, "SLACK_WEBHOOK": slack.webhook()}
         started = monotonic()
         command = [sys.executable, str(PROGRAM)]
-        done = subprocess.run(command, env=environment, cwd="/", capture_output=True, timeout=90, check=False)
+        done = subprocess.run(command, env=environment, cwd="/", capture_output=True, timeout=180, check=False)
         return ProgramOutcome(done.returncode, monotonic() - started, done.stderr.decode())
 
 
 # ---- All at once -----------------------------------------------------------------------------------------------------
 
 
+AT_ONCE = 16
+
+
 def alert_jobs() -> list[Any]:
-    return [pytest.param(f"alert: {name}", row, id=name) for name, row in ALERTS.items()]
+    return [pytest.param(f"alert: {name}", row, id=name, marks=marks(row)) for name, row in ALERTS.items()]
 
 
 def event_jobs() -> list[Any]:
     return [pytest.param(f"event: {name}", row, id=name) for name, row in EVENTS.items()]
 
 
+def marks(row: Row) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow] if row.seconds >= CALL else []
+
+
 @pytest.fixture(scope="module")
 def outcomes(request: pytest.FixtureRequest, log: Log, alert_database: str) -> Iterator[dict[str, Future[Any]]]:
-    """Every case that was asked for, all of them at once: most of their time is waiting."""
+    """Every case that was asked for, many of them at once: most of their time is waiting."""
     jobs: dict[str, Callable[[], Any]] = {
-        **{f"alert: {name}": partial(alert_outcome, row, log, alert_database) for name, row in ALERTS.items()},
-        **{f"event: {name}": partial(event_outcome, row, log) for name, row in EVENTS.items()},
+        "program": partial(program_outcome, alert_database),
         "several: alert": partial(to_several, "drip", send_failed, alert_database),
         "several: event": partial(to_several, "hang", send_created),
-        "program": partial(program_outcome, alert_database),
+        **{f"event: {name}": partial(event_outcome, row, log) for name, row in EVENTS.items()},
+        **{f"alert: {name}": partial(alert_outcome, row, log, alert_database) for name, row in ALERTS.items()},
     }
     calls = [getattr(item, "callspec", None) for item in request.session.items]
     wanted = {call.params.get("job") for call in calls if call}
-    with ThreadPoolExecutor(len(jobs)) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {name: pool.submit(job) for name, job in jobs.items() if name in wanted}
 
 
 @pytest.mark.parametrize(("job", "row"), event_jobs())
 def test_event_outlives_every_fault_within_5_seconds(outcomes, job, row):
-    outcome = outcomes[job].result(60)
+    outcome = outcomes[job].result(240)
     assert outcome.delivered is row.delivered
-    assert outcome.requests == row.requests
+    assert outcome.requests in (row.requests if isinstance(row.requests, range) else [row.requests])
     assert outcome.seconds <= row.seconds
-    assert row.log in outcome.log
+    assert holds(outcome.log, row.log)
+    assert f"{SENT if row.delivered else NOT_SENT}a created task to SLACK_WEBHOOK (" in outcome.log
     assert outcome.methods <= {"POST"}
 
 
 @pytest.mark.parametrize("job", ["several: event"])
 def test_event_reaches_the_other_webhooks_where_one_hangs(outcomes, job):
-    outcome = outcomes[job].result(60)
+    outcome = outcomes[job].result(240)
     assert outcome.told == [0, 1, 1]
     assert outcome.delivered is False
     assert outcome.seconds <= EVENT
 
 
 @pytest.mark.parametrize(("job", "row"), alert_jobs())
-def test_alert_outlives_every_fault_and_arrives_with_the_next_good_run(outcomes, job, row):
-    outcome = outcomes[job].result(90)
+def test_alert_outlives_every_fault_within_10_seconds_and_arrives_with_the_next_good_run(outcomes, job, row):
+    outcome = outcomes[job].result(240)
     assert outcome.delivered is row.delivered
-    assert outcome.requests == row.requests
+    assert outcome.requests in (row.requests if isinstance(row.requests, range) else [row.requests])
     assert outcome.seconds <= row.seconds
-    assert row.log in outcome.log
-    assert (SENT in outcome.log) is row.delivered
-    assert (NOT_SENT in outcome.log) is not row.delivered
+    assert holds(outcome.log, row.log)
+    assert (f"{SENT}1 failed task to SLACK_WEBHOOK (" in outcome.log) is row.delivered
+    assert (f"{NOT_SENT}1 failed task to SLACK_WEBHOOK (" in outcome.log) is not row.delivered
     assert outcome.methods <= {"POST"}
     if row.arrivals is not None:
         assert outcome.again == [True, True]
@@ -577,7 +594,7 @@ def test_alert_outlives_every_fault_and_arrives_with_the_next_good_run(outcomes,
     "job", [f"alert: {name}" for name in ALERTS if name.startswith("invalid_blocks") and "once" in name]
 )
 def test_refused_layout_is_sent_again_as_text_and_logged_as_an_error(outcomes, job):
-    outcome = outcomes[job].result(90)
+    outcome = outcomes[job].result(240)
     first, second = outcome.payloads
     assert "blocks" in first
     assert "blocks" not in second
@@ -586,40 +603,35 @@ def test_refused_layout_is_sent_again_as_text_and_logged_as_an_error(outcomes, j
     assert [level for text, level in outcome.levels.items() if "layout" in text] == ["ERROR"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", ["several: alert"])
 def test_dripping_webhook_takes_neither_the_alert_nor_the_time_of_the_others(outcomes, job):
-    outcome = outcomes[job].result(90)
+    outcome = outcomes[job].result(240)
     assert outcome.told[1:] == [1, 1]
     assert outcome.told_after_good_runs == [1, 0, 0]
     assert outcome.delivered is False
-    assert outcome.seconds <= 35
+    assert outcome.seconds <= CALL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", ["program"])
-def test_program_with_two_alerts_ends_within_30_seconds_whatever_slack_does(outcomes, job):
-    outcome = outcomes[job].result(90)
+def test_program_with_two_alerts_gives_each_15_seconds_whatever_slack_does(outcomes, job):
+    outcome = outcomes[job].result(240)
     assert outcome.code == 1
-    assert outcome.seconds <= 35
-    assert "no complete answer within 30 s" in outcome.log
-    assert "no time left for it in this run" in outcome.log
+    assert outcome.seconds <= 50
+    for what in ("1 failed task", "1 stuck task"):
+        assert holds(outcome.log, f"{NOT_SENT}{what} to SLACK_WEBHOOK (…): no complete answer within 15 s")
 
 
 # ---- Slack's own hosts, for real -------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def tls_slack(slack: SlackStandIn, authority: trustme.CA) -> Iterator[TlsSlack]:
-    server = TlsSlack(slack, authority)
-    yield server
-    server.close()
 
 
 @pytest.mark.parametrize(
     ("host", "script", "code", "line"),
     [
         ("hooks.slack.com", (), 0, SENT),
-        ("hooks.slack.com", (200, "<html>Sign in</html>"), 1, f"{NOT_SENT}HTTP 200 <html>Sign in</html>"),
-        ("hooks.slack-gov.com", (200, ""), 1, f"{NOT_SENT}HTTP 200"),
+        ("hooks.slack.com", (200, "<html>Sign in</html>"), 1, f"{NOT_SENT}…: HTTP 200 <html>Sign in</html>"),
+        ("hooks.slack-gov.com", (200, ""), 1, f"{NOT_SENT}…: HTTP 200"),
         ("chat.example.com", (200, '{"success":true}'), 0, SENT),
     ],
 )
@@ -634,7 +646,7 @@ def test_slacks_own_hosts_must_say_ok(cli, slack, tls_slack, authority, tmp_path
         REQUESTS_CA_BUNDLE=str(tmp_path / "ca.pem"),
     )
     assert done.code == code
-    assert line in done.log
+    assert holds(done.log, line)
     assert tls_slack.hosts == [f"{host}:443"]
     assert [request.headers["Host"] for request in slack.requests] == [host]
 
@@ -643,7 +655,7 @@ def test_certificate_of_an_unknown_authority_is_refused(cli, slack, tls_slack):
     webhook = "https://hooks.slack.com/services/" + slack.webhook().partition("/services/")[2]
     done = cli("--test-creation", SLACK_WEBHOOK=webhook, HTTPS_PROXY=tls_slack.url)
     assert done.code == 1
-    assert f"{NOT_SENT}the server's certificate was not accepted" in done.log
+    assert holds(done.log, f"{NOT_SENT}a created task to SLACK_WEBHOOK (…): the server's certificate was not accepted")
     assert slack.requests == []
     assert tls_slack.hosts == ["hooks.slack.com:443"]
 
@@ -652,7 +664,7 @@ def test_a_server_that_speaks_no_tls_is_no_matter_of_certificates(run, slack, da
     webhook = slack.webhook().replace("http:", "https:")
     done = run("--test-creation", DATABASE_URL=database_url, SLACK_WEBHOOK=webhook)
     assert done.code == 1
-    assert f"{NOT_SENT}no TLS connection, does the server speak https?" in done.log
+    assert holds(done.log, f"{NOT_SENT}…: no TLS connection, does the server speak https?")
 
 
 def test_an_answer_that_quotes_the_address_escaped_or_cut_names_no_piece_of_it(run, slack, database_url):
@@ -660,5 +672,5 @@ def test_an_answer_that_quotes_the_address_escaped_or_cut_names_no_piece_of_it(r
     for body in ("x" * 280 + path, path.replace("/", "&#47;")):
         slack.answer(404, body)
         done = run("--test-creation", DATABASE_URL=database_url, SLACK_WEBHOOK=slack.webhook())
-        assert f"{NOT_SENT}HTTP 404 " in done.log
+        assert holds(done.log, f"{NOT_SENT}…: HTTP 404 ")
         assert not [piece for piece in path.split("/")[2:] if piece[:5] in done.log]

@@ -1,55 +1,62 @@
-"""The README and .env.example against the module: every setting, log line, statement and link in them is real."""
+"""The documents and .env.example against the module: settings, log lines, statements, commands and links are real."""
 
 from __future__ import annotations
 
 import ast
 import re
-import shutil
 import subprocess
-from pathlib import Path
+import sys
+import threading
+from functools import cache
+from textwrap import dedent
 
 import dotenv
 import pytest
-from support import PROGRAM, value
+from support import FAILED, PROGRAM, STUCK, rows, title, value
 
 import slack_notifier
-from sandbox.__main__ import SETTINGS
-from slack_notifier import Settings, SlackNotifier
+from sandbox.__main__ import SCENARIOS
+from slack_notifier import VARIABLES, Settings, SlackNotifier
 
 ROOT = PROGRAM.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    page: (ROOT / page).read_text(encoding="utf-8")
+    for page in [
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        *(f"docs/{path.name}" for path in ROOT.glob("docs/*.md")),
+    ]
+}
 ENV_EXAMPLE = ROOT / ".env.example"
 SOURCE = PROGRAM.read_text(encoding="utf-8")
 
 
-def chapter(heading: str) -> str:
-    """What stands under a heading of the README's."""
-    return README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+def chapter(heading: str, page: str = "README.md") -> str:
+    """What stands under a heading of a page's."""
+    return PAGES[page].split(f"\n## {heading}\n")[1].split("\n## ")[0]
+
+
+def blocks(language: str, text: str) -> list[str]:
+    """The fenced blocks of that language."""
+    return [dedent(block) for block in re.findall(rf"(?ms)^ *```{language}\n(.*?)^ *```$", text)]
 
 
 # ---- Settings --------------------------------------------------------------------------------------------------------
 
-READ_VARIABLES = set(re.findall(r'"((?:[A-Z]+_)+[A-Z]+|DEBUG)"', SOURCE))
-TABLE_OF_SETTINGS = re.findall(r"(?m)^\| `([A-Z_]+)` \|", chapter("Settings"))
+TABLE_OF_SETTINGS = dict(re.findall(r"(?m)^\| `([A-Z_]+)` \| (.*?) ?\|", chapter("Settings")))
 
 
-def test_the_readme_lists_every_setting_and_no_other():
-    assert len(READ_VARIABLES) > 20
-    assert sorted(TABLE_OF_SETTINGS) == sorted(READ_VARIABLES)
+def test_the_readme_lists_every_setting_with_its_default_in_the_order_of_the_example_file():
+    defaults = {name: default.replace("`", "") for name, default in TABLE_OF_SETTINGS.items()}
+    assert list(defaults.items()) == [(name, variable.default) for name, variable in VARIABLES.items()]
 
 
-def test_the_example_file_has_every_setting_in_the_same_order():
-    assert list(dotenv.dotenv_values(ENV_EXAMPLE)) == TABLE_OF_SETTINGS
-
-
-def test_the_sandbox_takes_every_setting_out_of_its_environment():
-    assert set(SETTINGS) == READ_VARIABLES
-
-
-def test_the_example_file_as_it_is_says_what_is_missing(run, tmp_path):
-    shutil.copy(ENV_EXAMPLE, tmp_path / ".env")
-    done = run()
-    assert (done.code, done.log) == (2, "slack_notifier.py: error: DATABASE_URL environment variable not set\n")
+def test_the_example_file_has_every_setting_with_its_default_in_the_same_order():
+    # Of words, such as required, there is none.
+    defaults = {name: variable.default for name, variable in VARIABLES.items()}
+    expected = [(name, text if re.fullmatch("true|false|[0-9]+|UTC", text) else "") for name, text in defaults.items()]
+    assert list(dotenv.dotenv_values(ENV_EXAMPLE).items()) == expected
 
 
 def test_the_example_file_filled_in_has_the_defaults(database_url, slack):
@@ -59,31 +66,23 @@ def test_the_example_file_filled_in_has_the_defaults(database_url, slack):
     )
 
 
-@pytest.mark.parametrize("variable", sorted(READ_VARIABLES))
-def test_the_default_in_the_readme_is_that_of_the_example_file(variable):
-    default = re.search(rf"(?m)^\| `{variable}` \| (.*?) ?\|", chapter("Settings"))[1]
-    value_there = dotenv.dotenv_values(ENV_EXAMPLE)[variable]
-    # Words of ours, or another variable, stand where there is no value of its own.
-    assert value_there == (re.fullmatch(r"`([a-z0-9]+|UTC)`|.*", default)[1] or "")
-
-
 def test_the_example_of_a_template_is_one(tmp_path):
-    template = re.search(r"for example with\s`([^`]+)`", chapter("What it reports"))[1]
-    (tmp_path / ".env").write_text(f"SLACK_TASK_TEMPLATE={template}\n", encoding="utf-8")
-    read = dotenv.dotenv_values(tmp_path / ".env")
-    assert read == {"SLACK_TASK_TEMPLATE": template}
+    (line,) = blocks("text", chapter("Your own lines", "docs/reports.md"))
+    (tmp_path / ".env").write_text(line, encoding="utf-8")
+    read = dotenv.dotenv_values(tmp_path / ".env", interpolate=False)
     lines = slack_notifier.task_info({"id": "a"}, Settings.from_environment(read).task_template).splitlines()
     assert lines == ["• *a* · unknown · created unknown ago", "  No error message", "  No logs available"]
-    assert f"# Example: {template}\n" in ENV_EXAMPLE.read_text(encoding="utf-8")
+    assert f"# Example: {line.partition('=')[2]}" in ENV_EXAMPLE.read_text(encoding="utf-8")
 
 
 # ---- Log lines -------------------------------------------------------------------------------------------------------
 
-# Words of PostgreSQL's and of Python's in the lines that the README quotes.
+# Words of PostgreSQL's and of Python's in the lines that the table quotes.
 NOT_OURS = {'relation "tasks" does not exist', "permission denied ", "column ", " does not exist"}
-NOT_OURS |= {"ModuleNotFoundError: ", "No module named 'psycopg2'"}
+NOT_OURS |= {"ModuleNotFoundError"}
 
 
+@cache
 def texts_of_the_source() -> str:
     """Every text that the module can write, a line each; what it fills in is … but where that is a constant."""
     names = vars(slack_notifier)
@@ -106,15 +105,20 @@ def texts_of_the_source() -> str:
 
 def quoted_lines() -> list[str]:
     """The log lines of the troubleshooting table."""
-    rows = re.findall(r"(?m)^\| (`.*?) \| .* \| .* \|$", chapter("Troubleshooting"))
+    rows = re.findall(r"(?m)^\| (`.*?) \| .* \| .* \|$", PAGES["docs/troubleshooting.md"])
     return [quote for row in rows for quote in re.findall(r"`([^`]+)`", row)]
+
+
+@cache
+def patterns_of_the_source() -> list[re.Pattern[str]]:
+    # Of so few letters of its own, a text would fit any line.
+    texts = {text for text in texts_of_the_source().splitlines() if len(re.sub("[^A-Za-z]", "", text)) > 3}
+    return [re.compile(".+".join(map(re.escape, text.split("…")))) for text in texts]
 
 
 def is_filled_in(line: str) -> bool:
     """Whether the line is one of the source's with words in place of its …."""
-    patterns = (".+".join(map(re.escape, text.split("…"))) for text in texts_of_the_source().splitlines())
-    # Of so few letters of its own, a text would fit any line.
-    return any(re.fullmatch(pattern, line) for pattern in patterns if len(pattern) > 15)
+    return any(pattern.fullmatch(line) for pattern in patterns_of_the_source())
 
 
 def test_the_troubleshooting_table_quotes_lines_of_the_program():
@@ -122,36 +126,53 @@ def test_the_troubleshooting_table_quotes_lines_of_the_program():
     quotes = quoted_lines()
     assert len(quotes) > 25
     for quote in quotes:
+        if is_filled_in(quote):
+            continue
         pieces = re.split(r"…|(?<=: )|; ", quote)
         for piece in pieces:
             assert piece in texts or piece in NOT_OURS or is_filled_in(piece), f"{quote!r}: {piece!r}"
 
 
-def test_what_the_readme_says_of_times_is_so():
-    table = chapter("Delivery").split("\n\n")[0]
+def test_the_example_of_a_check_has_its_lines():
+    (example,) = blocks("text", chapter("Check", "docs/running.md"))
+    lines = [line.strip("✓!✗→ ") for line in example.splitlines()]
+    assert len(lines) > 15
+    for line in lines:
+        name, _, found = line.partition(": ")
+        assert f"{name}: " in texts_of_the_source() or is_filled_in(line) or is_filled_in(found), line
+
+
+def test_what_the_documents_say_of_times_is_so():
+    table = chapter("Time limits", "docs/delivery.md")
     for seconds in (
+        f"all in all | {slack_notifier.RUN_SECONDS} s |",
+        f"`get_…()`: likewise | {slack_notifier.CALL_SECONDS} s |",
+        f"`send_message()`: likewise | {slack_notifier.EVENT_SECONDS} s |",
+        f"in its place together | {slack_notifier.DELIVERY_SECONDS} s |",
         f"{slack_notifier.DATABASE_CONNECT_SECONDS} s for each address",
         f"| {slack_notifier.DATABASE_STATEMENT_SECONDS} s; {slack_notifier.LOCK_WAIT_SECONDS} s |",
-        f"| {slack_notifier.ALERT_SECONDS} s |",
-        f"| {slack_notifier.EVENT_SECONDS} s |",
         f"| {slack_notifier.WEBHOOK_CONNECT_SECONDS} s; {slack_notifier.WEBHOOK_READ_SECONDS} s of silence |",
         f"| {slack_notifier.EMAIL_SECONDS} s; {slack_notifier.HEARTBEAT_SECONDS} s |",
     ):
         assert seconds in table
-    assert f"ends it after {slack_notifier.CLAIM_HOLD_SECONDS} s" in chapter("The ledger")
+    calls = [slack_notifier.CALL_SECONDS, slack_notifier.EVENT_SECONDS, slack_notifier.RUN_SECONDS]
+    assert re.findall(r"\| (\d+) s \|", chapter("How long a call takes", "docs/worker.md")) == [str(s) for s in calls]
+    for_administrators = chapter("To a database administrator", "docs/ledger.md")
+    assert f"at most {slack_notifier.DELIVERY_SECONDS} s for a destination" in for_administrators
+    assert f"ends it after {slack_notifier.CLAIM_HOLD_SECONDS} s" in for_administrators
 
 
 # ---- SQL -------------------------------------------------------------------------------------------------------------
 
 
-def statements(heading: str) -> list[str]:
-    blocks = re.findall(r"(?ms)^ *```sql\n(.*?)^ *```$", chapter(heading))
-    return [statement.strip() for block in blocks for statement in block.split(";") if statement.strip()]
+def statements(heading: str, page: str = "README.md") -> list[str]:
+    found = (statement.strip() for block in blocks("sql", chapter(heading, page)) for statement in block.split(";"))
+    return [statement for statement in found if statement]
 
 
 @pytest.fixture
 def as_documented(role, tasks):
-    """Runs statements of the README's as the database's owner, for a role of the test's own; returns what they did."""
+    """Runs documented statements as the database's owner, for a role of the test's own; returns what they did."""
 
     def run(statements: list[str]) -> list[str]:
         for statement in statements:
@@ -176,7 +197,7 @@ def test_the_rights_of_the_set_up_are_enough(as_documented, role, settings, slac
     set_up = statements("Set it up")
     if columns_only:
         set_up = [statement for statement in set_up if statement != "GRANT SELECT ON tasks TO notifier"]
-        set_up += statements("Security")
+        set_up += statements("The role", "docs/security.md")
     as_documented(set_up)
     tasks.fail()
     for _ in range(2):
@@ -191,7 +212,7 @@ def test_the_rights_of_the_other_ways_are_enough(as_documented, role, settings, 
     tasks.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC; DROP SCHEMA IF EXISTS app CASCADE; CREATE SCHEMA app")
     tasks.execute(f"ALTER TABLE tasks SET SCHEMA app; GRANT SELECT ON app.tasks TO {role.name}")
     tasks.execute("SET search_path = app")
-    grants = [s for s in statements("The ledger") if s.startswith(("GRANT", "ALTER"))]
+    grants = statements("Rights", "docs/ledger.md")
     assert len(grants) == 3
     as_documented([grant.replace("SCHEMA public", "SCHEMA app") for grant in grants])
     tasks.fail()
@@ -210,38 +231,187 @@ def test_the_queries_run_and_a_renamed_destination_goes_on_where_the_old_one_sto
     assert notifier.send_failed_tasks_notification()
     tasks.execute("UPDATE slack_notifications SET event_at = event_at - interval '3 hours'")
     late = tasks.fail(updated=120)
-    rename = next(s for s in statements("The ledger") if s.startswith("UPDATE"))
+    (rename,) = statements("A new webhook", "docs/ledger.md")
     old, new = (n.settings.destinations("failed")[0].fingerprint for n in (notifier, other))
     tasks.execute(rename.replace("old fingerprint", old).replace("new fingerprint", new))
     assert other.send_failed_tasks_notification()
     assert late in slack.messages("other")[0]["text"]
-    queries = [s for s in statements("The ledger") if s.startswith("SELECT")]
+    queries = statements("History", "docs/ledger.md")
     assert len(queries) == 2
     assert value(tasks.connection, f"SELECT count(*) FROM ({queries[0]}) AS history") == 1
     as_documented(queries)
 
 
 def test_the_fingerprint_can_be_had_in_a_shell(notifier, monkeypatch):
-    command = re.search(r"`(printf [^`]+)`", chapter("The ledger"))[1].replace("\\|", "|")
+    command = re.search(r"`(printf [^`]+)`", chapter("Columns", "docs/ledger.md"))[1].replace("\\|", "|")
     monkeypatch.setenv("SLACK_WEBHOOK", notifier.webhook_url)
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=10, check=True)
     assert done.stdout.strip() == notifier.settings.destinations("failed")[0].fingerprint
 
 
+def test_a_ledger_of_version_1_is_upgraded_by_the_statement(as_documented, notifier, tasks):
+    (create,) = (statement for statement in statements("Set it up") if statement.startswith("CREATE TABLE"))
+    (upgrade,) = statements("Upgrade from version 1", "docs/ledger.md")
+    assert upgrade == slack_notifier.ADD_CAUSE
+    as_documented([create.replace("    cause text,\n", ""), upgrade])
+    tasks.fail()
+    assert notifier.send_failed_tasks_notification()
+    columns = "SELECT column_name::text FROM information_schema.columns WHERE table_name = 'slack_notifications'"
+    assert ("cause",) in rows(tasks.connection, columns)
+
+
+def test_a_claim_is_seen_in_the_activity_of_the_server(notifier, slack, tasks):
+    (query,) = statements("To a database administrator", "docs/ledger.md")
+    tasks.fail()
+    with slack.hold() as held:
+        telling = threading.Thread(target=notifier.send_failed_tasks_notification)
+        telling.start()
+        held.wait_received()
+        ((_, _, _, state, _, last),) = rows(tasks.connection, query)
+        held.go()
+        telling.join()
+    assert state == "idle in transaction"
+    assert last
+
+
+# ---- Commands --------------------------------------------------------------------------------------------------------
+
+
+def command_lines() -> list[str]:
+    """Every line that runs the program."""
+    # In YAML it is a list.
+    text = "\n".join(PAGES.values()).replace('", "', " ")
+    return re.findall(r"(?:python3?|uv run) slack_notifier\.py((?: (?:--[a-z-]+|\d+)(?![\w…]))*)", text)
+
+
+def test_every_command_line_is_one_that_the_program_takes():
+    lines = command_lines()
+    assert len(lines) > 8
+    for line in lines:
+        slack_notifier.build_parser().parse_args(line.split())
+
+
+@pytest.fixture
+def installed(tmp_path, database_url, slack):
+    """A directory as the set-up leaves it; runs a shell command there that names it by the documents' path."""
+    (tmp_path / PROGRAM.name).write_bytes(PROGRAM.read_bytes())
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    (tmp_path / ".env").write_text(f"DATABASE_URL={database_url}\nSLACK_WEBHOOK={slack.webhook()}\n", encoding="utf-8")
+    (tmp_path / ".env").chmod(0o600)
+
+    def run(command: str) -> None:
+        mine = command.replace("/opt/slack-notifier", str(tmp_path))
+        # As little as cron gives.
+        subprocess.run(mine, shell=True, cwd=tmp_path, env={"PATH": "/usr/bin:/bin"}, timeout=60, check=True)
+
+    return run
+
+
+def test_the_line_for_cron_runs_as_cron_runs_it(installed, slack, tasks, tmp_path):
+    lines = re.findall(r"(?m)^\*/15 \* \* \* \* (cd .*)$", PAGES["README.md"] + PAGES["docs/running.md"])
+    assert len(lines) == 2
+    assert len(set(lines)) == 1
+    tasks.fail()
+    installed(lines[0])
+    assert len(slack.messages("alerts")) == 1
+    assert "Slack message sent successfully" in (tmp_path / "notifier.log").read_text(encoding="utf-8")
+
+
+def test_the_service_starts_what_runs(installed, slack, tasks):
+    (unit,) = blocks("ini", PAGES["docs/running.md"])
+    (command,) = re.findall(r"(?m)^ExecStart=(.*)$", unit)
+    tasks.fail()
+    installed(command)
+    assert len(slack.messages("alerts")) == 1
+
+
+def test_the_checks_of_the_set_up_find_nothing_wrong(installed, slack):
+    for command in blocks("bash", chapter("Set it up"))[-1].splitlines():
+        installed(command)
+    assert [title(message) for message in slack.messages("alerts")] == ["🎬 New Task Created"]
+
+
+def test_the_scenarios_of_the_sandbox_are_named():
+    text = chapter("Try it")
+    assert all(f"`{name}`" in text or f"--scenario {name}`" in text for name in SCENARIOS if name != "sample")
+
+
+def test_no_run_is_ended_from_outside_before_its_own_deadline():
+    text = PAGES["docs/running.md"]
+    (longest,) = re.findall(r"all in all \| (\d+) s", chapter("Time limits", "docs/delivery.md"))
+    limits = re.findall(r"(?:TimeoutStartSec=|activeDeadlineSeconds: )(\d+)", text)
+    assert len(limits) == 2
+    assert all(int(limit) > int(longest) for limit in limits)
+
+
+def test_the_calls_of_the_worker_do_as_they_stand_there(notifier, slack, tasks):
+    def render(payload):
+        raise RuntimeError("ffmpeg exited with code 137")
+
+    names = {
+        "notifier": notifier,
+        "render": render,
+        "mark_failed": lambda task_id, error: tasks.add("failed", updated=0, id=task_id, error=str(error)),
+        **{"task_id": "t1", "user_api_key": "key-of-a-user", "payload": {"scenes": []}, "log_uri": None},
+    }
+    tasks.add("queued", created=60)
+    calls = blocks("python", chapter("Calls", "docs/worker.md"))
+    assert len(calls) == 3
+    for call in calls:
+        exec(call, names)
+    titles = [title(message) for message in slack.messages("alerts")]
+    assert titles == ["▶️ Task Started Processing", FAILED, STUCK, "🎬 New Task Created"]
+
+
+def test_what_a_notice_reads_from_the_payload_is_what_the_program_knows():
+    table = chapter("What a notice reads from the payload", "docs/worker.md").partition("|---|")[2]
+    names = set(re.findall(r"`([a-z_]+)`", table))
+    assert len(names) > 15
+    assert all(f'"{name}"' in SOURCE for name in names), names
+
+
+def test_the_example_of_a_users_file_is_one(tmp_path):
+    (example,) = blocks("json", chapter("Routes", "docs/delivery.md"))
+    path = tmp_path / "users.json"
+    path.write_text(example, encoding="utf-8")
+    path.chmod(0o600)
+    settings = Settings.from_environment({"SLACK_USER_WEBHOOKS_FILE": str(path)})
+    assert [destination.user for destination in settings.destinations("failed")] == ["pr_live_4c81f0a27be94d6f"]
+
+
 # ---- Links -----------------------------------------------------------------------------------------------------------
 
 
-def anchors() -> set[str]:
+def anchors(page: str) -> set[str]:
     """As GitHub makes them of headings."""
-    headings = re.findall(r"(?m)^#+ (.*)$", re.sub(r"(?ms)^ *```.*?^ *```$", "", README))
+    headings = re.findall(r"(?m)^#+ (.*)$", re.sub(r"(?ms)^ *```.*?^ *```$", "", PAGES[page]))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_every_link_within_the_project_leads_somewhere():
-    links = re.findall(r"\]\(([^)\s]+)\)", README)
-    assert len(links) > 10
-    for link in links:
-        if link.startswith("#"):
-            assert link[1:] in anchors(), link
-        elif "://" not in link:
-            assert (ROOT / Path(link)).exists(), link
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_within_the_project_leads_somewhere(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(str(target.resolve().relative_to(ROOT.resolve()))), link
+
+
+def test_the_parts_of_the_module_are_those_of_its_banners():
+    table = chapter("Where a change goes", "CONTRIBUTING.md")
+    assert re.findall(r"(?m)^\| ([A-Z]\w+(?: line)?) \|", table) == re.findall(r"(?m)^# -{4} (.*?) -+$", SOURCE)
+
+
+def test_the_readme_leads_to_every_page():
+    assert {page for page in PAGES if page != "README.md"} <= set(re.findall(r"\]\(([^)#\s]+)\)", PAGES["README.md"]))
+
+
+def test_the_first_of_the_changes_are_those_of_this_version():
+    assert re.search(r"(?m)^## (.*)$", PAGES["CHANGELOG.md"])[1] == slack_notifier.__version__
+
+
+def test_the_readme_is_no_longer_than_a_reader_bears():
+    assert len(PAGES["README.md"].splitlines()) <= 200

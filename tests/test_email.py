@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ from sandbox.slack import SlackStandIn
 from slack_notifier import Settings, SlackNotifier
 
 TO, FROM = "ops@example.com", "protoreel@example.com"
+NOT_SENT = "Failed to send Slack message: 1 failed task to SLACK_WEBHOOK"
 NO_EMAIL = "Failed to send the e-mail as well: "
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
@@ -83,7 +85,7 @@ def test_alert_that_slack_refuses_goes_out_by_email_and_counts(
     ):
         assert line in html
     assert "Alert sent by e-mail instead" in caplog.messages
-    assert "Failed to send Slack message: HTTP 404" in caplog.text
+    assert re.search(rf"{NOT_SENT} \([0-9a-f]{{6}}\): HTTP 404 no_service", caplog.text)
 
     slack.answer_normally()
     assert notifier.send_failed_tasks_notification() is True
@@ -111,6 +113,16 @@ def test_no_email_where_slack_takes_the_alert(tasks, slack, with_email, mail):
     assert with_email(mail.url).send_failed_tasks_notification() is True
     assert told(slack) == [[task]]
     assert mail.mails == []
+
+
+def test_no_email_where_slack_takes_the_alert_for_many_channels(tasks, slack, with_email, mail):
+    """However little time each of them has."""
+    task = tasks.fail()
+    channels = [f"team-{number}" for number in range(9)]
+    notifier = with_email(mail.url, SLACK_WEBHOOK=",".join(map(slack.webhook, channels)))
+    assert notifier.send_failed_tasks_notification() is True
+    assert [told(slack, channel=channel) for channel in channels] == [[[task]]] * len(channels)
+    assert mail.commands == []
 
 
 def test_no_email_where_slack_takes_the_text(tasks, slack, with_email, mail):
@@ -159,6 +171,8 @@ def test_recipient_that_is_refused_keeps_it_from_no_other(tasks, slack, with_ema
 
 
 def test_two_dead_webhooks_need_one_email_and_the_next_failure_another(tasks, slack, with_email, mail):
+    # The second alert says another time than the first.
+    slack.answer(404, "no_service", times=None, channel="alerts", delay=1.1)
     slack.answer(404, "no_service", times=None)
     notifier = with_email(mail.url, SLACK_WEBHOOK=f"{slack.webhook()},{slack.webhook('other')}")
     for _ in range(2):
@@ -208,7 +222,7 @@ def unknown_host(servers: Any, authority: trustme.CA) -> str:
         (unknown_authority, {}, "certificate verify failed"),
         (unknown_authority_smtps, {}, "certificate verify failed"),
         (other_host, {}, "certificate verify failed"),
-        (wrong_password, {}, "SMTPAuthenticationError: 535 5.7.8 [masked] is not it"),
+        (wrong_password, {}, "SMTPAuthenticationError: 535 5.7.8 [masked] is not it, nor is [masked]"),
         (refused_port, {}, "ConnectionRefusedError"),
         (unknown_host, {}, "gaierror"),
         (None, {"ALERT_EMAIL_TO": "nobody@refused.example"}, "SMTPRecipientsRefused"),
@@ -227,7 +241,7 @@ def test_email_that_cannot_go_out_is_an_error_and_the_next_good_run_delivers(
     assert notifier.send_failed_tasks_notification() is False
     errors = [r.getMessage() for r in caplog.records if (r.name, r.levelname) == ("slack_notifier", "ERROR")]
     assert len(errors) == 2
-    assert errors[0].startswith("Failed to send Slack message: HTTP 404 no_service")
+    assert re.match(rf"{NOT_SENT} \([0-9a-f]{{6}}\): HTTP 404 no_service", errors[0])
     assert errors[1].startswith(NO_EMAIL)
     assert line in errors[1]
     assert good.mails == []
@@ -257,7 +271,7 @@ def test_mail_server_that_hangs_takes_no_more_than_its_time(tasks, slack, with_e
         started = monotonic()
         notifier = with_email(f"smtp://127.0.0.1:{silent.getsockname()[1]}")
         assert notifier.send_failed_tasks_notification() is False
-    assert monotonic() - started < 4
+    assert monotonic() - started < 9
     assert NO_EMAIL in caplog.text
 
 
@@ -269,9 +283,11 @@ def test_mail_server_that_hangs_is_tried_once_a_run(tasks, slack, with_email, mo
     with socket.create_server(("127.0.0.1", 0)) as silent:
         notifier = with_email(f"smtp://127.0.0.1:{silent.getsockname()[1]}")
         notifier.settings = notifier.settings._replace(webhooks={"": [slack.webhook("dead"), slack.webhook()]})
-        started = monotonic()
         assert notifier.send_combined_notification()["error"]
-    assert monotonic() - started < 1.9
+        silent.settimeout(0)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
     assert told(slack) == [[failed]]
     assert told(slack, "⚠️ Stuck Tasks Alert") == [[stuck]]
 

@@ -89,7 +89,7 @@ def test_everything_is_told_once_through_a_pooler(pooled, slack, tasks):
     failed, stuck = [tasks.fail() for _ in range(3)], tasks.add("queued", created=40)
     for _ in range(5):
         assert pooled.send_combined_notification()["error"] is None
-    tasks.execute("UPDATE tasks SET status = 'finished' WHERE id = %s", [stuck])
+    tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now() WHERE id = %s", [stuck])
     later = tasks.fail()
     for _ in range(5):
         assert pooled.send_combined_notification()["error"] is None

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime, timezone
 from typing import Any
 
 import psycopg2
@@ -49,21 +50,37 @@ FROM (SELECT *, row_number() OVER (ORDER BY updated_at DESC) AS n FROM tasks) AS
 LIMIT {LEDGER}
 """
 
+# What the statements ask for, of a run that tells the destination "here" of failed tasks.
 PARAMETERS: dict[str, object] = {
     "destination": "here",
     "user": "",
+    "alert": "failed",
+    "alerts": ["failed"],
     "minutes": 30,
-    "remind": 240,
-    "notify_on_recovery": True,
-    "since": None,
-    "listed": slack_notifier.MAX_LISTED_TASKS,
+    "part": 200_000,
+    "failed": "failed",
+    "in_progress": "{in_progress,inprogress}",
+    "unended": "{queued,in_progress,inprogress}",
+    "indexed": True,
+    "window": 30,
     "varying_words": slack_notifier.VARYING_WORDS,
     "varying_numbers": slack_notifier.VARYING_NUMBERS,
+    "remind": 240,
+    "notify_on_recovery": True,
+    "paced": False,
+}
+LIMITS = dict.fromkeys(["statement_milliseconds", "lock_milliseconds", "hold_milliseconds"], 60_000)
+# Of a claim with tasks.
+CLAIM: dict[str, object] = {
+    "since": None,
+    "first": datetime.now(timezone.utc),
+    "causes": ["a-cause"],
+    "listed": slack_notifier.MAX_LISTED_TASKS,
+    "each": slack_notifier.MAX_TASKS_OF_A_CAUSE,
 }
 ALERTS = {
-    "failed": ["failed"],
-    "stuck": [slack_notifier.STUCK_QUEUED, slack_notifier.STUCK_IN_PROGRESS],
-    "recovered": ["recovered"],
+    alert.name: {"alert": alert.name, "alerts": list(alert.ledger_names)}
+    for alert in (slack_notifier.FAILED, slack_notifier.HEALED, slack_notifier.STUCK, slack_notifier.RECOVERED)
 }
 
 
@@ -92,7 +109,7 @@ def plan(url: str, statement: str, parameters: dict[str, object]) -> dict[str, A
     """Of the last of the statements; the others run."""
     *before, last = statement.strip().rstrip(";").split(";\n")
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-        cursor.execute(slack_notifier.BEGIN)
+        cursor.execute(slack_notifier.BEGIN, LIMITS)
         for other in before:
             cursor.execute(other, parameters)
         cursor.execute(f"EXPLAIN (FORMAT JSON) {last}", parameters)
@@ -114,14 +131,15 @@ def scanned_whole(plan: dict[str, Any]) -> list[str]:
 
 def test_the_statements_that_read_tasks_are_found() -> None:
     assert {"FAILED_TASKS", "STUCK_TASKS", "CLAIM_FAILED", "CLAIM_STUCK", "CLAIM_RECOVERED"} <= set(STATEMENTS)
-    assert {"CLAIMED_TASKS", "CLAIMED_CAUSES", "FAILED_SHARE", "LAST_ACTIVITY", "CLEAN_UP"} <= set(STATEMENTS)
+    assert {"CLAIM_HEALED", "CLAIMED_TASKS", "CLAIMED_CAUSES", "FAILED_SHARE"} <= set(STATEMENTS)
+    assert {"QUEUE", "LAST_ACTIVITY", "CLEAN_UP", "CATALOGUE"} <= set(STATEMENTS)
 
 
-@pytest.mark.parametrize("alerts", ALERTS)
+@pytest.mark.parametrize("alert", ALERTS)
 @pytest.mark.parametrize("user", ["", "user-7"])
 @pytest.mark.parametrize("name", STATEMENTS)
-def test_no_statement_reads_all_tasks(tables: str, name: str, user: str, alerts: str) -> None:
-    parameters = {**PARAMETERS, "user": user, "alerts": ALERTS[alerts]}
+def test_no_statement_reads_all_tasks(tables: str, name: str, user: str, alert: str) -> None:
+    parameters = {**PARAMETERS, **CLAIM, **ALERTS[alert], "user": user}
     assert "tasks" not in scanned_whole(plan(tables, STATEMENTS[name], parameters))
 
 

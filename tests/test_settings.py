@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import dotenv
 import pytest
 from support import FAILED, told
 
 import slack_notifier
 from sandbox.slack import pings
-from slack_notifier import Settings, SlackNotifier, task_info
+from slack_notifier import VARIABLES, Settings, SlackNotifier, task_info, variables_in_words
 
 WEBHOOK = "https://hooks.slack.com/services/T0/B0/topsecret"
 WEBHOOKS = ["SLACK_WEBHOOK", *(f"SLACK_WEBHOOK_{kind}" for kind in ("FAILED", "STUCK", "CREATED", "STARTED"))]
 FLAGS = ["SLACK_NOTIFY_ON_TASK_CREATION", "SLACK_NOTIFY_ON_TASK_START", "SLACK_NOTIFY_ON_RECOVERY", "DEBUG"]
-VARIABLES = [
-    *["DATABASE_URL", *WEBHOOKS, *FLAGS, "SLACK_USER_WEBHOOKS_FILE", "SLACK_REMIND_MINUTES", "SLACK_CRITICAL_COUNT"],
-    *["SLACK_CRITICAL_MENTION", "SLACK_QUIET_HOURS", "SLACK_TIMEZONE", "SLACK_TASK_TEMPLATE", "SMTP_URL"],
-    *["ALERT_EMAIL_TO", "ALERT_EMAIL_FROM", "HEARTBEAT_URL"],
-]
 SMTP = {"SMTP_URL": "smtp://alerts:topsecret@mail.example.com:587", "ALERT_EMAIL_TO": "ops@example.com"}
 
 
-def test_every_documented_variable_is_here():
-    assert len(VARIABLES) == len(set(VARIABLES)) == 21
+def test_every_field_is_filled_by_a_variable():
+    assert {variable.field for variable in VARIABLES.values()} == set(Settings._fields)
 
 
 @pytest.mark.parametrize("value", [None, "", "  "], ids=["unset", "empty", "blank"])
@@ -36,33 +33,58 @@ def test_unset_and_empty_are_the_default(value):
     assert settings.notify_on_recovery is True
     assert settings.remind_minutes == 240
     assert settings.critical_count == 10
+    assert settings.critical_share == 50
     assert settings.critical_mention == ""
+    assert settings.environment == ""
     assert settings.quiet_hours is None
     assert settings.task_template == ""
     assert settings.email is None
     assert settings.heartbeat_url == ""
     assert settings.debug is False
     assert settings.destinations("") == settings.destinations("failed") == []
+    assert not SlackNotifier(settings=settings).enabled
 
 
 NO_ADDRESSES = [
     *("https://h:topsecret/", "https://h:0/", "https://h:65536/", "https://h:/", "https://[::1/x", "https://::1/x"),
-    *("https://", "https:/h/x", "https://u:topsecret@/x", "https://?x", "//h/x"),
+    *("https://", "https:/h/x", "https://u:topsecret@/x", "https://?x", "//h/x", "https:///x", "javascript:x"),
+    # Hosts that no request can reach.
+    *("https://a b/x", "https://[::1;topsecret]/x", "https://[topsecret]/x", "https://[::1%25a b]/x", "https://h<i>/x"),
+    *("https://h..i/x", "https://.h/x", "https://*.h/x", "https://h%41/x", f"https://{'h' * 64}/x", "https://u\\@h/x"),
 ]
 
 # Variable, wrong values, what the error says besides the name.
 WRONG = [
-    ("DATABASE_URL", ["mysql://u:topsecret@h/d", "topsecret", "postgresql://u:top@secret@h/d"], "PostgreSQL URL"),
+    (
+        "DATABASE_URL",
+        [
+            *(
+                "mysql://u:topsecret@h/d",
+                "topsecret",
+                "postgresql:u:topsecret@h/d",
+                "postgresql://u:topsecret@h/d?ssl=1",
+            ),
+            # The pieces of a password that an unencoded character leaves are not shown either.
+            *(f"postgresql://u:topsecret{sign}topsecret@h/d" for sign in ("@", "/", "@topsecret/", "%", "?/")),
+        ],
+        "PostgreSQL URL",
+    ),
     *[
         (name, [value, f"{WEBHOOK},{value}"], "must be an incoming webhook: https://hooks.slack.com/services/…")
         for name in WEBHOOKS
         for value in ("topsecret", "hooks.slack.com/topsecret", "ftp://h/topsecret", "http:///topsecret")
     ],
-    *[(name, [f"{WEBHOOK} x", *NO_ADDRESSES], "must be") for name in WEBHOOKS],
+    *[(name, [f"{WEBHOOK} x", *NO_ADDRESSES], "must be") for name in [*WEBHOOKS, "HEARTBEAT_URL"]],
     *[(name, [",", " , "], "must be an incoming webhook") for name in WEBHOOKS],
-    *[(name, ["maybe", "2", "ja", "truee", "y"], "true or false (or 1/0, yes/no, on/off)") for name in FLAGS],
+    *[(name, ["maybe", "2", "ja", "truee", "tru", "-"], "true or false (or 1/0, yes/no, on/off)") for name in FLAGS],
     ("SLACK_REMIND_MINUTES", ["-1", "1.5", "soon", "1000000", "0x10", "٣", "1e3"], "whole number from 0 to 999999"),
     ("SLACK_CRITICAL_COUNT", ["0", "-1", "ten", "1000000"], "whole number from 1 to 999999"),
+    ("SLACK_CRITICAL_SHARE", ["101", "-1", "50%", "half"], "whole number from 0 to 100"),
+    (
+        "SLACK_ENVIRONMENT",
+        [*("a<b", "a>b", "R&D", "two\nlines", "tab\there", "x" * 41), "\u202egnigats", "\u200b", "\x7f", "a\u2028b"],
+        "must be one line of at most 40 visible characters, none of < > &: staging",
+    ),
     (
         "SLACK_CRITICAL_MENTION",
         ["@here", "here", "<!everyone>", "<@u123>", "<!here> <!here>", "<!here|x>", "<!subteam^s1>", "<https://x>"],
@@ -80,14 +102,17 @@ WRONG = [
     ),
     (
         "SLACK_TASK_TEMPLATE",
-        ["$name", "${id", "costs 5 $", "$id $", "$ID", "${created_at}"],
-        "knows $id $status $created $error $logs $user $age; a dollar sign itself is $$",
+        ["$name", "${id", "costs 5 $", "$id $", "$ID", "${created_at}", "no placeholder at all", "$$id"],
+        f"at least one of {' '.join(f'${name}' for name in slack_notifier.TEMPLATE_PLACEHOLDERS)} and no other; "
+        "a dollar sign itself is $$",
     ),
     (
         "HEARTBEAT_URL",
         ["topsecret", "ftp://h/topsecret", "https://", "https://h/a topsecret"],
         "must be a URL: https://",
     ),
+    # As the shell hands over what is no UTF-8.
+    *[(name, ["$id https://h/\udcff"], "must be UTF-8 text") for name in VARIABLES],
 ]
 
 
@@ -98,8 +123,39 @@ def test_wrong_value_is_refused_by_name_with_what_is_right_and_without_the_value
     with pytest.raises(ValueError, match=rf"^{name} ") as caught:
         Settings.from_environment({name: value})
     assert words in str(caught.value)
-    assert "topsecret" not in str(caught.value)
+    assert "secret" not in f"{caught.value!r} {caught.value}"
     assert "\n" not in str(caught.value)
+
+
+def test_wrong_variables_are_all_named_and_the_others_read():
+    wrong = {"DEBUG": "maybe", "SLACK_WEBHOOK_FAILED": "topsecret", "SLACK_TIMEZONE": "CEST", "ALERT_EMAIL_TO": "x@y.z"}
+    right = {"SLACK_WEBHOOK": WEBHOOK, "SLACK_WEBHOOK_STUCK": f"{WEBHOOK}-2", "SLACK_REMIND_MINUTES": "5"}
+    settings, errors = Settings.read({**wrong, **right, "SLACK_QUIET_HOURS": "22:00-07:00"})
+    names = [error.split()[0] for error in errors]
+    assert names == ["SLACK_WEBHOOK_FAILED", "SLACK_TIMEZONE", "SMTP_URL", "DEBUG"]
+    assert settings == Settings.from_environment(right)
+    with pytest.raises(ValueError, match="; ".join(f"{name} .*" for name in names)):
+        Settings.from_environment({**wrong, **right})
+
+
+def test_webhook_argument_goes_before_every_variable_of_a_webhook_even_where_they_are_wrong():
+    wrong = {name: "wrong" for name, variable in VARIABLES.items() if "webhooks" in variable.field}
+    assert len(wrong) == 6
+    assert Settings.read(wrong, WEBHOOK) == (Settings(webhooks={"": [WEBHOOK]}), [])
+    assert Settings(user_webhooks={"key": "x"}).with_webhook(WEBHOOK) == Settings(webhooks={"": [WEBHOOK]})
+    settings, (error,) = Settings.read({"SLACK_WEBHOOK": WEBHOOK}, "topsecret")
+    assert error == "webhook_url must be an incoming webhook: https://hooks.slack.com/services/…"
+    assert settings == Settings()
+
+
+@pytest.mark.parametrize(
+    "webhook", ["topsecret", "https://h/\udcff", 5, b"https://hooks.slack.com/x", ["https://x.y/"]]
+)
+def test_webhook_that_is_none_is_refused_by_the_constructor(webhook):
+    with pytest.raises(ValueError, match=r"^webhook_url must be"):
+        SlackNotifier(webhook, settings=Settings())
+    with pytest.raises(ValueError, match=r"^webhook_url must be"):
+        SlackNotifier(webhook)
 
 
 @pytest.mark.parametrize(
@@ -133,6 +189,10 @@ def test_wrong_email_setting_is_refused_by_name_and_without_the_value(variables,
         ({"SLACK_REMIND_MINUTES": "0"}, "remind_minutes", 0),
         ({"SLACK_REMIND_MINUTES": " 30 "}, "remind_minutes", 30),
         ({"SLACK_CRITICAL_COUNT": "1"}, "critical_count", 1),
+        ({"SLACK_CRITICAL_SHARE": "0"}, "critical_share", 0),
+        ({"SLACK_CRITICAL_SHARE": "100"}, "critical_share", 100),
+        ({"SLACK_ENVIRONMENT": " EU 🇪🇺 'staging' "}, "environment", "EU 🇪🇺 'staging'"),
+        ({"SLACK_ENVIRONMENT": "x" * 40}, "environment", "x" * 40),
         *[
             ({"SLACK_CRITICAL_MENTION": mention}, "critical_mention", mention)
             for mention in ("<!here>", "<!channel>", "<!subteam^S0123ABCD>", "<@U0123ABCD>", "<@W0123ABCD>")
@@ -152,6 +212,8 @@ def test_wrong_email_setting_is_refused_by_name_and_without_the_value(variables,
                 "http://[fe80::1%25eth0]:8065/hooks/x",
                 "https://user:p@ss:word@chat.example.com:65535/hooks/x?y=/triggers/#z",
                 "http://localhost",
+                "http://mail_server.example./hooks/x",
+                "https://bücher.example/hooks/ü",
                 "https://xn--bcher-kva.example/triggers/x",
             )
         ],
@@ -161,6 +223,7 @@ def test_wrong_email_setting_is_refused_by_name_and_without_the_value(variables,
             "database_url",
             "postgres://u@h1:5432,h2/d?target_session_attrs=read-write",
         ),
+        ({"ALERT_EMAIL_FROM": "protoreel@example.com"}, "email", None),
         (SMTP, "email", (SMTP["SMTP_URL"], ["ops@example.com"], "ops@example.com")),
         (
             {**SMTP, "ALERT_EMAIL_TO": "a@example.com , b@example.com,", "ALERT_EMAIL_FROM": "c@example.com"},
@@ -174,7 +237,13 @@ def test_right_value_is_taken(variables, field, value):
 
 
 @pytest.mark.parametrize("name", FLAGS)
-@pytest.mark.parametrize(("word", "value"), [("TRUE", True), ("1", True), ("on", True), ("No", False), ("off", False)])
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        *[(word, True) for word in ("true", "TRUE", "1", "YES", " on ")],
+        *[(word, False) for word in ("false", "0", "No", "off")],
+    ],
+)
 def test_flag_has_several_words(name, word, value):
     field = "debug" if name == "DEBUG" else name.lower().replace("slack_", "")
     assert getattr(Settings.from_environment({name: word}), field) is value
@@ -193,6 +262,10 @@ def test_flag_has_several_words(name, word, value):
         (b'{"": "https://hooks.slack.com/services/T/B/topsecret"}', "JSON object"),
         (b'{"topsecret": "no url"}', "must be an incoming webhook"),
         (b'{"key": ""}', "must be an incoming webhook"),
+        # Half of a character can be written in JSON, but nowhere else; a NUL not in PostgreSQL.
+        (b'{"\\ud800": "https://hooks.slack.com/services/T/B/topsecret"}', "JSON object"),
+        (b'{"a\\u0000": "https://hooks.slack.com/services/T/B/topsecret"}', "JSON object"),
+        (b'{"key": "https://hooks.slack.com/topsecret\\udfff"}', "must be an incoming webhook"),
     ],
 )
 def test_wrong_user_file_is_refused_by_name_and_without_its_content(tmp_path: Path, content, words):
@@ -212,46 +285,90 @@ def test_user_file_of_any_language_is_read(tmp_path: Path):
     assert settings.user_webhooks == {"schlüssel": WEBHOOK, "b": WEBHOOK}
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        *[(name, values[0]) for name, values, _ in {w[0]: w for w in WRONG}.values()],
-        ("SLACK_USER_WEBHOOKS_FILE", "/nonexistent/users.json"),
-        ("SMTP_URL", "topsecret"),
-        ("ALERT_EMAIL_TO", "ops@example.com"),
-    ],
-)
-def test_wrong_setting_is_exit_2_in_one_line(monkeypatch, tmp_path, printed, capfd, name, value):
-    (tmp_path / ".env").touch()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/x")
-    monkeypatch.setenv("SLACK_WEBHOOK", WEBHOOK)
-    monkeypatch.setenv(name, value)
-    with pytest.raises(SystemExit) as caught:
-        slack_notifier.main([])
-    assert caught.value.code == 2
-    out, error = capfd.readouterr()
-    assert out == ""
-    assert len(error.splitlines()) == 1
-    assert error.startswith("slack_notifier.py: error: ")
-    assert name.replace("ALERT_EMAIL_TO", "SMTP_URL") in error
-    assert "topsecret" not in error
-
-
-@pytest.mark.parametrize("value", ["SLACK_QUIET_HOURS=night", "SLACK_WEBHOOK=,"])
-def test_wrong_setting_is_exit_2_of_the_program(cli, value):
-    name, _, text = value.partition("=")
-    done = cli(**{name: text})
-    assert done.code == 2
-    assert name in done.log
-
-
 def test_settings_show_none_of_their_values():
     settings = Settings.from_environment(
         {**SMTP, "SLACK_WEBHOOK": WEBHOOK, "DATABASE_URL": "postgresql://u:topsecret@h/d"}
     )
     for value in (settings, settings.email, SlackNotifier(settings=settings), [settings], {"email": settings.email}):
-        assert "topsecret" not in f"{value!r} {value!s}"
+        assert "secret" not in f"{value!r} {value!s} {value}" + "%r" % (value,)  # noqa: UP031
+    assert "postgres" not in repr(settings)
+
+
+def test_variables_in_words_show_what_is_no_secret_in_a_line_each():
+    secrets = {name: WEBHOOK for name, variable in VARIABLES.items() if variable.secret}
+    mistaken = {"SLACK_TIMEZONE": WEBHOOK}
+    environ = {**secrets, **mistaken, "SLACK_ENVIRONMENT": "staging", "SLACK_TASK_TEMPLATE": "$id\n$error"}
+    lines = variables_in_words(environ)
+    assert [line.split(":")[0] for line in lines] == list(VARIABLES)
+    assert "topsecret" not in str(lines)
+    assert {f"{name}: set" for name in secrets} < set(lines)
+    assert {*WEBHOOKS, "DATABASE_URL", "SMTP_URL", "HEARTBEAT_URL"} == set(secrets)
+    assert {"SLACK_ENVIRONMENT: staging", "SLACK_TASK_TEMPLATE: $id $error"} < set(lines)
+    assert {"SLACK_QUIET_HOURS: not set", "DEBUG: not set (default: false)"} < set(lines)
+
+
+def test_constructor_reads_the_environment_and_its_argument_goes_first(monkeypatch, slack):
+    monkeypatch.setenv("SLACK_WEBHOOK", slack.webhook("environment"))
+    notifier = SlackNotifier()
+    assert notifier.enabled is True
+    assert notifier.webhook_url == slack.webhook("environment")
+    assert notifier.send_message("Hello") is True
+    assert SlackNotifier(slack.webhook("argument")).send_message("Hello") is True
+    assert (len(slack.messages("argument")), len(slack.messages("environment"))) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("DEBUG", "maybe"), ("SLACK_WEBHOOK", "hooks.slack.com"), ("DATABASE_URL", "mysql://h/d")]
+)
+def test_constructor_raises_for_a_wrong_setting_by_name(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=f"^{name} must be"):
+        SlackNotifier()
+
+
+# ---- Files of variables ----------------------------------------------------------------------------------------------
+
+
+def read_by_docker(line: str) -> str:
+    """docker --env-file and kubectl --from-env-file: what follows the first = is the value, whatever it is."""
+    return line.partition("=")[2]
+
+
+def read_by_systemd(line: str) -> str:
+    """EnvironmentFile=, see systemd.exec(5): quotes are taken off, and outside of single ones \\ is, too."""
+    value = line.partition("=")[2].strip()
+    if value[:1] == value[-1:] == "'":
+        return value[1:-1]
+    if value[:1] == value[-1:] == '"':
+        return re.sub(r"\\([\"\\`$])", r"\1", value[1:-1])
+    return re.sub(r"\\(.)", r"\1", value)
+
+
+def read_by_dotenv(line: str) -> str:
+    from io import StringIO
+
+    return dotenv.dotenv_values(stream=StringIO(line), interpolate=False)["SLACK_TASK_TEMPLATE"]
+
+
+@pytest.mark.parametrize("read", [read_by_dotenv, read_by_docker, read_by_systemd])
+@pytest.mark.parametrize(
+    ("written", "template"),
+    [
+        ("$id costs $$5 · $error", "$id costs $$5 · $error"),
+        (r"'• *$id* # 1\n  $error'", "• *$id* # 1\n  $error"),
+        ("""'<$id> "$error"'""", '<$id> "$error"'),
+        (r'"$id\n$error"', "$id\n$error"),
+    ],
+)
+def test_value_written_as_the_example_file_says_is_the_same_whatever_reads_the_file(read, written, template):
+    value = read(f"SLACK_TASK_TEMPLATE={written}")
+    assert Settings.from_environment({"SLACK_TASK_TEMPLATE": value}).task_template == template
+
+
+@pytest.mark.parametrize("quoted", ["'{}'", '"{}"', " ' {} ' "])
+def test_quotes_around_a_value_are_no_part_of_it(quoted):
+    assert Settings.from_environment({"SLACK_WEBHOOK": quoted.format(WEBHOOK)}).webhooks == {"": [WEBHOOK]}
+    assert Settings.from_environment({"SLACK_WEBHOOK": quoted.format("")}) == Settings()
 
 
 # ---- Templates -------------------------------------------------------------------------------------------------------
@@ -284,8 +401,7 @@ def template(text: str) -> str:
         ("${id}s cost $$5", "abc-1s cost $5"),
         (r"*$id*\n  _${age}_", "*abc-1*\n  _3 h 5 min_"),
         ("$id\nsecond", "abc-1\nsecond"),
-        ("no placeholder at all", "no placeholder at all"),
-        ("$$id", "$id"),
+        ("$$id of $id", "$id of abc-1"),
     ],
 )
 def test_template_makes_the_lines_of_a_task(text, lines):
@@ -317,7 +433,7 @@ def test_template_shapes_the_alerts_and_its_values_are_data(tasks, slack, settin
     assert told(slack, FAILED) == [[task]]
     failed, other = slack.messages()
     lines = f"• *Task ID:* `{task}` of test-api...\n&lt;!channel&gt; &lt;https://evil.example|x&gt; token=[masked]"
-    assert lines in failed["blocks"][2]["text"]["text"]
+    assert any(lines in block["text"]["text"] for block in failed["blocks"] if block["type"] == "section")
     assert stuck in other["text"]
     assert pings(failed) == pings(other) == []
     assert notifier.format_task_info({**TASK, "id": "x"}).startswith("• *Task ID:* `x` of test-api...")

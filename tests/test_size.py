@@ -27,6 +27,7 @@ from slack_notifier import (
     TaskEvent,
     event_message,
     failed_message,
+    healed_message,
     recovered_message,
     stuck_message,
 )
@@ -38,12 +39,13 @@ def fail(tasks: Any, count: int) -> None:
     """The higher the number in the id, the newer; four causes, in falling order."""
     tasks.execute(
         """
-        INSERT INTO tasks (id, user_api_key, status, error, created_at, updated_at)
+        INSERT INTO tasks (id, user_api_key, status, error, created_at, started_at, updated_at)
         SELECT 'task-' || lpad(i::text, 6, '0'), 'user-' || mod(i, 7), 'failed',
                CASE WHEN mod(i, 10) < 4 THEN 'HTTP 500 for https://storage.example/' || i
                     WHEN mod(i, 10) < 7 THEN 'ffmpeg exited with code 137 in /tmp/render/' || i
                     WHEN mod(i, 10) < 9 THEN 'no font ''' || i || '''' ELSE 'HTTP 429' END,
-               now(), now() - interval '20 minutes' * (%(count)s - i) / %(count)s
+               now() - interval '1 hour', now() - interval '1 hour',
+               now() - interval '20 minutes' * (%(count)s - i) / %(count)s
         FROM generate_series(1, %(count)s) AS i
         """,
         {"count": count},
@@ -51,11 +53,13 @@ def fail(tasks: Any, count: int) -> None:
 
 
 def listed(text: str) -> list[str]:
-    return re.findall(r"Task ID:\*? `([^`]+)`", text)
+    return re.findall(r"(?m)^• (?:\*?Task ID:\*? )?`([^`]+)`", text)
 
 
 def left_out(text: str) -> int:
-    return sum(int(number) for number in re.findall(r"^… and (\d+) more$", text, re.MULTILINE))
+    """The tasks that are only counted, in groups and with the causes that are not shown."""
+    numbers = re.findall(r"^… and (\d+) more$|^… and \d+ more causes? \((\d+) tasks?\)$", text, re.MULTILINE)
+    return sum(int(number or of_causes) for number, of_causes in numbers)
 
 
 def test_three_failures_list_three_tasks_and_no_causes(
@@ -66,33 +70,32 @@ def test_three_failures_list_three_tasks_and_no_causes(
     [message] = slack.messages()
     for text in ("\n".join(texts_of(message["blocks"])), message["text"]):
         assert listed(text) == ["task-000003", "task-000002", "task-000001"]
-        assert "Causes:" not in text
+        assert " × " not in text
         assert left_out(text) == 0
 
 
 @pytest.fixture
 def of_30_000(notifier: SlackNotifier, slack: SlackStandIn, tasks: Any) -> dict[str, Any]:
     fail(tasks, 30_000)
-    assert notifier.send_failed_tasks_notification()
+    assert notifier.send_combined_notification()["error"] is None
     [request] = slack.requests
     assert request.payload is not None
     return request.payload
 
 
-def test_30_000_failures_are_one_message_with_causes_and_the_newest(of_30_000: dict[str, Any]) -> None:
+def test_30_000_failures_are_one_message_of_causes_with_the_newest_of_each(of_30_000: dict[str, Any]) -> None:
     for text in ("\n".join(texts_of(of_30_000["blocks"])), of_30_000["text"]):
-        ids = listed(text)
-        assert len(ids) >= 5
-        assert ids == [f"task-{number:06}" for number in range(30_000, 30_000 - len(ids), -1)]
-        assert len(ids) + left_out(text) == 30_000
-        assert re.findall(r"• (\d+) × (.+) · (\d+) users · `(task-\d+)`", text) == [
-            ("12000", "HTTP 500 for …", "7", "task-000001"),
-            ("9000", "ffmpeg exited with code 137 in …", "7", "task-000004"),
-            ("6000", "no font …", "7", "task-000007"),
-            ("3000", "HTTP 429", "7", "task-000009"),
-        ]
-        assert text.index("Causes:") < text.index("Task ID:")
         assert "30000 tasks failed in the last 30 minutes:" in text
+        assert re.findall(r"(?m)^\*?(\d+) × (.+) · (\d+) users", text) == [
+            ("12000", "HTTP 500 for …", "7"),
+            ("9000", "ffmpeg exited with code 137 in …", "7"),
+            ("6000", "no font …", "7"),
+            ("3000", "HTTP 429", "7"),
+        ]
+        # The last digit of the number tells the cause.
+        newest = [30_000, 29_993, 29_992, 29_996, 29_995, 29_994, 29_998, 29_997, 29_988, 29_999, 29_989, 29_979]
+        assert listed(text) == [f"task-{number:06}" for number in newest]
+        assert left_out(text) == 30_000 - len(newest)
 
 
 def test_30_000_stuck_tasks_are_one_message_with_the_oldest(
@@ -102,18 +105,19 @@ def test_30_000_stuck_tasks_are_one_message_with_the_oldest(
         """
         INSERT INTO tasks (id, user_api_key, status, created_at, updated_at, started_at)
         SELECT 'task-' || lpad(i::text, 6, '0'), 'user', CASE WHEN i <= 20000 THEN 'queued' ELSE 'inprogress' END,
-               now() - interval '2 hours' + i * interval '1 millisecond', now(),
+               now() - interval '2 hours' + i * interval '1 millisecond',
+               now() - interval '1 hour' + i * interval '1 millisecond',
                CASE WHEN i > 20000 THEN now() - interval '1 hour' + i * interval '1 millisecond' END
         FROM generate_series(1, 30000) AS i
         """
     )
-    assert notifier.send_stuck_tasks_notification(30)
+    assert notifier.send_combined_notification(30)["error"] is None
     [message] = slack.messages()
     for text in ("\n".join(texts_of(message["blocks"])), message["text"]):
         queued, in_progress = text.split("In Progress Tasks (10000):")
         assert "Queued Tasks (20000):" in queued
         for ids, first in ((listed(queued), 1), (listed(in_progress), 20_001)):
-            assert len(ids) >= 2
+            assert len(ids) == 10
             assert ids == [f"task-{number:06}" for number in range(first, first + len(ids))]
         assert len(listed(text)) + left_out(text) == 30_000
 
@@ -136,15 +140,14 @@ TASKS = st.fixed_dictionaries(
         "log_uri": URIS,
         "created_at": TIMES,
         "updated_at": TIMES,
+        "started_at": TIMES,
     }
 )
 CAUSES = st.fixed_dictionaries(
     {
-        "cause": st.none() | WORDS,
-        "error": st.none() | WORDS,
         "total": st.integers(1, 10**7),
         "users": st.integers(1, 10**6),
-        "sample_id": WORDS,
+        "before": st.none() | st.integers(0, 10**6),
     }
 )
 TEMPLATES = st.sampled_from(
@@ -159,12 +162,23 @@ TEMPLATES = st.sampled_from(
         " ",
     ]
 )
-STYLES = st.builds(Style, TEMPLATES, st.sampled_from(["", "<!here>", "<!subteam^S0123ABCD>"]))
+STYLES = st.builds(Style, TEMPLATES, st.sampled_from(["", "<!here>", "<!subteam^S0123ABCD>"]), WORDS)
+
+
+FACTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "never_started": st.none() | st.integers(0, 10**7),
+        "last_activity": st.sampled_from([None, NOW, NOW - timedelta(days=900)]),
+        "queued": st.integers(0, 10**7),
+        "in_progress": st.integers(0, 10**7),
+    },
+) | st.fixed_dictionaries({name: st.integers(1, 10**7) for name in ("failed", "ended", "users")})
 
 
 @st.composite
 def claims(draw: st.DrawFn, alerts: tuple[str, ...]) -> Claim:
-    """As the database gives them: up to 20 tasks of each alert, of as many or more; causes where there are several."""
+    """As the database gives them without causes: up to 20 tasks of each alert, of as many or more."""
     found: list[dict[str, Any]] = []
     total = 0
     for alert in alerts:
@@ -173,21 +187,25 @@ def claims(draw: st.DrawFn, alerts: tuple[str, ...]) -> Claim:
         count = draw(st.integers(1, 20))
         of_alert = draw(st.integers(20, 10**7)) if count == 20 else count
         total += of_alert
-        found += [{**kinds[n % len(kinds)], "alert": alert, "total": of_alert} for n in range(count)]
-    causes = draw(st.lists(CAUSES, min_size=1, max_size=20)) if total > 1 else []
-    more_causes = draw(st.integers(0, 10**6)) if len(causes) == 20 else 0
-    facts = draw(
-        st.fixed_dictionaries(
-            {
-                "failed": st.integers(1, 10**7),
-                "ended": st.integers(1, 10**7),
-                "users": st.integers(1, 10**7),
-                "last_activity": st.sampled_from([None, NOW, NOW - timedelta(days=900)]),
-            }
-        )
-    )
+        found += [{**kinds[n % len(kinds)], "alert": alert, "cause": None, "total": of_alert} for n in range(count)]
     since = draw(st.none() | st.just(NOW - timedelta(days=40)))
-    return Claim(found, total, NOW, since, [{**c, "causes": len(causes) + more_causes} for c in causes], facts)
+    return Claim(found, total, NOW, since, (), draw(FACTS), draw(st.booleans()), draw(st.booleans()))
+
+
+@st.composite
+def claims_of_causes(draw: st.DrawFn) -> Claim:
+    """Up to ten causes of as many or more, with up to three tasks of each."""
+    kinds = draw(st.lists(TASKS, min_size=1, max_size=4))
+    causes = [{**cause, "cause": str(n)} for n, cause in enumerate(draw(st.lists(CAUSES, min_size=1, max_size=10)))]
+    found = [
+        {**kinds[(n + i) % len(kinds)], "alert": "failed", "cause": cause["cause"], "total": cause["total"]}
+        for n, cause in enumerate(causes)
+        for i in range(min(cause["total"], 3))
+    ]
+    more = draw(st.integers(0, 10**6)) if len(causes) == 10 else 0
+    total = sum(cause["total"] for cause in causes) + more
+    rows = [{**cause, "causes": len(causes) + more} for cause in causes]
+    return Claim(found, total, NOW, None, rows, draw(FACTS), draw(st.booleans()), draw(st.booleans()))
 
 
 def assert_fits(message: Message) -> None:
@@ -214,8 +232,9 @@ def assert_whole(text: str) -> None:
 MANY = tried(max_examples=150, deadline=None)
 
 
+@pytest.mark.slow
 @MANY
-@given(claims(("failed",)), STYLES)
+@given(claims(("failed",)) | claims_of_causes(), STYLES)
 def test_a_failed_alert_fits_whatever_the_tasks_hold(claim: Claim, style: Style) -> None:
     message = failed_message(claim, 30, style)
     assert_fits(message)
@@ -224,16 +243,19 @@ def test_a_failed_alert_fits_whatever_the_tasks_hold(claim: Claim, style: Style)
             assert len(listed(text)) + left_out(text) == claim.total
 
 
+@pytest.mark.slow
 @MANY
 @given(claims((STUCK_IN_PROGRESS, STUCK_QUEUED)) | claims((STUCK_QUEUED,)), STYLES)
 def test_a_stuck_alert_fits_whatever_the_tasks_hold(claim: Claim, style: Style) -> None:
     assert_fits(stuck_message(claim, 30, style))
 
 
+@pytest.mark.slow
 @MANY
-@given(claims(("recovered",)))
-def test_a_recovery_fits_whatever_the_tasks_hold(claim: Claim) -> None:
-    assert_fits(recovered_message(claim, 30, Style()))
+@given(claims(("recovered",)), STYLES)
+def test_a_recovery_fits_whatever_the_tasks_hold(claim: Claim, style: Style) -> None:
+    assert_fits(recovered_message(claim, 30, style))
+    assert_fits(healed_message(claim, 30, style))
 
 
 PAYLOADS = st.recursive(
@@ -247,6 +269,8 @@ PAYLOADS = st.recursive(
 
 
 @MANY
-@given(st.none() | WORDS, st.none() | WORDS, PAYLOADS, URIS)
-def test_an_event_fits_whatever_the_task_holds(task_id: object, key: object, payload: object, uri: object) -> None:
-    assert_fits(event_message(CREATED, TaskEvent(task_id, key, payload, uri), NOW))
+@given(st.none() | WORDS, st.none() | WORDS, PAYLOADS, URIS, WORDS)
+def test_an_event_fits_whatever_the_task_holds(
+    task_id: object, key: object, payload: object, uri: object, environment: str
+) -> None:
+    assert_fits(event_message(CREATED, TaskEvent(task_id, key, payload, uri), NOW, environment))

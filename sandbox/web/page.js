@@ -2,13 +2,23 @@
 "use strict";
 
 const messages = document.getElementById("messages");
-const channels = document.getElementById("channels");
+const parts = ["channels", "kinds", "messages", "beside"];
 
-function scrollToEnd() {
-  messages.scrollTop = messages.scrollHeight;
+function scrollers() {
+  return [messages, document.getElementById("log")].filter(Boolean);
 }
 
-function update(current, fresh) {
+function scrollToEnd(element) {
+  element.scrollTop = element.scrollHeight;
+}
+
+function isAtEnd(element) {
+  return element.scrollTop + element.clientHeight >= element.scrollHeight - 40;
+}
+
+function update(id, page) {
+  const current = document.getElementById(id);
+  const fresh = page.getElementById(id);
   if (current.innerHTML !== fresh.innerHTML) {
     current.replaceChildren(...fresh.childNodes);
   }
@@ -18,11 +28,14 @@ async function refresh() {
   try {
     const answer = await fetch(location.href);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const atEnd = messages.scrollTop + messages.clientHeight >= messages.scrollHeight - 40;
-    update(channels, page.getElementById("channels"));
-    update(messages, page.getElementById("messages"));
-    if (atEnd) {
-      scrollToEnd();
+    const left = Object.fromEntries(scrollers().filter((part) => !isAtEnd(part)).map((part) => [part.id, part.scrollTop]));
+    parts.forEach((id) => update(id, page));
+    for (const part of scrollers()) {
+      if (part.id in left) {
+        part.scrollTop = left[part.id];
+      } else {
+        scrollToEnd(part);
+      }
     }
     document.body.classList.remove("ended");
   } catch (error) {
@@ -30,5 +43,5 @@ async function refresh() {
   }
 }
 
-scrollToEnd();
+scrollers().forEach(scrollToEnd);
 setInterval(refresh, 1000);

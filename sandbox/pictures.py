@@ -1,0 +1,94 @@
+"""Makes the pictures of the documents again, with Chromium: python -m sandbox.pictures."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from sandbox.__main__ import environment
+from sandbox.postgres import add_tasks, create_database, create_tasks_table, postgres_server
+from sandbox.scenarios import MEMORY, VOICE, Stage
+from sandbox.slack import SlackStandIn
+
+DOCS = Path(__file__).parent.parent / "docs"
+OPTIONS = """
+    --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
+    --disable-component-update --disable-sync --hide-scrollbars --virtual-time-budget=1500
+""".split()  # noqa: SIM905
+
+
+class Picture(NamedTuple):
+    file: str
+    play: Callable[[Stage], object]
+    width: int
+    height: int
+    # Of the page's messages, only those: ?kind=…
+    kind: str = ""
+
+
+def few(stage: Stage) -> None:
+    stage.play("sample")
+    stage.slack.log.clear()
+
+
+def many(stage: Stage) -> None:
+    """63 failures of three causes, one of them told before, and 214 tasks that are stuck."""
+    stage.fail(4, VOICE)
+    stage.run()
+    stage.later(60 * 26)
+    add_tasks(stage.database, "queued", 210, minutes_ago=70)
+    add_tasks(stage.database, "in_progress", 4, minutes_ago=50)
+    stage.fail(18, VOICE)
+    stage.later(2)
+    stage.fail(27, MEMORY)
+    stage.fail(18, "HTTP 429 from api.elevenlabs.io: Too Many Requests")
+    stage.finish(7)
+    stage.later(1)
+    stage.slack.clear()
+    stage.run()
+    stage.slack.log.clear()
+
+
+PICTURES = (
+    Picture("alert.png", few, 640, 690, "failed"),
+    Picture("many.png", many, 760, 1180),
+    Picture("many-phone.png", many, 390, 990, "failed"),
+    Picture("storm.png", lambda stage: stage.play("storm"), 1200, 760),
+)
+
+
+def main() -> None:
+    with SlackStandIn() as slack, postgres_server() as server:
+        for picture in PICTURES:
+            slack.clear()
+            slack.log.clear()
+            database = create_database(server.url)
+            create_tasks_table(database)
+            picture.play(Stage(slack, database, environment(database, slack.webhook())))
+            take(picture, slack.page)
+
+
+def take(picture: Picture, page: str) -> None:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome") or "chromium"
+    with tempfile.TemporaryDirectory() as profile:
+        subprocess.run(
+            [
+                chromium,
+                *OPTIONS,
+                f"--user-data-dir={profile}",
+                f"--window-size={picture.width},{picture.height}",
+                f"--screenshot={DOCS / picture.file}",
+                f"{page}?kind={picture.kind}",
+            ],
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+
+
+if __name__ == "__main__":
+    main()

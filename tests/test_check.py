@@ -1,0 +1,459 @@
+"""--check: a line for each thing that a run relies on, and for each mistake the line that says what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from time import monotonic
+from types import SimpleNamespace
+
+import pytest
+from servers import PASSWORD
+from support import PROGRAM, has_ledger, ledger, value
+
+import slack_notifier
+from slack_notifier import BAD, DOUBTFUL, GOOD, Deadline, Destination, Finding, Settings, check
+
+GOOD_INDEX = "CREATE INDEX ON tasks (status, updated_at)"
+
+
+def fingerprint(webhook: str, user: str = "") -> str:
+    return Destination(webhook, user).fingerprint[:6]
+
+
+@pytest.fixture
+def checked(cli, slack, tmp_path):
+    """The lines of --check in a set-up where nothing is wrong but what the test makes so; nothing is ever posted."""
+
+    def checked(*arguments, code=None, **environment):
+        done = cli("--check", *arguments, **environment)
+        assert slack.messages() == []
+        assert not re.search(r"(?m)^.{101,}$", done.out)
+        assert done.code == int(bool(re.search("(?m)^✗", done.out)))
+        assert code is None or done.code == code
+        assert done.log == ""
+        return done.out
+
+    return checked
+
+
+@pytest.fixture
+def ready(tasks):
+    """A database without a mistake."""
+    tasks.execute(GOOD_INDEX)
+    return tasks
+
+
+# ---- All is well -----------------------------------------------------------------------------------------------------
+
+
+def test_good_set_up_is_a_line_each_and_nothing_is_posted_or_changed(
+    checked, ready, slack, heart, mail, trusted, tmp_path
+):
+    ready.fail()
+    info = ready.connection.info
+    version = f"{info.server_version // 10000}.{info.server_version % 10000}"
+    out = checked(
+        code=0,
+        HEARTBEAT_URL=f"{heart.address}/secret-of-heart?x",
+        SMTP_URL=mail.url,
+        ALERT_EMAIL_TO="ops@example.com",
+        SSL_CERT_FILE=trusted,
+        SLACK_QUIET_HOURS="00:00-23:59",
+        SLACK_TIMEZONE="Asia/Tokyo",
+        SLACK_ENVIRONMENT="staging",
+    )
+    host, mail_host = heart.address.partition("//")[2], mail.url.rpartition("@")[2]
+    assert out.replace("not now", "now").splitlines() == [
+        *Finding(GOOD, f"Settings: {tmp_path / '.env'}; the real environment goes first")
+        .lines(colour=False)
+        .splitlines(),
+        "✓ Set: DATABASE_URL; SLACK_WEBHOOK; SLACK_ENVIRONMENT: staging; SLACK_QUIET_HOURS: 00:00-23:59;",
+        "  SLACK_TIMEZONE: Asia/Tokyo; SMTP_URL; ALERT_EMAIL_TO: ops@example.com; HEARTBEAT_URL",
+        f"✓ Database {info.dbname} at 127.0.0.1:{info.port} as postgres: PostgreSQL {version}, no TLS",
+        "✓ postgres can read the table tasks",
+        "✓ Ledger: the first run creates slack_notifications in the schema public",
+        f"✓ SLACK_WEBHOOK ({fingerprint(slack.webhook())}): {slack.webhook().split('/')[2]} answers",
+        f"✓ Mail server {mail_host}: ready to send to ops@example.com",
+        f"✓ The heartbeat's host: {host} answers",
+        "✓ Quiet hours from 00:00 to 23:59 Asia/Tokyo: now",
+    ]
+    assert not has_ledger(ready.connection)
+    assert (heart.beats, mail.mails) == ([], [])
+    assert slack.requests == []
+
+
+def test_ledger_is_shown_with_its_age_and_left_as_it_is(checked, ready, notifier, slack, settings):
+    ready.fail()
+    ready.fail()
+    assert notifier.send_failed_tasks_notification()
+    slack.clear()
+    before = ledger(ready.connection)
+    first = value(ready.connection, "SELECT min(notified_at) FROM slack_notifications WHERE task_id <> ''")
+    line = f"✓ Ledger: 2 tasks told, since {slack_notifier.format_time(first)}, the last 0 min ago"
+    assert line in checked(code=0).splitlines()
+    assert ledger(ready.connection) == before
+
+
+def test_json_is_an_object_for_each_finding(cli, ready):
+    done = cli("--check", "--json", DEBUG="maybe")
+    found = [json.loads(line) for line in done.out.splitlines()]
+    assert done.code == 1
+    assert [list(finding) for finding in found] == [["mark", "what", "remedy"]] * len(found)
+    assert {"mark": BAD, "what": "DEBUG must be true or false (or 1/0, yes/no, on/off)", "remedy": ""} in found
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_colours_are_for_a_terminal(database_url, ready, slack, tmp_path, no_color, coloured):
+    parent, child = os.openpty()
+    (tmp_path / ".env").touch(mode=0o600)
+    variables = {"DATABASE_URL": database_url, "SLACK_WEBHOOK": slack.webhook(), "NO_COLOR": no_color}
+    with closing(os.fdopen(parent, "rb", 0)) as terminal:
+        command = [sys.executable, str(PROGRAM), "--check"]
+        environment = {"PATH": os.environ["PATH"], "SLACK_X": "x", **variables}
+        subprocess.run(command, env=environment, cwd=tmp_path, stdout=child, timeout=60, check=True)
+        os.close(child)
+        out = terminal.read(65536).decode()
+    assert ("\x1b[32m✓\x1b[0m Database" in out) is coloured
+    assert ("\x1b[33m!\x1b[0m SLACK_X is no setting" in out) is coloured
+    assert ("\x1b" in out) is coloured
+
+
+def test_lines_are_at_most_100_wide_whatever_they_hold():
+    for mark in (GOOD, DOUBTFUL, BAD):
+        for text in ("word " * 100, "x" * 500, "a\nb\x1b[31m\u202e" * 40):
+            lines = Finding(mark, text, text).lines(colour=False).splitlines()
+            assert max(map(len, lines)) <= 100
+            assert lines[0].startswith(f"{mark} ")
+            assert not re.search("[\x1b\u202e]", "".join(lines))
+
+
+# ---- Settings --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environment", "lines"),
+    [
+        ({"SLACK_QUIET_HOUR": "x"}, ["! SLACK_QUIET_HOUR is no setting", "  → did you mean SLACK_QUIET_HOURS?"]),
+        ({"DATABASE_URI": "x"}, ["! DATABASE_URI is no setting", "  → did you mean DATABASE_URL?"]),
+        ({"slack_webhook": "x"}, ["! slack_webhook is no setting", "  → did you mean SLACK_WEBHOOK?"]),
+        ({"SLACK_BOT_TOKEN": "x"}, ["! SLACK_BOT_TOKEN is no setting", "  → see .env.example"]),
+        ({"DEBUG": "maybe"}, ["✗ DEBUG must be true or false (or 1/0, yes/no, on/off)"]),
+        (
+            {"SLACK_WEBHOOK": ""},
+            ["✗ no webhook to send to: set SLACK_WEBHOOK, or use --webhook-url or --dry-run"],
+        ),
+        ({"DATABASE_URL": ""}, ["✗ DATABASE_URL environment variable not set"]),
+    ],
+)
+def test_mistake_in_a_variable_is_named(checked, ready, environment, lines):
+    out = checked(**environment).splitlines()
+    at = out.index(lines[0])
+    assert out[at : at + len(lines)] == lines
+
+
+@pytest.mark.parametrize("name", ["PATH", "LANG", "PGHOST", "HTTPS_PROXY", "TZ", "DEBUG_LEVEL", "SMTP_HOST"])
+def test_other_programs_variables_are_no_mistake(ready, name):
+    assert list(slack_notifier._check_variables({name: "x"}, [])) == [Finding(GOOD, "Set: nothing")]
+
+
+def test_env_file_that_others_can_read_and_the_one_that_is_not_read_are_named(
+    cli, ready, slack, tmp_path, database_url
+):
+    here = tmp_path / "here"
+    here.mkdir()
+    there = tmp_path / ".env"
+    for path, mode in ((here / ".env", 0o644), (there, 0o600)):
+        path.touch()
+        path.chmod(mode)
+    program = tmp_path / "slack_notifier.py"
+    program.write_bytes(PROGRAM.read_bytes())
+    out = " ".join(cli("--check", program=program, cwd=here).out.split())
+    assert f"✓ Settings: {here / '.env'}; the real environment goes first" in out
+    assert f"! {there} is not read: the one in this folder is" in out
+    assert f"! {here / '.env'} can be read or changed by other users of this machine → chmod 600 {here / '.env'}" in out
+
+
+def test_no_env_file_is_said(run, ready, tmp_path):
+    program = tmp_path / "program" / "slack_notifier.py"
+    program.parent.mkdir()
+    program.write_bytes(PROGRAM.read_bytes())
+    out = " ".join(run("--check", program=program, cwd=program.parent).out.split())
+    assert f"✓ Settings: no .env, neither in {program.parent} nor beside the program; the real environment" in out
+
+
+# ---- Database --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def as_role(checked, ready, role):
+    """The lines for a role that may read the tasks and write a ledger of its own, but for what the test takes away."""
+    ready.execute(f"REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT CREATE ON SCHEMA public TO {role.name}")
+    ready.execute(f"GRANT SELECT ON tasks TO {role.name}")
+
+    def as_role(statement=""):
+        ready.execute(statement.replace("READER", role.name) or "SELECT")
+        # As one line, without where it was wrapped.
+        return re.sub(r"\n +", " ", checked(DATABASE_URL=role.url)).replace(role.name, "READER").splitlines()
+
+    return as_role
+
+
+def test_role_with_the_documented_rights_has_no_finding(as_role):
+    assert not [line for line in as_role() if line[0] != GOOD]
+
+
+FORGETS = "✗ What was told cannot be remembered, so alerts repeat with every run"
+COLUMNS = "id, user_api_key, status, error, log_uri, created_at, updated_at, started_at"
+
+
+@pytest.mark.parametrize(
+    ("statement", "line"),
+    [
+        (
+            "ALTER TABLE tasks RENAME TO jobs",
+            "✗ READER finds no table tasks → "
+            "is this the worker's database, its schema in the search_path, and USAGE on that granted?",
+        ),
+        (
+            "ALTER TABLE tasks DROP COLUMN log_uri, DROP COLUMN started_at",
+            "✗ The table tasks lacks log_uri, started_at → is it the worker's?",
+        ),
+        (
+            "REVOKE SELECT ON tasks FROM READER",
+            f"✗ READER may not read {COLUMNS} of tasks → GRANT SELECT ON tasks TO READER",
+        ),
+        (
+            "REVOKE SELECT ON tasks FROM READER; "
+            "GRANT SELECT (id, user_api_key, status, created_at, updated_at, started_at) ON tasks TO READER",
+            "✗ READER may not read error, log_uri of tasks → GRANT SELECT (error, log_uri) ON tasks TO READER",
+        ),
+        (
+            "ALTER TABLE tasks ENABLE ROW LEVEL SECURITY",
+            "! Row-level security may hide tasks from READER → ALTER ROLE READER BYPASSRLS, or use the owner of tasks",
+        ),
+        (
+            "DROP INDEX tasks_status_updated_at_idx",
+            "! No index on tasks (status, updated_at): each run reads the whole table → "
+            "CREATE INDEX CONCURRENTLY ON tasks (status, updated_at)",
+        ),
+        (
+            "REVOKE CREATE ON SCHEMA public FROM READER",
+            f"{FORGETS} → GRANT CREATE ON SCHEMA public TO READER",
+        ),
+        (
+            slack_notifier.CREATE_LEDGER,
+            f"{FORGETS} → GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO READER",
+        ),
+        (
+            "ALTER ROLE READER SET default_transaction_read_only = on",
+            f"{FORGETS} → ALTER ROLE READER SET default_transaction_read_only = off",
+        ),
+        (
+            "GRANT CREATE ON SCHEMA public TO PUBLIC",
+            "! Everybody may create tables in the schema of the ledger → REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+        ),
+    ],
+)
+def test_mistake_in_the_database_is_a_line_with_the_statement_that_heals_it(as_role, statement, line):
+    assert [found for found in as_role(statement) if found[0] != GOOD] == [line]
+
+
+@pytest.mark.parametrize(
+    ("login", "words"), [("postgres:wrong@127.0.0.1:1", "refused"), ("u:p@name.invalid", "name.invalid")]
+)
+def test_database_that_is_not_there_is_a_line(checked, login, words):
+    line = re.sub(r"\n +", " ", checked(code=1, DATABASE_URL=f"postgresql://{login}/x"))
+    assert re.search(rf"(?m)^✗ Cannot connect to the database: .*{words}.*; check DATABASE_URL$", line)
+
+
+def test_locked_table_is_a_line(ready, make_tasks, settings, monkeypatch):
+    monkeypatch.setattr(slack_notifier, "LOCK_WAIT_SECONDS", 0.3)
+    other = make_tasks(settings.database_url)
+    other.connection.autocommit = False
+    other.execute("LOCK TABLE tasks")
+    *_, found = slack_notifier._check_database(settings.database_url, Deadline.after(30))
+    assert found.mark == BAD
+    assert re.match(r"Cannot read the tasks: the table tasks is locked by session \d+ ", found.what)
+
+
+@pytest.mark.parametrize(
+    ("host", "tls", "sslmode", "mark", "words"),
+    [
+        ("/tmp", False, "prefer", GOOD, "no TLS"),
+        ("localhost", False, "prefer", GOOD, "no TLS"),
+        ("::1", False, "disable", GOOD, "no TLS"),
+        ("db.example.com", True, "require", GOOD, "TLS"),
+        ("db.example.com", True, "verify-full", GOOD, "TLS"),
+        ("db.example.com", True, "prefer", DOUBTFUL, "TLS, though not required"),
+        ("db.example.com", False, "prefer", DOUBTFUL, "no TLS across a network"),
+    ],
+)
+def test_database_without_tls_across_a_network_is_a_doubt(host, tls, sslmode, mark, words):
+    info = SimpleNamespace(
+        dbname="protoreel", host=host, port=5432, user="notifier", server_version=160004, ssl_in_use=tls
+    )
+    info.dsn_parameters = {"sslmode": sslmode}
+    what = f"Database protoreel at {host}:5432 as notifier: PostgreSQL 16.4, {words}"
+    remedy = "add sslmode=verify-full to DATABASE_URL; or sslmode=require, which does not check who the server is"
+    assert slack_notifier._connected(info) == (mark, what, remedy if mark == DOUBTFUL else "")
+
+
+# ---- Destinations ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def at_slack(slack, tls_slack, authority, tmp_path):
+    """Variables that make a channel of the stand-in one of hooks.slack.com's, and its webhook."""
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    proxied = {"HTTPS_PROXY": tls_slack.url, "REQUESTS_CA_BUNDLE": str(tmp_path / "ca.pem")}
+
+    def webhook(channel: str) -> str:
+        return "https://hooks.slack.com/services/" + slack.webhook(channel).partition("/services/")[2]
+
+    return proxied, webhook
+
+
+def test_dead_webhooks_are_told_from_living_ones_by_name_and_nothing_is_posted(
+    checked, ready, slack, at_slack, tmp_path
+):
+    proxied, webhook = at_slack
+    for channel in ("dead", "user"):
+        slack.answer(404, "no_service", channel=channel, times=None)
+    users = tmp_path / "users.json"
+    users.touch(mode=0o600)
+    users.write_text(json.dumps({"test-api-key-0001": webhook("user")}))
+    out = checked(
+        code=1,
+        SLACK_WEBHOOK=f"{webhook('one')},{webhook('two')}",
+        SLACK_WEBHOOK_FAILED=webhook("dead"),
+        SLACK_USER_WEBHOOKS_FILE=str(users),
+        **proxied,
+    )
+    remedy = "  → the webhook was removed or disabled, create a new webhook and put its URL into the setting"
+    lines = [line for line in out.splitlines() if re.search(r"\([0-9a-f]{6}\)|the webhook was", line)]
+    assert lines == [
+        f"✓ SLACK_WEBHOOK, 1st URL ({fingerprint(webhook('one'))}): Slack knows the webhook",
+        f"✓ SLACK_WEBHOOK, 2nd URL ({fingerprint(webhook('two'))}): Slack knows the webhook",
+        f"✗ SLACK_WEBHOOK_FAILED ({fingerprint(webhook('dead'))}): HTTP 404 no_service",
+        remedy,
+        f"✗ the channel of user test-api... ({fingerprint(webhook('user'), 'test-api-key-0001')}): HTTP 404 no_service",
+        remedy,
+    ]
+    assert {request.body for request in slack.requests} == {b'{"text": ""}'}
+
+
+def test_other_hosts_are_asked_for_nothing_that_is_secret():
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            asked.append((self.path, self.headers["Authorization"]))
+            self.send_error(404)
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        host = f"127.0.0.1:{server.server_port}"
+        found = slack_notifier._reached(
+            "A host", f"http://u:topsecret@{host}/hooks/topsecret?topsecret", Deadline.after(30)
+        )
+    assert found == Finding(GOOD, f"A host: {host} answers")
+    assert asked == [("/", None)]
+
+
+@pytest.mark.parametrize(
+    ("webhook", "what", "remedy"),
+    [
+        (
+            "http://hooks.slack.com/services/T0/B0/topsecret",
+            "http:// tells the webhook to whoever listens",
+            "begin it with https://",
+        ),
+        *[
+            (
+                url,
+                f"an address at {url.split('/')[2]} that is no incoming webhook",
+                "create one, https://hooks.slack.com/services/…, and put that into the setting",
+            )
+            for url in (
+                "https://acme.slack.com/archives/topsecret",
+                "https://hooks.slack.com/",
+                "https://hooks.slack.com/services/",
+                "https://slack.com/api/chat.postMessage",
+                "https://app.slack.com/client/T0/topsecret",
+            )
+        ],
+        ("http://127.0.0.1:1/hooks/topsecret", "127.0.0.1:1: no connection (NewConnectionError)", ""),
+        ("http://u:topsecret@name.invalid/hooks/x?y", "name.invalid: no connection (NameResolutionError)", ""),
+    ],
+)
+def test_address_that_takes_no_message_is_a_line_and_is_not_asked(watch, monkeypatch, webhook, what, remedy):
+    watch.secrets.add("topsecret")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    settings = Settings.from_environment({"SLACK_WEBHOOK": webhook})
+    (found,) = slack_notifier._check_destinations(settings, Deadline.after(30))
+    assert found == (BAD, f"SLACK_WEBHOOK ({fingerprint(webhook)}): {what}", remedy)
+
+
+# ---- Mail and heartbeat ----------------------------------------------------------------------------------------------
+
+
+def test_wrong_password_of_the_mail_server_is_a_line(checked, ready, mail, trusted, watch):
+    watch.secrets.add("not-the-password")
+    server = mail.url.rpartition("@")[2]
+    out = checked(
+        code=1,
+        SMTP_URL=f"smtp://alerts:not-the-password@{server}",
+        ALERT_EMAIL_TO="ops@example.com",
+        SSL_CERT_FILE=trusted,
+    )
+    line = re.search(r"(?m)^✗ Mail server.*(?:\n  .*)*", out)[0]
+    assert (
+        " ".join(line.split())
+        == f"✗ Mail server {server}: SMTPAuthenticationError: 535 5.7.8 [masked] is not it, nor is [masked]"
+    )
+    assert PASSWORD not in out
+
+
+def test_mail_server_and_heartbeat_that_are_not_there_are_lines(checked, ready):
+    down = {"SMTP_URL": "smtp://127.0.0.1:1", "ALERT_EMAIL_TO": "ops@example.com"}
+    out = checked(code=1, HEARTBEAT_URL="http://127.0.0.1:1/topsecret", **down).splitlines()
+    assert "✗ Mail server 127.0.0.1:1: ConnectionRefusedError Connection refused" in out
+    assert "✗ The heartbeat's host: 127.0.0.1:1: no connection (NewConnectionError)" in out
+
+
+def test_check_is_over_in_time_whatever_hangs(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(slack_notifier, "RUN_SECONDS", 6)
+    monkeypatch.setattr(slack_notifier, "PROBE_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        settings = Settings.from_environment(
+            {
+                "DATABASE_URL": f"postgresql://{address}/x",
+                "SLACK_WEBHOOK": ",".join(f"http://{address}/{n}" for n in range(40)),
+                "SMTP_URL": f"smtp://{address}",
+                "ALERT_EMAIL_TO": "ops@example.com",
+                "HEARTBEAT_URL": f"http://{address}/",
+            }
+        )
+        started = monotonic()
+        found = list(check(settings, []))
+        assert monotonic() - started < 12
+    assert [finding.mark for finding in found].count(BAD) == 43
+
+
+def test_check_goes_with_no_other_flag(run):
+    done = run("--check", "--failed-only")
+    assert (done.code, done.out) == (2, "")
+    assert "not allowed with argument" in done.log

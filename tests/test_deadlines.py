@@ -1,0 +1,374 @@
+"""One deadline for every call, whatever database, Slack and mail server do; and nothing of the call is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from typing import Any, Callable
+
+import psycopg2
+import pytest
+from servers import Front, says
+from support import FAILED, told, value, wait_until
+
+import slack_notifier
+from sandbox.postgres import create_database, create_tasks_table, postgres_server, url_of
+from slack_notifier import CALL_SECONDS, EVENT_SECONDS, RUN_SECONDS, Settings, SlackNotifier
+
+pytestmark = pytest.mark.usefixtures("room")
+
+# Less patience, so that the suite need not have as much; the last part of this file has the real limits.
+HASTY = {
+    "RUN_SECONDS": 7,
+    "BLIND_SECONDS": 2.5,
+    "CALL_SECONDS": 4,
+    "EVENT_SECONDS": 2,
+    "LEEWAY_SECONDS": 0.2,
+    "POST_SECONDS": 0.5,
+    "COMMIT_SECONDS": 0.3,
+    "LEAST_SHARE_SECONDS": 1,
+    "HEARTBEAT_SECONDS": 0.5,
+    "EMAIL_SECONDS": 0.5,
+    "DELIVERY_SECONDS": 2,
+}
+# What a busy machine may add to the limit of a call.
+SLACK_SECONDS = 2.5
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in HASTY.items():
+        monkeypatch.setattr(slack_notifier, name, seconds)
+
+
+CALLS: dict[str, Callable[[SlackNotifier], Any]] = {
+    "a run": lambda notifier: notifier.send_combined_notification()["error"] is None,
+    "failed": lambda notifier: notifier.send_failed_tasks_notification(),
+    "stuck": lambda notifier: notifier.send_stuck_tasks_notification(),
+    "read": lambda notifier: bool(notifier.get_failed_tasks_last_30min()),
+}
+LIMITS = {"a run": "RUN_SECONDS", "failed": "CALL_SECONDS", "stuck": "CALL_SECONDS", "read": "CALL_SECONDS"}
+
+
+@contextmanager
+def no_longer_than(call: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started < getattr(slack_notifier, LIMITS[call]) + SLACK_SECONDS
+
+
+# ---- The database ----------------------------------------------------------------------------------------------------
+
+STEPS = {
+    "before the first statement": {"statement": "BEGIN"},
+    "in the opening of the ledger": {"statement": "INSERT INTO slack_notifications (destination"},
+    "in the claim": {"statement": "FOR UPDATE"},
+    "after the claim": {"statement": "FOR UPDATE", "answered": True},
+    "before the commit": {"statement": "COMMIT\0", "number": 2},
+    "after the commit": {"statement": "COMMIT\0", "number": 2, "answered": True},
+}
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("fault", ["silent", "drip", "reset", "flood"])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_call_is_over_in_time_whatever_the_database_does_and_misses_nothing(
+    settings, slack, tasks, proxy, database_url, step, fault
+):
+    """Silent at a step of a call: the next run tells what was not told; a repeat only where Slack had accepted."""
+    task_id = tasks.fail()
+    notifier = SlackNotifier(settings=settings._replace(database_url=proxy.url(database_url)))
+    proxy.stop(**STEPS[step], then=fault)
+    with no_longer_than("failed"):
+        notifier.send_failed_tasks_notification()
+    assert proxy.stopped.is_set()
+    proxy.close()
+    wait_until(lambda: value(tasks.connection, SESSIONS) == 0, 30)
+    had_accepted = len(told(slack))
+    assert SlackNotifier(settings=settings).send_combined_notification()["error"] is None
+    times = len(told(slack))
+    assert told(slack) == [[task_id]] * times
+    assert times == 1 or (times == 2 and had_accepted == 1 and "commit" in step)
+
+
+# Those of the runs; a silent proxy keeps the server's end open until it is closed.
+SESSIONS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'slack_notifier'"
+)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("fault", ["silent at once", "silent after the login", "drip", "reset"])
+def test_fifty_calls_leave_no_more_behind_than_one(settings, slack, tasks, proxy, database_url, call, fault):
+    tasks.fail()
+    with silent_server() as port:
+        url = f"postgresql://a:b@127.0.0.1:{port}/c" if fault == "silent at once" else proxy.url(database_url)
+        proxy.always(statement="BEGIN", then=fault if fault in ("drip", "reset") else "silent")
+        notifier = SlackNotifier(settings=settings._replace(database_url=url))
+        port = port if fault == "silent at once" else proxy.port
+        with ThreadPoolExecutor(50) as pool, no_longer_than(call):
+            assert not any(pool.map(CALLS[call], [notifier] * 50))
+        wait_until(lambda: left_behind(port) == (0, 0), 30)
+    proxy.close()
+    wait_until(lambda: value(tasks.connection, SESSIONS) == 0, 30)
+
+
+def left_behind(port: int) -> tuple[int, int]:
+    """Threads that work on for the notifier, and its sockets to a server on that port."""
+    threads = [thread for thread in threading.enumerate() if "slack-notifier" in thread.name or "Timer" in str(thread)]
+    return len(threads), sum(port == peer_port(int(descriptor)) for descriptor in os.listdir("/proc/self/fd"))  # noqa: PTH208
+
+
+def peer_port(descriptor: int) -> int | None:
+    """That of a socket's other end; None where there is none."""
+    try:
+        if not os.readlink(f"/proc/self/fd/{descriptor}").startswith("socket:"):  # noqa: PTH115
+            return None
+        # Through a duplicate: a Python socket closes its descriptor.
+        with socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM) as other:
+            peer = other.getpeername()
+    except OSError:
+        return None
+    return peer[1] if isinstance(peer, tuple) else None
+
+
+@contextmanager
+def silent_server() -> Iterator[int]:
+    """Takes every connection and says nothing."""
+    with closing(socket.create_server(("127.0.0.1", 0), backlog=200)) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_server_that_is_frozen_holds_nobody_and_is_told_as_blindness(slack):
+    with postgres_server() as server:
+        url = create_database(server.url)
+        create_tasks_table(url)
+        settings = Settings.from_environment({"DATABASE_URL": url, "SLACK_WEBHOOK": slack.webhook()})
+        leader = int((server.data / "postmaster.pid").read_text().split()[0])
+        os.kill(leader, signal.SIGSTOP)
+        try:
+            with no_longer_than("failed"):
+                assert SlackNotifier(settings=settings).send_failed_tasks_notification() is False
+            with no_longer_than("a run"):
+                assert SlackNotifier(settings=settings).send_combined_notification()["error"]
+        finally:
+            os.kill(leader, signal.SIGCONT)
+        assert [message["text"].partition("\n")[0] for message in slack.messages()] == [
+            "🙈 Monitor cannot read the tasks table"
+        ]
+
+
+@pytest.mark.usefixtures("hasty")
+def test_ten_destinations_and_a_locked_table_are_a_blind_message_that_says_who_locks_it(
+    settings, slack, tasks, database_url
+):
+    tasks.fail()
+    urls = [slack.webhook(f"team-{number}") for number in range(10)]
+    with closing(psycopg2.connect(database_url, application_name="alembic")) as migration, migration.cursor() as cursor:
+        cursor.execute("LOCK TABLE tasks")
+        with no_longer_than("a run"):
+            result = SlackNotifier(settings=settings._replace(webhooks={"": urls})).send_combined_notification()
+    session = rf"the table tasks is locked by session {migration.info.backend_pid if not migration.closed else ''}"
+    assert session in result["error"]
+    assert "(alembic), a migration or VACUUM FULL?" in result["error"]
+    assert "Another run" not in result["error"]
+    assert all("🙈" in slack.messages(f"team-{number}")[0]["text"] for number in range(10))
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("table", ["tasks", "slack_notifications"])
+def test_a_lock_taken_within_a_run_is_no_other_run(settings, slack, tasks, proxy, database_url, table):
+    """A migration that comes between the opening of the ledger and the claim."""
+    tasks.fail()
+    SlackNotifier(settings=settings).send_combined_notification()
+    tasks.fail()
+    proxy.stop(statement="FOR UPDATE")
+    notifier = SlackNotifier(settings=settings._replace(database_url=proxy.url(database_url)))
+    with ThreadPoolExecutor(1) as pool, closing(psycopg2.connect(database_url, application_name="psql")) as migration:
+        run = pool.submit(notifier.send_combined_notification)
+        assert proxy.stopped.wait(15)
+        with migration.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {table}")
+            proxy.go_on()
+            error = run.result()["error"]
+    assert f"the table {table} is locked by session" in error
+
+
+def test_a_session_that_holds_a_destinations_row_does_not_let_anybody_repeat(
+    notifier, slack, tasks, database_url, caplog
+):
+    """The row is taken before the post: whoever cannot have it posts nothing."""
+    first = tasks.fail()
+    assert notifier.send_failed_tasks_notification()
+    tasks.fail()
+    with closing(psycopg2.connect(database_url)) as stranger, stranger.cursor() as cursor:
+        cursor.execute("SELECT FROM slack_notifications WHERE task_id = '' FOR UPDATE")
+        for _ in range(3):
+            assert notifier.send_failed_tasks_notification()
+        assert told(slack) == [[first]]
+    assert "Another run is telling this destination, or a session holds its rows" in caplog.text
+
+
+# ---- Connections that break ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", ["before the first statement", "in the claim", "after the claim"])
+def test_a_connection_that_breaks_is_opened_again(settings, slack, tasks, proxy, database_url, step):
+    task_id = tasks.fail()
+    proxy.stop(**STEPS[step], then="reset")
+    result = SlackNotifier(
+        settings=settings._replace(database_url=proxy.url(database_url))
+    ).send_combined_notification()
+    assert result["error"] is None
+    assert told(slack) == [[task_id]]
+
+
+def test_a_restart_of_the_server_is_neither_blindness_nor_an_error(slack, make_tasks, run):
+    with postgres_server() as server:
+        url = create_database(server.url)
+        create_tasks_table(url)
+        tasks = make_tasks(url)
+        settings = Settings.from_environment({"DATABASE_URL": url, "SLACK_WEBHOOK": slack.webhook()})
+        assert SlackNotifier(settings=settings).send_combined_notification()["error"] is None
+        tasks.fail()
+        # The sandbox's server writes nothing to the disk by itself.
+        tasks.execute("CHECKPOINT")
+        with slack.hold() as held, ThreadPoolExecutor(1) as pool:
+            outcome = pool.submit(SlackNotifier(settings=settings).send_combined_notification)
+            held.wait_received()
+            server.run("pg_ctl", "-D", server.data, "-m", "immediate", "-w", "restart")
+            held.go()
+            error = outcome.result()["error"]
+    # Slack accepted the message, and its commit was lost: the one repeat that remains, and it is said.
+    assert "Cannot note that it was told, so the next run may tell it again" in error
+    assert [message["text"].partition("\n")[0] for message in slack.messages()] == [FAILED]
+
+
+# ---- Slack and the mail server ---------------------------------------------------------------------------------------
+
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+ENDLESS = {
+    "100 Continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+    "headers": (_HEAD, b"X-More: again\r\n" * 50),
+    "trailers": (_HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X-More: again\r\n" * 1000),
+    "empty gzip members": (
+        _HEAD + b"Content-Encoding: gzip\r\nContent-Length: 1000000000\r\n\r\n",
+        bytes.fromhex("1f8b08000000000000030300000000000000000000") * 1000,
+    ),
+}
+
+
+@contextmanager
+def flooding(beginning: bytes, again: bytes, greet: bool = False) -> Iterator[int]:
+    """A server that answers each connection without end, until its client is gone."""
+
+    def serve(client: socket.socket) -> None:
+        with suppress(OSError), client:
+            if not greet:
+                client.recv(65536)
+            client.sendall(beginning)
+            while True:
+                client.sendall(again)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=[listener.accept()[0]], daemon=True).start()
+
+    with closing(socket.create_server(("127.0.0.1", 0), backlog=200)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_a_webhook_server_that_never_ends_leaves_no_thread_at_work(settings, tasks, kind):
+    tasks.fail()
+    with flooding(*ENDLESS[kind]) as port:
+        notifier = SlackNotifier(f"http://127.0.0.1:{port}/services/T0/B0/secret", settings=settings)
+        with no_longer_than("failed"):
+            notifier.send_failed_tasks_notification()
+        wait_until(lambda: left_behind(port) == (0, 0), 10)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_retry_after_of_any_length_takes_no_time(settings, tasks):
+    tasks.fail()
+    answer = f"HTTP/1.1 429 Too Many\r\nContent-Length: 0\r\nRetry-After: {'Mon, 1 ' * 9000}\r\n\r\n"
+    with closing(Front(1, *[says(answer)] * 9)) as front:
+        started = time.process_time()
+        notifier = SlackNotifier(f"http://127.0.0.1:{front.port}/services/T0/B0/secret", settings=settings)
+        assert notifier.send_failed_tasks_notification() is False
+        assert time.process_time() - started < 2
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_mail_server_that_greets_without_end_is_cut_off(settings, slack, tasks):
+    import resource
+
+    tasks.fail()
+    slack.answer(404, "no_service", times=None)
+    with flooding(b"", b"220-welcome\r\n" * 5000, greet=True) as port:
+        email = slack_notifier.Email(f"smtp://127.0.0.1:{port}", ["ops@example.com"], "a@example.com")
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with no_longer_than("failed"):
+            assert SlackNotifier(settings=settings._replace(email=email)).send_failed_tasks_notification() is False
+        wait_until(lambda: left_behind(port) == (0, 0), 10)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 50_000
+
+
+@pytest.mark.parametrize("answer", [{"fault": "hang"}, {"status": 503}])
+def test_thirty_failures_in_ten_seconds_hold_no_worker_and_lose_nothing(settings, slack, tasks, answer):
+    """From six workers, with a Slack that hangs or refuses; the next run tells all of it, once."""
+    slack.answer(**answer, times=None)
+    held: list[float] = []
+
+    def fail(_: int) -> None:
+        tasks_of_a_worker = tasks.fail(updated=0)
+        started = time.monotonic()
+        SlackNotifier(settings=settings).send_failed_tasks_notification()
+        held.append(time.monotonic() - started)
+        assert tasks_of_a_worker
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(fail, range(30)))
+    assert max(held) < CALL_SECONDS + SLACK_SECONDS
+    slack.clear()
+    assert SlackNotifier(settings=settings).send_combined_notification()["failed_tasks_count"] == 30
+
+
+# ---- The real limits -------------------------------------------------------------------------------------------------
+
+
+def test_the_limits_are_those_of_the_documents():
+    assert (RUN_SECONDS, CALL_SECONDS, EVENT_SECONDS) == (90, 10, 5)
+    assert slack_notifier.CLAIM_HOLD_SECONDS > slack_notifier.DELIVERY_SECONDS > slack_notifier.EMAIL_SECONDS
+
+
+def test_a_silent_database_holds_a_worker_for_ten_seconds_at_the_most(settings, tasks, proxy, database_url):
+    tasks.fail()
+    proxy.stop(statement="FOR UPDATE")
+    notifier = SlackNotifier(settings=settings._replace(database_url=proxy.url(database_url)))
+    with no_longer_than("failed"):
+        assert notifier.send_failed_tasks_notification() is False
+
+
+def test_a_silent_database_holds_the_program_for_ninety_seconds_at_the_most(start, slack, tasks, proxy, database_url):
+    tasks.fail()
+    proxy.stop(statement="FOR UPDATE")
+    started = time.monotonic()
+    ended = start(DATABASE_URL=proxy.url(database_url)).end(seconds=120)
+    assert time.monotonic() - started < RUN_SECONDS + SLACK_SECONDS
+    assert ended.code == 1
+    assert "no answer from the database in the time there was" in ended.log
+    assert "🙈" in slack.messages()[0]["text"]
+    assert url_of(database_url)

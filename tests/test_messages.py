@@ -1,0 +1,349 @@
+"""What the alerts say of a claim, built in Python: layout, order and wording."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from sandbox.rules import texts_of
+from slack_notifier import (
+    CREATED,
+    STUCK_IN_PROGRESS,
+    STUCK_QUEUED,
+    Claim,
+    Message,
+    Style,
+    TaskEvent,
+    _html,
+    blind_message,
+    event_message,
+    failed_message,
+    healed_message,
+    plain,
+    recovered_message,
+    stuck_message,
+    workers_are_idle,
+)
+
+NOW = datetime(2025, 9, 1, 12, 30, tzinfo=timezone.utc)
+PLAIN = Style()
+
+
+def minutes_ago(minutes: float) -> datetime:
+    return NOW - timedelta(minutes=minutes)
+
+
+def task(number: int, alert: str = "failed", **columns: Any) -> dict[str, Any]:
+    return {
+        "id": f"task-{number:03}",
+        "user_api_key": "pr_live_4c81f0a27be9",
+        "status": alert.partition(":")[2] or alert,
+        "error": None,
+        "log_uri": f"https://logs.example/{number}",
+        "created_at": minutes_ago(number + 60),
+        "updated_at": minutes_ago(number),
+        "alert": alert,
+        "cause": None,
+        "total": 1,
+        **columns,
+    }
+
+
+def failures(*causes: tuple[str, int, int, int | None], links: bool = True, **more: Any) -> Claim:
+    """Of each cause, given as error, tasks, users and how many were told before, its three newest tasks."""
+    tasks, rows, number = [], [], 0
+    for error, total, users, before in causes:
+        rows.append({"cause": error, "total": total, "users": users, "before": before, "causes": len(causes)})
+        for _ in range(min(total, 3)):
+            number += 1
+            link = {} if links else {"log_uri": None}
+            tasks.append(task(number, error=error, cause=error, total=total, **link))
+    # As the database gives them: ten at most.
+    return Claim(tasks, sum(row["total"] for row in rows), NOW, causes=rows[:10])._replace(**more)
+
+
+def body(message: Message) -> list[str]:
+    """The sections between title and context line, as plain text."""
+    return [plain(text) for text in texts_of(message.blocks)][1:-1]
+
+
+def lines(message: Message) -> list[str]:
+    """Every line, of which text and blocks must hold the same."""
+    shown = "\n".join(texts_of(message.blocks)).split("\n")
+    assert plain("\n".join(shown)) == plain(message.text)
+    return plain(message.text).split("\n")
+
+
+# ---- Alerts of many --------------------------------------------------------------------------------------------------
+
+
+def test_many_failures_stand_under_their_causes() -> None:
+    claim = failures(
+        ("ffmpeg exited with code 137", 27, 4, 0),
+        ("HTTP 429", 18, 3, 16),
+        ("no font", 2, 1, None),
+        facts={"failed": 47, "ended": 50, "users": 5},
+    )
+    message = failed_message(claim, 30, Style(mention="<!here>", environment="staging"))
+    assert message.text == (
+        "🚨 Failed Tasks Alert · staging\n"
+        "47 tasks failed in the last 30 minutes: <!here>\n"
+        "27 × ffmpeg exited with code 137 · 4 users 🆕\n"
+        "• `task-001` 1 min ago · <https://logs.example/1|View Logs>\n"
+        "• `task-002` 2 min ago · <https://logs.example/2|View Logs>\n"
+        "• `task-003` 3 min ago · <https://logs.example/3|View Logs>\n"
+        "… and 24 more\n"
+        "18 × HTTP 429 · 3 users (34× in 7 days)\n"
+        "• `task-004` 4 min ago · <https://logs.example/4|View Logs>\n"
+        "• `task-005` 5 min ago · <https://logs.example/5|View Logs>\n"
+        "• `task-006` 6 min ago · <https://logs.example/6|View Logs>\n"
+        "… and 15 more\n"
+        "2 × no font · 1 user\n"
+        "• `task-007` 7 min ago · <https://logs.example/7|View Logs>\n"
+        "• `task-008` 8 min ago · <https://logs.example/8|View Logs>\n"
+        "Reported at 2025-09-01 12:30:00 UTC · 47 of 50 ended tasks failed · 5 users"
+    )
+    header, *sections, _ = message.blocks
+    assert header["text"]["text"] == "🚨 Failed Tasks Alert · staging"
+    assert [section["text"]["text"].split("\n")[0] for section in sections] == [
+        "*47 tasks failed in the last 30 minutes:* <!here>",
+        "*27 × ffmpeg exited with code 137 · 4 users 🆕*",
+        "*18 × HTTP 429 · 3 users (34× in 7 days)*",
+        "*2 × no font · 1 user*",
+    ]
+    lines(message)
+
+
+def test_many_failures_in_an_email_stand_under_bold_headings() -> None:
+    message = failed_message(failures(("no <font> & so", 5, 1, 0), ("HTTP 429", 2, 2, None), links=False), 30, PLAIN)
+    assert _html(message.text).replace("<br>", "") == (
+        "<html><body><p>🚨 Failed Tasks Alert\n"
+        "7 tasks failed in the last 30 minutes:\n"
+        "\n"
+        "<b>5 × no &lt;font&gt; &amp; so · 1 user 🆕</b>\n"
+        "• <code>task-001</code> 1 min ago\n"
+        "• <code>task-002</code> 2 min ago\n"
+        "• <code>task-003</code> 3 min ago\n"
+        "… and 2 more\n"
+        "\n"
+        "<b>2 × HTTP 429 · 2 users</b>\n"
+        "• <code>task-004</code> 4 min ago\n"
+        "• <code>task-005</code> 5 min ago\n"
+        "Reported at 2025-09-01 12:30:00 UTC</p></body></html>\n"
+    )
+
+
+def test_a_line_without_a_link_ends_with_its_age() -> None:
+    message = failed_message(failures(("HTTP 500", 6, 1, None), links=False), 30, PLAIN)
+    assert "• `task-001` 1 min ago" in lines(message)
+
+
+def test_ten_causes_are_shown_and_the_others_counted() -> None:
+    claim = failures(*[(f"kind {'abcdefghijklmn'[number]}", 30 - number, 1, None) for number in range(14)])
+    shown = [line for line in lines(failed_message(claim, 30, PLAIN)) if " × " in line]
+    assert [line.split(" · ")[0] for line in shown] == [f"{30 - n} × kind {'abcdefghij'[n]}" for n in range(10)]
+    assert "… and 4 more causes (74 tasks)" in lines(failed_message(claim, 30, PLAIN))
+
+
+def test_a_cause_of_whose_tasks_none_is_left_is_counted_with_the_others() -> None:
+    claim = failures(("a", 7, 1, None), ("b", 5, 1, None))
+    claim = claim._replace(tasks=[task for task in claim.tasks if task["cause"] == "a"])
+    assert "… and 1 more cause (5 tasks)" in lines(failed_message(claim, 30, PLAIN))
+
+
+def test_an_asterisk_in_a_cause_does_not_end_its_heading() -> None:
+    message = failed_message(failures(("no match for *.mp4", 6, 1, None)), 30, PLAIN)
+    assert "*6 × no match for ∗.mp4 · 1 user*" in message.blocks[2]["text"]["text"]
+
+
+def test_failures_without_causes_are_lines_with_their_errors() -> None:
+    tasks = [task(number, error="ffmpeg failed " + "x" * 200) for number in range(1, 26)]
+    message = failed_message(Claim(tasks, 70, NOW), 30, PLAIN)
+    listed = [line for line in lines(message) if line.startswith("• ")]
+    assert len(listed) == 20
+    assert (
+        listed[0] == "• `task-001` 1 min ago · View Logs (https://logs.example/1) · ffmpeg failed " + "x" * 86 + "..."
+    )
+    assert "… and 50 more" in lines(message)
+
+
+def test_a_template_takes_the_place_of_a_line() -> None:
+    claim = failures(("HTTP 500", 6, 1, 2))
+    found = lines(failed_message(claim, 30, Style("$id of $user: $error $seen")))
+    assert "task-001 of pr_live_...: HTTP 500 (8× in 7 days)" in found
+    without = Claim([task(number, error="HTTP 500") for number in range(1, 7)], 6, NOW)
+    assert "task-006: HTTP 500" in lines(failed_message(without, 30, Style("$id: $error $seen")))
+
+
+def stuck(queued: int, in_progress: int, **more: Any) -> Claim:
+    tasks = [
+        task(
+            minutes, alert, status=status, total=total, updated_at=minutes_ago(minutes + 40), created_at=minutes_ago(90)
+        )
+        for alert, status, total in (
+            (STUCK_QUEUED, "queued", queued),
+            (STUCK_IN_PROGRESS, "inprogress", in_progress),
+        )
+        for minutes in range(min(total, 12))
+    ]
+    return Claim(tasks, queued + in_progress, NOW)._replace(**more)
+
+
+def test_many_stuck_tasks_stand_under_their_status_with_how_long_they_have_been_waiting() -> None:
+    claim = stuck(214, 4, facts={"last_activity": NOW, "queued": 230, "in_progress": 9})
+    message = stuck_message(claim, 30, PLAIN)
+    found = lines(message)
+    assert found[:4] == [
+        "⚠️ Stuck Tasks Alert",
+        "218 tasks stuck for more than 30 minutes:",
+        "Queued Tasks (214):",
+        "• `task-000` for 40 min · View Logs (https://logs.example/0)",
+    ]
+    assert found[11:16] == [
+        "• `task-008` for 48 min · View Logs (https://logs.example/8)",
+        "• `task-009` for 49 min · View Logs (https://logs.example/9)",
+        "… and 204 more",
+        "In Progress Tasks (4):",
+        "• `task-000` for 40 min · View Logs (https://logs.example/0)",
+    ]
+    assert found[-1] == "Reported at 2025-09-01 12:30:00 UTC · 230 queued · 9 in progress"
+    assert [text.split("\n")[0] for text in body(message)[1:]] == ["Queued Tasks (214):", "In Progress Tasks (4):"]
+
+
+@pytest.mark.parametrize("sign", ["created_at", "started_at", "updated_at"])
+def test_a_stuck_task_waits_since_its_last_sign_of_life(sign: str) -> None:
+    moments = {"created_at": minutes_ago(300), "started_at": minutes_ago(200), "updated_at": minutes_ago(100)}
+    naive = minutes_ago(65).replace(tzinfo=None)
+    tasks = [task(1, STUCK_QUEUED, total=6, **{**moments, sign: naive})]
+    assert "• `task-001` for 1 h 5 min" in stuck_message(Claim(tasks, 6, NOW), 30, PLAIN).text
+
+
+def test_five_tasks_have_five_lines_each_and_six_have_one() -> None:
+    five = failed_message(failures(("HTTP 500", 3, 1, 0), ("HTTP 429", 2, 2, 7)), 30, PLAIN)
+    assert len(body(five)) == 1 + 5
+    assert all(len(text.split("\n")) == 5 for text in body(five)[1:])
+    errors = re.findall("Error: (.*)", plain(five.text))
+    assert errors == ["HTTP 500 🆕"] * 3 + ["HTTP 429 (9× in 7 days)"] * 2
+    assert "×" not in lines(five)[1]
+    assert len(body(stuck_message(stuck(4, 1), 30, PLAIN))) == 1 + 2 + 5
+    assert not re.search("Task ID", stuck_message(stuck(4, 2), 30, PLAIN).text)
+
+
+@pytest.mark.parametrize(("before", "mark"), [(None, ""), (0, " 🆕"), (1, " (2× in 7 days)")])
+def test_an_error_says_whether_it_is_known(before: int | None, mark: str) -> None:
+    claim = failures(("HTTP 500", 1, 1, before))
+    assert f"  Error: HTTP 500{mark}" in lines(failed_message(claim, 30, PLAIN))
+    assert f"HTTP 500{mark}" in lines(failed_message(claim, 30, Style("$error $seen")))
+    unknown = claim._replace(tasks=[{**claim.tasks[0], "cause": None}])
+    assert "  Error: HTTP 500" in lines(failed_message(unknown, 30, PLAIN))
+
+
+def test_groups_that_do_not_fit_a_section_are_split_between_lines() -> None:
+    tasks = [task(n, STUCK_QUEUED, total=10, log_uri="https://logs.example/" + "x" * 600) for n in range(10)]
+    sections = body(stuck_message(Claim(tasks, 10, NOW), 30, PLAIN))[1:]
+    assert len(sections) == 3
+    assert all(line.startswith(("•", "Queued")) for text in sections for line in text.split("\n"))
+
+
+# ---- The summary -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("total", "changes", "summary"),
+    [
+        (1, {}, "1 task failed in the last 30 minutes:"),
+        (1, {"again": True}, "1 more task failed in the last 30 minutes:"),
+        (3, {"again": True}, "3 more tasks failed in the last 30 minutes:"),
+        (3, {"since": minutes_ago(300)}, "3 tasks failed since 2025-09-01 07:30:00 UTC:"),
+        (
+            200_000,
+            {"partial": True, "again": True, "since": minutes_ago(300)},
+            "200000 tasks and more failed since 2025-09-01 07:30:00 UTC:",
+        ),
+    ],
+)
+def test_the_summary_says_how_many_and_since_when(total: int, changes: dict[str, Any], summary: str) -> None:
+    assert lines(failed_message(failures(("E", total, 1, None), **changes), 30, PLAIN))[1] == summary
+
+
+def test_a_part_of_the_stuck_tasks_is_said_to_be_one() -> None:
+    claim = stuck(200_000, 0, partial=True)
+    assert lines(stuck_message(claim, 30, PLAIN))[1] == "200000 tasks and more stuck for more than 30 minutes:"
+
+
+# ---- Are the workers running? ----------------------------------------------------------------------------------------
+
+DOWN = "No task has started or ended since 2025-09-01 11:59:00 UTC: are the workers running?"
+
+
+@pytest.mark.parametrize(("minutes", "idle"), [(30, False), (31, True)])
+def test_workers_are_missed_where_failures_never_started(minutes: int, idle: bool) -> None:
+    claim = failures(("E", 1, 1, None), facts={"never_started": 1, "last_activity": minutes_ago(minutes)})
+    assert workers_are_idle(claim, 30) is idle
+    assert (DOWN in lines(failed_message(claim, 30, PLAIN))) is idle
+
+
+@pytest.mark.parametrize(
+    ("facts", "idle"),
+    [
+        ({}, False),
+        ({"never_started": 3}, False),
+        ({"last_activity": minutes_ago(90)}, False),
+        ({"never_started": 0, "last_activity": minutes_ago(90)}, False),
+        ({"never_started": None, "last_activity": minutes_ago(90)}, False),
+        ({"never_started": 1, "last_activity": None}, True),
+    ],
+)
+def test_workers_are_missed_only_where_it_is_known(facts: dict[str, Any], idle: bool) -> None:
+    assert workers_are_idle(failures(("E", 1, 1, None), facts=facts), 30) is idle
+
+
+def test_workers_that_never_showed_are_missed_in_both_alerts() -> None:
+    yet = "No task has started or ended yet: are the workers running?"
+    facts = {"never_started": 1, "last_activity": None}
+    assert yet in lines(failed_message(failures(("E", 1, 1, None), facts=facts), 30, PLAIN))
+    assert yet in lines(stuck_message(stuck(1, 0, facts={"last_activity": None}), 30, PLAIN))
+    assert yet not in lines(stuck_message(stuck(0, 1, facts={"last_activity": None}), 30, PLAIN))
+
+
+def test_figures_that_could_not_be_found_are_not_shown() -> None:
+    for message in (failed_message(failures(("E", 9, 1, None)), 30, PLAIN), stuck_message(stuck(9, 9), 30, PLAIN)):
+        assert lines(message)[-1] == "Reported at 2025-09-01 12:30:00 UTC"
+
+
+# ---- Recovered, and titles -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("build", "title", "summary"),
+    [
+        (recovered_message, "✅ Stuck Tasks Recovered", "no longer stuck:"),
+        (healed_message, "✅ Failed Tasks Recovered", "no longer failed:"),
+    ],
+)
+def test_recovered_tasks_are_named_with_their_status(build: Any, title: str, summary: str) -> None:
+    tasks = [task(number, status="finished") for number in range(1, 31)]
+    few, many = build(Claim(tasks[:1], 1, NOW), 30, PLAIN), build(Claim(tasks, 30, NOW), 30, PLAIN)
+    assert lines(few) == [title, f"1 task {summary}", "• `task-001` is finished", "Reported at 2025-09-01 12:30:00 UTC"]
+    assert lines(many)[1] == f"30 tasks {summary}"
+    assert lines(many)[-3:-1] == ["• `task-020` is finished", "… and 10 more"]
+
+
+def test_the_environment_stands_in_every_title() -> None:
+    style = Style(environment="staging <&>`")
+    event = event_message(CREATED, TaskEvent("a", "key", None, None), NOW, style.environment)
+    alerts = [
+        build(claim, 30, style)
+        for build, claim in (
+            (failed_message, failures(("E", 1, 1, None))),
+            (stuck_message, stuck(1, 0)),
+            (recovered_message, Claim([task(1)], 1, NOW)),
+            (healed_message, Claim([task(1)], 1, NOW)),
+        )
+    ]
+    for message in (*alerts, event, blind_message("gone", 3, NOW, style.environment)):
+        assert lines(message)[0].endswith(" · staging '")
+        assert message.blocks[0]["text"]["text"] == lines(message)[0]

@@ -1,0 +1,577 @@
+"""The notifier against a model of its promises: whatever happens to tasks, runs and Slack, both have told the same.
+
+A few stories in the suite, the same in each run. MODEL_EXAMPLES=5000 in the environment tries so many, others in each
+run, and shortens the one that differs.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import chain
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Callable, NamedTuple, Optional
+
+import pytest
+from clock import Clock, standing_clock
+from hypothesis import HealthCheck, Phase
+from hypothesis import settings as tried
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from support import FAILED, RECOVERED, STUCK, Run, summary, title, value, wait_until
+
+import slack_notifier
+from sandbox.slack import SlackStandIn
+
+# ---- The model -------------------------------------------------------------------------------------------------------
+
+WAITING = {"queued": "queued", "in_progress": "in_progress", "inprogress": "in_progress"}
+WINDOW, SECOND_CAUSE, SAME_CAUSE = timedelta(minutes=30), timedelta(minutes=1), timedelta(minutes=30)
+REMINDER, CRITICAL_COUNT = timedelta(minutes=240), 3
+# At once, and then one in each period.
+BURST, PERIOD = 3, timedelta(minutes=1)
+COMBINED = ("failed", "healed", "stuck", "recovered")
+
+
+@dataclass(frozen=True)
+class Task:
+    id: str
+    user: str
+    status: str
+    cause: Optional[str]  # noqa: UP045 - a dataclass of Python 3.9
+    created: datetime
+    started: Optional[datetime]  # noqa: UP045
+    updated: datetime
+
+    @property
+    def sign_of_life(self) -> datetime:
+        return max(moment for moment in (self.created, self.started, self.updated) if moment)
+
+    @property
+    def ended_well(self) -> bool:
+        return self.status not in WAITING and self.status != "failed"
+
+
+class Call(NamedTuple):
+    """A run of the notifier and what it meets."""
+
+    alerts: tuple[str, ...] = COMBINED
+    timeout: timedelta = timedelta(minutes=30)
+    worker: bool = False
+    quiet: bool = False
+    dry: bool = False
+    refused: frozenset[str] = frozenset()
+
+
+class Told(NamedTuple):
+    event: datetime
+    at: datetime
+    cause: Optional[str] = None  # noqa: UP045
+
+
+@dataclass
+class Destination:
+    """What a channel is to be told, by what it has been told."""
+
+    channel: str
+    user: Optional[str] = None  # noqa: UP045
+    complete: Optional[datetime] = None  # noqa: UP045
+    busy_until: Optional[datetime] = None  # noqa: UP045
+    refused: bool = False
+    held: bool = False
+    failures: dict[str, Told] = field(default_factory=dict)
+    stuck: dict[tuple[str, str], Told] = field(default_factory=dict)
+
+    def messages(self, call: Call, tasks: Iterable[Task], now: datetime) -> Iterator[tuple[str, list[Task]]]:
+        """What the call tells, with the alert; a message that is received is remembered."""
+        self.refused = self.held = False
+        mine = [task for task in tasks if self.user in (None, task.user)]
+        for alert in call.alerts:
+            if alert == "failed" and not call.dry:
+                # What fails from now on is told however long that may take.
+                self.complete = self.complete or now
+            news = [task for task in mine if getattr(self, f"is_{alert}")(task, call, now)]
+            critical = alert in ("failed", "stuck") and len(news) >= CRITICAL_COUNT
+            busy = call.worker and alert in ("failed", "healed") and self.is_busy(now)
+            if busy or (news and call.quiet and not critical):
+                self.held |= bool(news)
+            elif news and self.channel in call.refused:
+                self.refused = True
+            elif not call.dry:
+                if news:
+                    yield alert, news
+                self.remember(alert, news, now)
+
+    def is_busy(self, now: datetime) -> bool:
+        return self.busy_until is not None and self.busy_until - now > PERIOD * (BURST - 1)
+
+    def is_failed(self, task: Task, call: Call, now: datetime) -> bool:
+        if task.status != "failed" or task.updated < (self.complete or now) - WINDOW:
+            return False
+        told = self.failures.get(task.id)
+        pause = SAME_CAUSE if told and told.cause == task.cause else SECOND_CAUSE
+        return not told or task.updated - min(told.event, told.at) >= pause
+
+    def is_healed(self, task: Task, call: Call, now: datetime) -> bool:
+        told = self.failures.get(task.id)
+        return told is not None and task.ended_well and task.updated > min(told.event, told.at)
+
+    def is_stuck(self, task: Task, call: Call, now: datetime) -> bool:
+        if task.status not in WAITING or now - task.sign_of_life <= call.timeout:
+            return False
+        told = self.stuck.get((task.id, WAITING[task.status]))
+        return not told or task.sign_of_life > told.event or now - told.at >= REMINDER
+
+    def is_recovered(self, task: Task, call: Call, now: datetime) -> bool:
+        return task.ended_well and any((task.id, status) in self.stuck for status in WAITING)
+
+    def remember(self, alert: str, news: list[Task], now: datetime) -> None:
+        if alert == "failed":
+            self.complete = now
+        if alert in ("failed", "healed") and news:
+            self.busy_until = max(self.busy_until or now, now) + PERIOD
+        for task in news:
+            if alert == "failed":
+                self.failures[task.id] = Told(task.updated, now, task.cause)
+            elif alert == "healed":
+                del self.failures[task.id]
+            elif alert == "stuck":
+                self.stuck[task.id, WAITING[task.status]] = Told(task.sign_of_life, now)
+            else:
+                for status in WAITING:
+                    self.stuck.pop((task.id, status), None)
+
+
+# ---- The world that both see -----------------------------------------------------------------------------------------
+
+# All that are alive, so that each message lists all that it tells.
+MOST_TASKS = 5
+CHANNELS = {"alerts": None, "mine": "key-of-a-user-1"}
+USERS = ["key-of-a-user-1", "key-of-a-user-2"]
+# The same cause may have many texts.
+ERRORS = {
+    "codec": "Task processing failed: no codec\nTraceback (most recent call last):\n  …\nValueError: no codec",
+    "killed": "ffmpeg exited with code 137 while reading /tmp/{id}/scene.mp4",
+    "quota": "HTTP 429 from api.example.com: quota of project 1234567890 exceeded",
+    "server": "HTTP 500 from api.example.com",
+}
+PATIENCE_SECONDS = 60
+
+Message = tuple[str, str, tuple[str, ...]]
+
+
+class World:
+    """The database with its clock, Slack with two channels, and the notifier, which may be a broken one."""
+
+    def __init__(
+        self,
+        tasks: Any,
+        slack: SlackStandIn,
+        clock: Clock,
+        variables: dict[str, str],
+        start: Callable[..., Run],
+        log: pytest.LogCaptureFixture,
+    ) -> None:
+        self.database, self.slack, self.clock = tasks, slack, clock
+        self._variables, self._start, self.log = variables, start, log
+        self.module: Any = slack_notifier
+        self.may_kill = True
+        self.tried: Counter[str] = Counter()
+
+    def clear(self) -> None:
+        self.database.execute("DELETE FROM tasks")
+        if value(self.database.connection, "SELECT to_regclass('slack_notifications') IS NOT NULL"):
+            self.database.execute("DELETE FROM slack_notifications")
+        self.slack.clear()
+        self.log.clear()
+
+    def write(self, task: Task) -> None:
+        error = task.cause and ERRORS[task.cause].format(id=task.id)
+        row = [task.id, task.user, task.status, error, task.created, task.updated, task.started]
+        self.database.execute(
+            """
+            INSERT INTO tasks (id, user_api_key, status, error, created_at, updated_at, started_at)
+            VALUES (%s, %s, %s, %s, %s, %s, %s)
+            ON CONFLICT (id) DO UPDATE SET status = excluded.status, error = excluded.error,
+                created_at = excluded.created_at, updated_at = excluded.updated_at, started_at = excluded.started_at
+            """,
+            [item.replace(tzinfo=None) if isinstance(item, datetime) else item for item in row],
+        )
+
+    def delete(self, task: Task) -> None:
+        self.database.execute("DELETE FROM tasks WHERE id = %s", [task.id])
+
+    def call(self, call: Call) -> bool:
+        """Makes the call and returns whether it says that all is well."""
+        for channel in call.refused:
+            self.slack.answer(404, "no_service", times=None, channel=channel)
+        settings = self.module.Settings.from_environment({**self._variables, **self._quiet_hours(call)})
+        notifier = self.module.SlackNotifier(settings=settings, dry_run=call.dry)
+        minutes = call.timeout / timedelta(minutes=1)
+        if not call.worker:
+            wanted = notifier.send_combined_notification(minutes)
+            result = wanted["failed_notification_sent"] and wanted["stuck_notification_sent"]
+        elif "failed" in call.alerts:
+            result = notifier.send_failed_tasks_notification()
+        else:
+            result = notifier.send_stuck_tasks_notification(minutes)
+        self.slack.answer_normally()
+        return result
+
+    def kill(self, *, accepted: bool) -> None:
+        """Kills a run of the command line at its first message, which Slack accepts all the same, or not."""
+        with self.slack.hold() as held:
+            run = self._start(**self._variables)
+            wait_until(lambda: self.slack.requests or not run.running, PATIENCE_SECONDS)
+            run.kill()
+            if accepted:
+                held.go()
+        wait_until(lambda: all(request.reason != "not answered yet" for request in self.slack.requests))
+        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        wait_until(lambda: value(self.database.connection, others) == 0)
+
+    def heard(self) -> list[Message]:
+        """What the channels accepted since the last time."""
+        heard = [read(channel, message) for channel in CHANNELS for message in self.slack.messages(channel)]
+        self.slack.clear()
+        return sorted(heard)
+
+    def _quiet_hours(self, call: Call) -> dict[str, str]:
+        around = [self.clock.now + timedelta(hours=hours) for hours in (-2, 2)]
+        return {"SLACK_QUIET_HOURS": "-".join(f"{moment:%H:%M}" for moment in around)} if call.quiet else {}
+
+
+TITLES = {FAILED: "failed", "✅ Failed Tasks Recovered": "healed", STUCK: "stuck", RECOVERED: "recovered"}
+
+
+def read(channel: str, message: dict[str, Any]) -> Message:
+    """A message as the model has it: the tasks that it lists, with the status that they are stuck in."""
+    found, heading = [], ""
+    for block in message["blocks"]:
+        for line in block["text"]["text"].splitlines() if block["type"] == "section" else []:
+            group = re.match(r"\*?(Queued|In Progress) Tasks \(", line)
+            task = re.match(r"• (?:\*Task ID:\* )?`([^`]+)`", line)
+            heading = group[1].lower().replace(" ", "_") + " " if group else heading
+            found += [heading + task[1]] if task else []
+    assert int(summary(message).split()[0]) == len(found), "the message lists less than it counts"
+    return channel, TITLES[title(message)], tuple(sorted(found))
+
+
+def written(channel: str, alert: str, news: list[Task]) -> Message:
+    """A message of the model's."""
+    ids = [f"{WAITING[task.status]} {task.id}" if alert == "stuck" else task.id for task in news]
+    return channel, alert, tuple(sorted(ids))
+
+
+@pytest.fixture
+def world(
+    tasks: Any, slack: SlackStandIn, settings: Any, start: Callable[..., Run], tmp_path: Path, caplog: Any
+) -> Iterator[World]:
+    path = tmp_path / "users.json"
+    path.write_text(json.dumps({user: slack.webhook(channel) for channel, user in CHANNELS.items() if user}))
+    variables = {
+        "DATABASE_URL": settings.database_url,
+        "SLACK_WEBHOOK": slack.webhook(),
+        "SLACK_USER_WEBHOOKS_FILE": str(path),
+        "SLACK_CRITICAL_COUNT": str(CRITICAL_COUNT),
+        # What is critical by its share of all that ended, or for want of workers, is not the model's.
+        "SLACK_CRITICAL_SHARE": "0",
+    }
+    with standing_clock(tasks.connection) as clock:
+        yield World(tasks, slack, clock, variables, start, caplog)
+
+
+# ---- What happens ----------------------------------------------------------------------------------------------------
+
+
+class Story(RuleBasedStateMachine):
+    """Tasks, time, and runs of the notifier; after each of these it has told what the model tells."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+        self.world.clear()
+        self.tasks: dict[str, Task] = {}
+        self.born = 0
+        self.kills = 0
+        self.told_the_same = True
+        self.destinations = [Destination(channel, user) for channel, user in CHANNELS.items()]
+
+    @property
+    def now(self) -> datetime:
+        return self.world.clock.now
+
+    def pick(self, number: int) -> Task:
+        return list(self.tasks.values())[number % len(self.tasks)]
+
+    def told_tasks(self) -> list[Task]:
+        """Those of which a destination knows bad news."""
+        known = {*chain(*(chain(each.failures, (key for key, _ in each.stuck)) for each in self.destinations))}
+        return [task for task in self.tasks.values() if task.id in known and not task.ended_well]
+
+    def change(self, task: Task, **columns: Any) -> None:
+        self.tasks[task.id] = replace(task, **{"updated": self.now, **columns})
+        self.world.write(self.tasks[task.id])
+
+    def let_pass(self, seconds: int) -> None:
+        # No sum of such times is the very moment at which something becomes news.
+        self.world.clock.advance(seconds=seconds, microseconds=1)
+
+    def run(self, call: Call) -> None:
+        # No two runs have the same time.
+        self.let_pass(0)
+        # A worker at work, whose task is nobody's news.
+        now = self.now
+        self.world.write(Task("at work", "key-of-nobody", "finished", None, now, now, now))
+        expected = self.promised(call, self.destinations)
+        self.world.tried.update(["runs", *(alert for _, alert, _ in expected)])
+        for destination in self.destinations:
+            self.world.tried.update({"refused": destination.refused, "held": destination.held})
+        all_well = self.world.call(call)
+        self.compare(self.world.heard(), expected)
+        self.compare(all_well, not any(destination.refused for destination in self.destinations))
+
+    def promised(self, call: Call, destinations: list[Destination]) -> list[Message]:
+        tasks = list(self.tasks.values())
+        return sorted(
+            written(destination.channel, alert, news)
+            for destination in destinations
+            for alert, news in destination.messages(call, tasks, self.now)
+        )
+
+    def due(self, call: Call) -> list[Message]:
+        """What the call would tell now."""
+        copies = [replace(each, failures={**each.failures}, stuck={**each.stuck}) for each in self.destinations]
+        return self.promised(call, copies)
+
+    def compare(self, real: Any, promised: Any) -> None:
+        self.told_the_same = self.told_the_same and real == promised
+        assert real == promised, self.world.log.messages[-20:]
+
+    def teardown(self) -> None:
+        """Whatever happened: the next run tells what is still to be told."""
+        if self.told_the_same:
+            self.run(Call())
+
+    # Tasks
+
+    @initialize(
+        ages=st.lists(st.sampled_from([5, 29, 31, 100]), min_size=1, max_size=2),
+        status=st.sampled_from(["failed", "queued"]),
+        at_once=st.booleans(),
+    )
+    def begin(self, ages: list[int], status: str, at_once: bool) -> None:
+        """What was there before the first run."""
+        for age in ages:
+            self.create(USERS[0])
+            past = self.now - timedelta(minutes=age)
+            self.change(self.pick(-1), status=status, created=past, updated=past)
+        if at_once:
+            self.run(Call())
+
+    @precondition(lambda self: len(self.tasks) < MOST_TASKS)
+    @rule(user=st.sampled_from(USERS))
+    def create(self, user: str) -> None:
+        self.born += 1
+        self.change(Task(f"task-{self.born}", user, "queued", None, self.now, None, self.now))
+
+    @precondition(lambda self: self.tasks)
+    @rule(number=st.integers(0, MOST_TASKS - 1), status=st.sampled_from(["inprogress", "in_progress"]))
+    def start(self, number: int, status: str) -> None:
+        task = self.pick(number)
+        self.change(task, status=status, started=task.started or self.now)
+
+    @precondition(lambda self: self.tasks)
+    @rule(
+        number=st.integers(0, MOST_TASKS - 1),
+        cause=st.sampled_from([*ERRORS]),
+        # By the clock of another host, or committed late.
+        clock_off=st.sampled_from([0, 0, 0, -50, -1100, 100]),
+    )
+    def fail(self, number: int, cause: str, clock_off: int) -> None:
+        self.change(self.pick(number), status="failed", cause=cause, updated=self.now + timedelta(seconds=clock_off))
+
+    @precondition(lambda self: self.tasks)
+    @rule(number=st.integers(0, MOST_TASKS - 1))
+    def touch(self, number: int) -> None:
+        self.change(self.pick(number))
+
+    @precondition(lambda self: self.tasks)
+    @rule(number=st.integers(0, MOST_TASKS - 1))
+    def queue_again(self, number: int) -> None:
+        self.change(self.pick(number), status="queued")
+
+    @precondition(lambda self: self.tasks)
+    @rule(number=st.integers(0, MOST_TASKS - 1), status=st.sampled_from(["finished", "finished", "cancelled"]))
+    def finish(self, number: int, status: str) -> None:
+        self.change(self.pick(number), status=status)
+
+    @precondition(lambda self: self.told_tasks())
+    @rule(number=st.integers(0, MOST_TASKS - 1))
+    def end_well_after_an_alert(self, number: int) -> None:
+        told = self.told_tasks()
+        self.change(told[number % len(told)], status="finished")
+
+    @precondition(lambda self: len(self.tasks) == MOST_TASKS)
+    @rule(number=st.integers(0, MOST_TASKS - 1))
+    def vanish(self, number: int) -> None:
+        self.world.delete(self.tasks.pop(self.pick(number).id))
+
+    # Time
+
+    @rule(seconds=st.sampled_from([4, 59, 61, 300, 900]))
+    def a_while(self, seconds: int) -> None:
+        self.let_pass(seconds)
+
+    @rule(seconds=st.sampled_from([1799, 1801, 3700, 14401]))
+    def a_long_while(self, seconds: int) -> None:
+        self.let_pass(seconds)
+
+    # Runs
+
+    @rule(cycles=st.sampled_from([1, 3]))
+    def let_cron_run(self, cycles: int) -> None:
+        for _ in range(cycles):
+            self.let_pass(900)
+            self.run(Call())
+
+    @rule(
+        alerts=st.sampled_from([COMBINED, COMBINED, COMBINED[:2], COMBINED[2:]]),
+        minutes=st.sampled_from([30, 30, 10, 90]),
+    )
+    def report(self, alerts: tuple[str, ...], minutes: int) -> None:
+        self.run(Call(alerts, timedelta(minutes=minutes), worker=alerts != COMBINED))
+
+    @precondition(lambda self: self.due(Call()))
+    @rule(
+        alerts=st.sampled_from([COMBINED, COMBINED, COMBINED[:2], COMBINED[2:]]),
+        trouble=st.sampled_from(["quiet", "dry", "alerts", "mine", "alerts mine"]),
+    )
+    def report_in_vain(self, alerts: tuple[str, ...], trouble: str) -> None:
+        refused = frozenset(trouble.split()) & frozenset(CHANNELS)
+        worker = alerts != COMBINED
+        self.run(Call(alerts, worker=worker, quiet=trouble == "quiet", dry=trouble == "dry", refused=refused))
+
+    @precondition(lambda self: self.tasks)
+    @rule(cause=st.sampled_from([*ERRORS]))
+    def fail_one_after_the_other(self, cause: str) -> None:
+        """Each worker calls when its task fails."""
+        for number in range(len(self.tasks)):
+            self.let_pass(4)
+            self.fail(number, cause, 0)
+            self.run(Call(COMBINED[:2], worker=True))
+
+    # A first run that is killed may have completed an alert of which it had nothing to tell.
+    @precondition(
+        lambda self: self.world.may_kill and not self.kills and all(each.complete for each in self.destinations)
+    )
+    @precondition(lambda self: self.due(Call()))
+    @rule(accepted=st.booleans())
+    def kill(self, accepted: bool) -> None:
+        due = self.due(Call())
+        self.kills += 1
+        self.world.tried["killed"] += 1
+        self.world.kill(accepted=accepted)
+        heard = self.world.heard()
+        self.compare(len(heard), int(accepted))
+        self.compare([message for message in heard if message not in due], [])
+
+
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "0"))
+# Of those that the suite tries, each is the same in each run.
+IN_THE_SUITE = tried(
+    max_examples=EXAMPLES or 25,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=not EXAMPLES,
+    database=None,
+    # The shortest story that differs is worth minutes only to who looks for it.
+    phases=[Phase.generate, Phase.shrink] if EXAMPLES else [Phase.generate],
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.mark.slow
+def test_what_is_told_is_what_the_model_tells(world: World, figures: Callable[..., None]) -> None:
+    run_state_machine_as_test(lambda: Story(world), settings=IN_THE_SUITE)
+    figures(**world.tried)
+    assert {*TITLES.values(), "refused", "killed", "held"} <= {*+world.tried}, "that is no story"
+
+
+# ---- The model notices ---------------------------------------------------------------------------------------------
+
+
+class Patch(NamedTuple):
+    """A way to break the notifier: what to replace, once, in which of its constants."""
+
+    breaks: str
+    constant: str
+    search: str
+    by: str
+
+
+PATCHES = [
+    Patch("a failure written twice is told twice", "CLAIM_FAILED", "before.at + interval '1 minute'", "before.at"),
+    Patch(
+        "the same failure again is told too soon",
+        "CLAIM_FAILED",
+        "told.cause IS DISTINCT FROM",
+        "NULL IS DISTINCT FROM",
+    ),
+    Patch(
+        "another failure within the window is lost", "CLAIM_FAILED", "OR told.cause IS", "OR false AND told.cause IS"
+    ),
+    Patch(
+        "what is committed late is lost", "_BEGINNING", "now()) - %(window)s * interval '1 minute' END", "now()) END"
+    ),
+    Patch("the first run tells of old failures", "START", "'', now(), CASE", "'', now() - interval '1 day', CASE"),
+    Patch("a storm passes", "_PACED", "greatest(own.notified_at, now())", "now()"),
+    Patch("a storm is held too early", "_IS_HELD_BACK", "STORM_BURST - 1", "STORM_BURST - 2"),
+    Patch("each run reminds", "CLAIM_STUCK", "told.notified_at <= now()", "told.event_at <= now()"),
+    Patch(
+        "a task stuck anew is not told", "CLAIM_STUCK", "OR stuck.event_at > greatest", "OR false AND now() > greatest"
+    ),
+    Patch(
+        "a task that is run again is stuck", "_SIGN_OF_LIFE", "tasks.started_at, tasks.updated_at", "tasks.started_at"
+    ),
+    Patch("one name of a status is not known", "IN_PROGRESS", '("in_progress", "inprogress")', '("in_progress",)'),
+    Patch("a failed task has recovered", "CLAIM_RECOVERED", "WHERE ended.status <> 'failed'", ""),
+    Patch("a task that failed again has healed", "CLAIM_HEALED", "ended.status <> 'failed' AND", ""),
+    Patch("a user hears of others", "_OF_USER", "tasks.user_api_key::text = %(user)s", "true"),
+]
+
+UNTIL_ONE_DIFFERS = tried(IN_THE_SUITE, max_examples=200, derandomize=True, phases=[Phase.generate])
+
+
+def broken(patch: Patch) -> ModuleType:
+    """The notifier with that patch, whoever uses the constant and however early."""
+    path = Path(slack_notifier.__file__)
+    source = path.read_text(encoding="utf-8")
+    assignments = (node for node in ast.parse(source).body if isinstance(node, (ast.Assign, ast.AnnAssign)))
+    for node in assignments:
+        target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+        if isinstance(target, ast.Name) and target.id == patch.constant:
+            text = ast.get_source_segment(source, node) or ""
+            assert text.count(patch.search) == 1, f"{patch.constant} has changed: correct the patch"
+            module = ModuleType("broken_notifier")
+            sys.modules[module.__name__] = module
+            exec(compile(source.replace(text, text.replace(patch.search, patch.by)), str(path), "exec"), vars(module))
+            return module
+    raise AssertionError(f"there is no {patch.constant} any more: correct the patch")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("patch", [pytest.param(patch, id=patch.breaks) for patch in PATCHES])
+def test_the_model_notices(patch: Patch, world: World) -> None:
+    world.module, world.may_kill = broken(patch), False
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(lambda: Story(world), settings=UNTIL_ONE_DIFFERS)

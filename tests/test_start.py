@@ -1,0 +1,329 @@
+"""How the program starts: its usage, where its settings come from, and what it says where it cannot run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import FAILED, PROGRAM, STUCK, title
+
+import slack_notifier
+from slack_notifier import VARIABLES
+
+SECRET = "topsecret"
+BLIND = "🙈 Monitor cannot read the tasks table"
+NOT_SET = "SLACK_WEBHOOK environment variable not set"
+EXAMPLE = PROGRAM.with_name(".env.example")
+
+
+def lines_of(log: str, level: str) -> list[str]:
+    """The messages of that level; every line has its time."""
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ ", line) for line in log.splitlines()), log
+    return re.findall(rf"(?m)^\S+ \S+ {level} (.*)$", log)
+
+
+def titles(slack, channel="alerts"):
+    return [title(message) for message in slack.messages(channel)]
+
+
+@pytest.fixture
+def failed_and_stuck(tasks):
+    tasks.fail()
+    tasks.add("queued", created=45)
+
+
+# ---- Usage -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--failed-only --stuck-only",
+        "--test-creation --test-start",
+        "--failed-only --test-start",
+        "--timeout 0",
+        "--timeout -5",
+        "--timeout soon",
+        "--timeout nan",
+        "--timeout inf",
+        "--timeout",
+        "--json",
+        "--unknown",
+        "extra",
+    ],
+)
+def test_wrong_usage_is_exit_2(cli, failed_and_stuck, slack, arguments):
+    done = cli(*arguments.split())
+    assert (done.code, done.out, slack.requests) == (2, "", [])
+    assert "error: " in done.log
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [f"https://hooks.slack.com/services/T0/B0/{SECRET}"],
+        ["-w", f"https://chat.example.com/hooks/{SECRET}"],
+        [f"--webhook=https://chat.example.com/hooks/{SECRET}"],
+        [f"hooks.slack.com/services/T0/B0/{SECRET}", f"postgresql://u:{SECRET}@h/d"],
+        ["--timeout", f"https://chat.example.com/hooks/{SECRET}"],
+        ["--timeout", f"xoxb-{SECRET}-1"],
+        [f"--dry-run=https://chat.example.com/hooks/{SECRET}"],
+    ],
+)
+def test_webhook_given_by_mistake_is_not_repeated(run, watch, arguments):
+    watch.secrets.add(SECRET)
+    done = run(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert "[masked]" in done.log.splitlines()[-1]
+
+
+def test_empty_webhook_argument_does_not_reach_the_channel_of_the_settings(cli, failed_and_stuck, slack):
+    done = cli("--webhook-url", "")
+    assert (done.code, slack.requests) == (2, [])
+    assert "--webhook-url is empty" in done.log
+
+
+# ---- Wrong and missing settings --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("environment", "line"),
+    [
+        ({"DATABASE_URL": ""}, "DATABASE_URL environment variable not set"),
+        ({"DATABASE_URL": f"postgresql://u:{SECRET}@{SECRET}@h/d"}, "DATABASE_URL is not a valid PostgreSQL URL: "),
+        ({"DEBUG": "maybe"}, "DEBUG must be true or false (or 1/0, yes/no, on/off)"),
+        ({"SLACK_QUIET_HOURS": "night"}, "SLACK_QUIET_HOURS must be two different times of a day: 22:00-07:00"),
+        ({"SLACK_TASK_TEMPLATE": "a task"}, "SLACK_TASK_TEMPLATE must hold at least one of $id "),
+        ({"SLACK_WEBHOOK_FAILED": SECRET}, "SLACK_WEBHOOK_FAILED must be an incoming webhook: https://hooks."),
+        ({"SLACK_USER_WEBHOOKS_FILE": "/nonexistent/users.json"}, "SLACK_USER_WEBHOOKS_FILE must name a readable "),
+        ({"ALERT_EMAIL_TO": "ops@example.com"}, "SMTP_URL must be smtp://user:password@host:587 (STARTTLS) or "),
+    ],
+)
+def test_wrong_setting_is_exit_2_and_silences_nobody(cli, failed_and_stuck, slack, watch, heart, environment, line):
+    watch.secrets.add(SECRET)
+    done = cli(HEARTBEAT_URL=f"{heart.address}/beat", **environment)
+    assert (done.code, done.out) == (2, "")
+    (error,) = lines_of(done.log, "ERROR")
+    assert error.startswith(line)
+    (message,) = slack.messages()
+    assert title(message) == BLIND
+    assert line.partition(" must")[0] in message["text"]
+    assert "Tried for" not in message["text"]
+    assert heart.beats == ["/beat/fail"]
+
+
+def test_several_wrong_settings_are_a_line_each_and_one_message(cli, failed_and_stuck, slack):
+    done = cli(DEBUG="maybe", SLACK_REMIND_MINUTES="soon")
+    errors = lines_of(done.log, "ERROR")
+    assert [error.split()[0] for error in errors] == ["SLACK_REMIND_MINUTES", "DEBUG"]
+    (message,) = slack.messages()
+    assert all(error in message["text"] for error in errors)
+
+
+def test_wrong_setting_is_told_where_the_alerts_of_this_run_go(cli, failed_and_stuck, slack):
+    webhooks = {f"SLACK_WEBHOOK_{kind.upper()}": slack.webhook(kind) for kind in ("failed", "stuck", "created")}
+    assert cli("--failed-only", DEBUG="maybe", **webhooks).code == 2
+    assert [titles(slack, kind) for kind in ("failed", "stuck", "created", "alerts")] == [[BLIND], [], [], []]
+
+
+def test_wrong_webhook_is_told_by_email_and_heartbeat(cli, failed_and_stuck, slack, mail, trusted, heart):
+    email = {"SMTP_URL": mail.url, "ALERT_EMAIL_TO": "ops@example.com", "SSL_CERT_FILE": trusted}
+    done = cli(SLACK_WEBHOOK="hooks.slack.com/services/T0/B0/x", HEARTBEAT_URL=heart.address, **email)
+    assert done.code == 2
+    assert lines_of(done.log, "ERROR") == [
+        "SLACK_WEBHOOK must be an incoming webhook: https://hooks.slack.com/services/…"
+    ]
+    (sent,) = mail.mails
+    assert sent.message["Subject"] == BLIND
+    assert "SLACK_WEBHOOK must be an incoming webhook" in sent.part("plain")
+    assert heart.beats == ["/fail"]
+
+
+def test_missing_webhook_is_exit_2_and_a_bad_heartbeat(cli, failed_and_stuck, heart):
+    done = cli(SLACK_WEBHOOK="", HEARTBEAT_URL=heart.address)
+    assert done.code == 2
+    assert lines_of(done.log, "WARNING") == [NOT_SET]
+    assert "no webhook to send to: set SLACK_WEBHOOK, or use --webhook-url or --dry-run" in done.log
+    assert heart.beats == ["/fail"]
+
+
+def test_wrong_webhook_argument_is_exit_2_and_reaches_no_channel_of_the_settings(cli, failed_and_stuck, slack):
+    done = cli("--webhook-url", "hooks.slack.com/x")
+    assert (done.code, slack.requests) == (2, [])
+    assert "webhook_url must be an incoming webhook" in done.log
+
+
+def test_samples_of_events_with_a_wrong_setting_send_nothing(cli, slack, heart):
+    done = cli("--test-creation", DEBUG="maybe", HEARTBEAT_URL=heart.address)
+    assert (done.code, slack.requests, heart.beats) == (2, [], [])
+    assert lines_of(done.log, "ERROR") == ["DEBUG must be true or false (or 1/0, yes/no, on/off)"]
+
+
+def test_dry_run_with_a_wrong_setting_prints_what_would_be_sent(cli, slack, heart):
+    done = cli("--dry-run", DEBUG="maybe", HEARTBEAT_URL=heart.address)
+    assert (done.code, slack.requests, heart.beats) == (2, [], [])
+    assert done.out.startswith(BLIND)
+
+
+def test_debug_logs_every_setting_and_no_secret(cli, slack, watch):
+    done = cli(DEBUG="true", SLACK_ENVIRONMENT="staging")
+    assert done.code == 0
+    (settings,) = [line for line in lines_of(done.log, "DEBUG") if line.startswith("Settings: ")]
+    assert re.findall(r"(?:^Settings: |; )([A-Z_]+): ", settings) == list(VARIABLES)
+    assert "SLACK_WEBHOOK: set; " in settings
+    assert "SLACK_ENVIRONMENT: staging; " in settings
+    watch.secrets.add(slack.webhook().rpartition("/")[2])
+    assert "DEBUG" not in cli(DEBUG="false").log
+
+
+# ---- .env ------------------------------------------------------------------------------------------------------------
+
+
+def write(path: Path, **variables: str) -> Path:
+    path.touch(mode=0o600)
+    path.write_text("".join(f"{name}={text}\n" for name, text in variables.items()), encoding="utf-8")
+    return path
+
+
+def test_env_file_is_read_and_the_real_environment_wins(run, failed_and_stuck, database_url, slack, tmp_path):
+    write(tmp_path / ".env", DATABASE_URL=database_url, SLACK_WEBHOOK=slack.webhook("file"))
+    assert run("--failed-only").code == 0
+    assert (titles(slack, "file"), titles(slack, "real")) == ([FAILED], [])
+    assert run("--stuck-only", SLACK_WEBHOOK=slack.webhook("real")).code == 0
+    assert (titles(slack, "file"), titles(slack, "real")) == ([FAILED], [STUCK])
+
+
+def test_env_file_beside_the_program_is_read_from_anywhere(run, failed_and_stuck, database_url, slack, tmp_path):
+    """As cron runs it."""
+    program = shutil.copy(PROGRAM, tmp_path)
+    write(tmp_path / ".env", DATABASE_URL=database_url, SLACK_WEBHOOK=slack.webhook())
+    assert run(program=program, cwd=Path("/")).code == 0
+    assert titles(slack) == [FAILED, STUCK]
+
+
+def test_env_file_further_up_is_not_read(run, database_url, slack, tmp_path):
+    write(tmp_path / ".env", DATABASE_URL=database_url, SLACK_WEBHOOK=slack.webhook())
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    done = run(program=shutil.copy(PROGRAM, below), cwd=below)
+    assert (done.code, lines_of(done.log, "ERROR")[0]) == (2, "DATABASE_URL environment variable not set")
+
+
+def test_env_file_in_this_folder_goes_before_the_one_beside_the_program(run, database_url, slack, tmp_path):
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+        write(folder / ".env", DATABASE_URL=database_url, SLACK_WEBHOOK=slack.webhook(folder.name))
+    program = shutil.copy(PROGRAM, there)
+    assert run("--test-creation", program=program, cwd=here).code == 0
+    assert (len(slack.messages("here")), len(slack.messages("there"))) == (1, 0)
+
+
+def test_env_file_that_is_no_text_is_exit_2_and_the_environment_is_used(cli, slack, tmp_path):
+    (tmp_path / ".env").write_bytes(b"DEBUG=\xff\n")
+    done = cli()
+    assert done.code == 2
+    assert lines_of(done.log, "ERROR") == [f"{tmp_path / '.env'} cannot be read: UnicodeDecodeError"]
+    assert titles(slack) == [BLIND]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])
+def test_files_that_only_their_owner_can_read_are_no_warning(cli, tmp_path, mode):
+    users = write(tmp_path / "users.json")
+    users.write_text("{}")
+    for path in (tmp_path / ".env", users):
+        path.chmod(mode)
+    assert lines_of(cli(SLACK_USER_WEBHOOKS_FILE=str(users)).log, "WARNING") == []
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o640, 0o602, 0o620, 0o666])
+def test_files_that_others_can_read_or_write_are_a_warning_and_read_all_the_same(cli, slack, tmp_path, mode):
+    env = write(tmp_path / ".env", SLACK_USER_WEBHOOKS_FILE=f"'{tmp_path / 'users.json'}'")
+    users = write(tmp_path / "users.json")
+    users.write_text("{}")
+    for path in (env, users):
+        path.chmod(mode)
+    done = cli()
+    assert done.code == 0
+    assert lines_of(done.log, "WARNING") == [
+        f"{path} can be read or changed by other users of this machine: chmod 600 {path}" for path in (env, users)
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize(("owner", "warned"), [("root", False), ("program", False), ("user", False), ("other", True)])
+def test_file_of_a_stranger_is_a_warning(tmp_path, monkeypatch, owner, warned):
+    uids = {"root": 0, "program": 1001, "user": 1002, "other": 1003}
+    program, path = write(tmp_path / "slack_notifier.py"), write(tmp_path / ".env")
+    os.chown(program, uids["program"], -1)
+    os.chown(path, uids[owner], -1)
+    monkeypatch.setattr(slack_notifier, "__file__", str(program))
+    monkeypatch.setattr(os, "geteuid", lambda: uids["user"])
+    what = f"{path} belongs to another user (uid 1003), who can read and change the settings"
+    assert slack_notifier._exposure(str(path)) == (("!", what, "chown it") if warned else None)
+
+
+def test_the_example_file_as_it_is_says_what_is_missing(run, tmp_path):
+    (tmp_path / ".env").write_bytes(EXAMPLE.read_bytes())
+    done = run()
+    assert done.code == 2
+    assert lines_of(done.log, "ERROR") == [
+        "DATABASE_URL environment variable not set",
+        "no webhook to send to: set SLACK_WEBHOOK, or use --webhook-url or --dry-run",
+    ]
+
+
+# ---- Python ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """The program where no package is installed but those of the folder."""
+    return Path(shutil.copy(PROGRAM, tmp_path))
+
+
+def start(program: Path, *arguments: str, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
+    # Without site-packages, those of the user included.
+    command = [python, "-S", "-E", "-s", *(arguments or [str(program)])]
+    return subprocess.run(command, cwd=program.parent, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("missing", ["psycopg2", "requests", "dotenv"])
+def test_missing_package_is_one_line_with_the_command_that_installs_it(bare, missing):
+    for name in {"psycopg2", "requests", "dotenv"} - {missing}:
+        (bare.parent / f"{name}.py").touch()
+    done = start(bare)
+    install = f"{sys.executable} -m pip install -r {bare.parent / 'requirements.txt'}"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"Package {missing} is missing: {install}\n")
+
+
+def test_missing_package_is_pythons_own_error_to_a_program_that_imports(bare):
+    done = start(
+        bare, "-c", "import sys; sys.path.insert(0, '')\ntry: import slack_notifier\nexcept ImportError: print(1)"
+    )
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+@pytest.mark.parametrize("version", ["3.7", "3.8"])
+def test_older_python_is_one_line(bare, version):
+    root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    python = next(iter(sorted(root.glob(f"versions/{version}.*/bin/python{version}"))), None)
+    if not python:
+        pytest.skip(f"no Python {version} here")
+    done = start(bare, python=str(python))
+    line = rf"slack_notifier\.py needs Python 3\.9 or newer, this is {re.escape(version)}\.\d+: {python}\n"
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(line, done.stderr), done.stderr
+
+
+def test_header_for_uv_names_the_packages_of_the_requirements():
+    header = re.search(r"(?ms)^# /// script$\n(.*?)^# ///$", PROGRAM.read_text("utf-8"))[1].replace("# ", "")
+    assert 'requires-python = ">=3.9"\n' in header
+    requirements = PROGRAM.with_name("requirements.txt").read_text("utf-8").splitlines()
+    packages = [line for line in requirements if line and not line.startswith("#")]
+    assert re.findall(r"""^    ["'](.*)["'],$""", header, re.M) == packages

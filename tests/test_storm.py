@@ -1,0 +1,368 @@
+"""Nobody starves: storms of calls, many destinations, many and large failures, slow databases, columns of any type."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import psycopg2
+import pytest
+from support import FAILED, PROGRAM, STUCK, elapse, rows, summary, title, told, value, wait_until
+
+import sandbox.slack
+import slack_notifier
+from sandbox.slack import SlackStandIn
+from slack_notifier import CALL_SECONDS, STORM_BURST, Settings, SlackNotifier
+
+pytestmark = pytest.mark.usefixtures("room")
+
+TOLD = "SELECT task_id FROM slack_notifications WHERE alert = 'failed' AND task_id <> ''"
+
+
+def counted(slack: SlackStandIn, alert: str = FAILED, channel: str = "alerts") -> list[int]:
+    """How many tasks each message tells of."""
+    return [int(summary(message).split()[0]) for message in slack.messages(channel) if title(message) == alert]
+
+
+# ---- The storm -------------------------------------------------------------------------------------------------------
+
+# A worker's process: so many tasks fail, each is committed and reported. Prints how long each call took.
+WORKER = """
+import sys, time
+import psycopg2
+from slack_notifier import SlackNotifier
+
+number, failures = sys.argv[1:]
+url = __import__("os").environ["DATABASE_URL"]
+with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+    for failure in range(int(failures)):
+        cursor.execute(
+            "INSERT INTO tasks (id, user_api_key, status, error, created_at, updated_at, started_at) VALUES "
+            "(%s, 'key', 'failed', 'voice service is down', now(), now() AT TIME ZONE 'UTC', now())",
+            [f"{number}-{failure}"],
+        )
+        connection.commit()
+        started = time.monotonic()
+        assert SlackNotifier().send_failed_tasks_notification() is True
+        print(time.monotonic() - started)
+"""
+
+
+def test_a_storm_is_three_messages_at_once_and_one_a_minute_from_then_on(
+    tasks, settings, database_url, monkeypatch, figures
+):
+    """From 8 processes of 20 failures each; what they held back, the next run of the command line tells, once."""
+    monkeypatch.setattr(sandbox.slack, "BURST_MESSAGES", 10)
+    with SlackStandIn(rate_limit=True) as slack:
+        environment = {
+            "DATABASE_URL": database_url,
+            "SLACK_WEBHOOK": slack.webhook(),
+            "PYTHONPATH": str(PROGRAM.parent),
+        }
+        started = time.monotonic()
+        workers = [
+            subprocess.Popen(
+                [sys.executable, "-c", WORKER, str(number), "20"], env=environment, stdout=subprocess.PIPE, text=True
+            )
+            for number in range(8)
+        ]
+        took = sorted(float(line) for worker in workers for line in worker.communicate(timeout=120)[0].split())
+        minutes = (time.monotonic() - started) / 60
+        assert [worker.returncode for worker in workers] == [0] * 8
+        assert len(took) == 160
+        messages = len(slack.messages())
+        assert STORM_BURST <= messages <= STORM_BURST + minutes + 1
+        assert {request.status for request in slack.requests} == {200}
+        assert took[-1] < CALL_SECONDS
+        result = SlackNotifier(slack.webhook(), settings=settings).send_combined_notification()
+        assert result["error"] is None
+        assert sum(counted(slack)) == 160 == len(set(rows(tasks.connection, TOLD)))
+        figures(
+            failures=160,
+            messages=messages,
+            milliseconds_median=int(took[80] * 1000),
+            milliseconds_worst=int(took[-1] * 1000),
+        )
+
+
+def test_calls_that_are_held_back_tell_nothing_and_later_ones_all_of_it(settings, slack, tasks):
+    first = [tasks.fail(updated=0) for _ in range(1)]
+    for _ in range(STORM_BURST + 3):
+        assert SlackNotifier(settings=settings).send_failed_tasks_notification() is True
+        first.append(tasks.fail(updated=0))
+    assert [len(message) for message in told(slack)] == [1] * STORM_BURST
+    elapse(tasks.connection, 1.01)
+    assert SlackNotifier(settings=settings).send_failed_tasks_notification() is True
+    assert [len(message) for message in told(slack)] == [1] * STORM_BURST + [4]
+    assert sorted(task for message in told(slack) for task in message) == sorted(first)
+
+
+def test_a_destination_in_a_storm_holds_back_no_other(settings, slack, tasks):
+    for _ in range(STORM_BURST + 1):
+        tasks.fail(updated=0)
+        assert SlackNotifier(settings=settings).send_failed_tasks_notification() is True
+    assert SlackNotifier(slack.webhook("other"), settings=settings).send_failed_tasks_notification() is True
+    assert counted(slack, channel="other") == [STORM_BURST + 1]
+
+
+def test_the_program_and_the_combined_call_are_never_held_back(settings, slack, tasks, cli):
+    for _ in range(STORM_BURST):
+        tasks.fail(updated=0)
+        assert SlackNotifier(settings=settings).send_failed_tasks_notification() is True
+    tasks.fail(updated=0)
+    assert SlackNotifier(settings=settings).send_combined_notification()["failed_tasks_count"] == 1
+    tasks.fail(updated=0)
+    assert cli().code == 0
+    assert counted(slack) == [1] * (STORM_BURST + 2)
+
+
+def test_a_call_beside_one_that_delivers_leaves_it_alone_and_holds_no_connection(settings, slack, tasks):
+    """Of 11 workers that call at once, one delivers; the others close their connections and go."""
+    tasks.fail()
+    notifier = SlackNotifier(settings=settings)
+    sessions = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND application_name = 'slack_notifier'"
+    )
+    with slack.hold() as held, ThreadPoolExecutor(11) as pool:
+        one = pool.submit(notifier.send_failed_tasks_notification)
+        held.wait_received()
+        others = [pool.submit(notifier.send_failed_tasks_notification) for _ in range(10)]
+        assert all(other.result() for other in others)
+        wait_until(lambda: value(tasks.connection, sessions) == 1)
+        held.go()
+        assert one.result()
+    assert counted(slack) == [1]
+
+
+def test_a_call_tells_what_failed_while_another_was_just_telling(settings, slack, tasks):
+    """It looks again after half a second, by when that other is usually done."""
+    tasks.fail()
+    notifier = SlackNotifier(settings=settings)
+    with slack.hold() as held, ThreadPoolExecutor(2) as pool:
+        one = pool.submit(notifier.send_failed_tasks_notification)
+        held.wait_received()
+        tasks.fail()
+        other = pool.submit(notifier.send_failed_tasks_notification)
+        held.go()
+        assert (one.result(), other.result()) == (True, True)
+    assert counted(slack) == [1, 1]
+
+
+# ---- Many destinations -----------------------------------------------------------------------------------------------
+
+
+def many(settings: Settings, slack: SlackStandIn, count: int) -> Settings:
+    return settings._replace(webhooks={"": [slack.webhook(f"team-{number}") for number in range(count)]})
+
+
+def test_many_channels_of_a_slow_slack_are_all_served_in_one_run(settings, slack, tasks):
+    """One after the other they would take longer than a run may."""
+    task_id = tasks.fail()
+    slack.answer(delay=2, times=None)
+    result = SlackNotifier(settings=many(settings, slack, 48)).send_combined_notification()
+    assert result["error"] is None
+    assert all(told(slack, channel=f"team-{number}") == [[task_id]] for number in range(48))
+
+
+def test_channels_that_hang_keep_no_other_from_being_served(settings, slack, tasks):
+    task_id = tasks.fail()
+    hanging = [f"team-{number}" for number in range(8)]
+    for channel in hanging:
+        slack.answer(fault="hang", channel=channel, times=None)
+    SlackNotifier(settings=many(settings, slack, 40)).send_combined_notification()
+    assert all(told(slack, channel=f"team-{number}") == [[task_id]] for number in range(8, 40))
+
+
+# ---- Many failures, slow databases -----------------------------------------------------------------------------------
+
+
+def test_a_claim_takes_a_part_and_the_next_run_the_rest(settings, slack, tasks, monkeypatch):
+    monkeypatch.setattr(slack_notifier, "CLAIM_TASKS", 50)
+    expected = {tasks.fail(updated=20 - number / 10) for number in range(120)}
+    notifier = SlackNotifier(settings=settings)
+    for _ in range(4):
+        assert notifier.send_combined_notification()["error"] is None
+    assert counted(slack) == [50, 50, 20]
+    assert ["and more" in summary(message) for message in slack.messages()] == [True, True, False]
+    assert {task_id for (task_id,) in rows(tasks.connection, TOLD)} == expected
+
+
+def test_a_claim_that_takes_too_long_takes_few_tasks(settings, slack, tasks, monkeypatch):
+    """Each row of the ledger takes this server 50 ms to write: all of the tasks, longer than a statement may take."""
+    monkeypatch.setattr(slack_notifier, "DATABASE_STATEMENT_SECONDS", 3)
+    monkeypatch.setattr(slack_notifier, "CLAIM_FEW_TASKS", 20)
+    notifier = SlackNotifier(settings=settings)
+    assert notifier.send_combined_notification()["error"] is None
+    tasks.execute(
+        "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END';"
+        "CREATE TRIGGER dawdle BEFORE INSERT ON slack_notifications FOR EACH ROW EXECUTE FUNCTION dawdle()"
+    )
+    for number in range(100):
+        tasks.fail(updated=20 - number / 10)
+    assert notifier.send_combined_notification()["error"] is None
+    assert counted(slack) == [20]
+    assert summary(slack.messages()[0]).startswith("20 tasks and more failed")
+
+
+def test_failures_are_told_where_each_read_of_the_tasks_takes_three_seconds(settings, slack, tasks, caplog):
+    """What only adorns the alert is left out; its post has its time left."""
+    task_id = tasks.fail()
+    tasks.execute(
+        "ALTER TABLE tasks RENAME TO real_tasks;"
+        "CREATE VIEW tasks AS SELECT real_tasks.* FROM real_tasks CROSS JOIN (SELECT pg_sleep(3) OFFSET 0) AS slowness"
+    )
+    slack_notifier.logger.info("The view is there")
+    assert SlackNotifier(settings=settings).send_failed_tasks_notification() is True
+    assert told(slack) == [[task_id]]
+    assert "the alert goes out without" in caplog.text
+
+
+def test_many_statuses_without_an_index_cost_no_alert(settings, slack, tasks):
+    for number in range(1000):
+        tasks.add(f"status-{number}", created=60, started=50)
+    task_id = tasks.fail()
+    assert SlackNotifier(settings=settings).send_combined_notification()["error"] is None
+    assert told(slack) == [[task_id]]
+
+
+def test_a_failure_of_a_worker_whose_clock_is_ahead_hides_no_later_one(settings, slack, tasks):
+    task_id = tasks.fail(updated=-60, error="first")
+    notifier = SlackNotifier(settings=settings)
+    for _ in range(3):
+        assert notifier.send_combined_notification()["error"] is None
+        elapse(tasks.connection, 20)
+    assert told(slack) == [[task_id]]
+    tasks.execute("UPDATE tasks SET updated_at = now() AT TIME ZONE 'UTC', error = 'second'")
+    assert notifier.send_combined_notification()["error"] is None
+    assert told(slack) == [[task_id]] * 2
+
+
+# ---- Large failures --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("column", ["error", "log_uri"])
+def test_twenty_failures_of_twenty_megabytes_go_out_in_little_memory(tasks, slack, database_url, tmp_path, column):
+    """Under a limit of 320 MB of address space."""
+    tasks.execute("ALTER TABLE tasks ALTER COLUMN error SET STORAGE EXTENDED")
+    for number in range(20):
+        tasks.fail(updated=number / 10)
+    tasks.execute(f"UPDATE tasks SET {column} = 'https://logs/' || repeat('x', 20000000) || id")
+    (tmp_path / ".env").touch()
+    limited = ["prlimit", f"--as={320 << 20}", sys.executable, str(PROGRAM)]
+    environment = {"DATABASE_URL": database_url, "SLACK_WEBHOOK": slack.webhook()}
+    done = subprocess.run(
+        limited, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert counted(slack) == [20]
+
+
+# ---- Columns of other types ------------------------------------------------------------------------------------------
+
+OTHER_TABLES = {
+    "ids of uuid, keys of uuid": "ALTER TABLE tasks ALTER id TYPE uuid USING id::uuid, "
+    "ALTER user_api_key TYPE uuid USING md5(user_api_key)::uuid",
+    "ids of bigint": "ALTER TABLE tasks ALTER id TYPE bigint USING ('x' || left(md5(id), 15))::bit(60)::bigint",
+    "errors of json": "ALTER TABLE tasks ALTER error TYPE json USING to_json(error)",
+    "errors of jsonb": "ALTER TABLE tasks ALTER error TYPE jsonb USING to_jsonb(error)",
+    "errors of text[]": "ALTER TABLE tasks ALTER error TYPE text[] USING ARRAY[error]",
+    "an enum of all words": ["queued", "in_progress", "inprogress", "failed", "finished"],
+    "an enum without inprogress": ["queued", "in_progress", "failed", "finished"],
+    "an enum without in_progress": ["queued", "inprogress", "failed", "finished"],
+}
+
+
+@pytest.mark.parametrize("table", OTHER_TABLES)
+@pytest.mark.parametrize("indexed", [False, True])
+def test_a_queue_of_any_type_of_columns_is_told(settings, slack, tasks, table, indexed):
+    change = OTHER_TABLES[table]
+    words = change if isinstance(change, list) else ["in_progress"]
+    identity = {"id": lambda number: f"{number:032x}"}
+    for number in range(2):
+        tasks.fail(id=identity["id"](number), error=f"error {number}")
+    word = "in_progress" if "in_progress" in words else "inprogress"
+    tasks.add(word, id=identity["id"](7), created=60, started=50)
+    tasks.add("queued", id=identity["id"](8), created=50)
+    tasks.add("finished", id=identity["id"](9), created=50, started=10)
+    if isinstance(change, list):
+        labels = ", ".join(f"'{word}'" for word in change)
+        change = (
+            f"CREATE TYPE state AS ENUM ({labels}); ALTER TABLE tasks ALTER status DROP DEFAULT;"
+            "ALTER TABLE tasks ALTER status TYPE state USING status::state"
+        )
+    tasks.execute(change)
+    if indexed:
+        tasks.execute("CREATE INDEX ON tasks (status, updated_at)")
+    notifier = SlackNotifier(settings=settings)
+    assert notifier.send_combined_notification()["error"] is None
+    assert (counted(slack), counted(slack, STUCK)) == ([2], [2])
+    assert "2 of 3 ended tasks failed" in slack.messages()[0]["text"]
+    tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now() AT TIME ZONE 'UTC'")
+    assert notifier.send_combined_notification()["error"] is None
+    assert Counter(title(message) for message in slack.messages()[2:]) == {
+        "✅ Failed Tasks Recovered": 1,
+        "✅ Stuck Tasks Recovered": 1,
+    }
+    assert len(notifier.get_failed_tasks_last_30min()) == 0
+
+
+def test_an_id_that_cannot_be_told_blocks_no_other(settings, slack, tasks, caplog):
+    tasks.execute("ALTER TABLE tasks DROP CONSTRAINT tasks_pkey")
+    letters = json.dumps([str(number) for number in range(2000)])
+    tasks.fail(id=letters)
+    tasks.add("queued", id=letters, created=50)
+    for error in "ab":
+        tasks.fail(id="twice", error=error)
+    once = tasks.fail()
+    for _ in range(2):
+        assert SlackNotifier(settings=settings).send_combined_notification()["error"] is None
+    assert value(tasks.connection, f"SELECT count(*) FROM ({TOLD}) AS told") == 2
+    assert re.findall("`(twice|" + once + ")`", slack.messages()[0]["text"])
+    assert len(slack.messages()) == 1
+    assert "1 task cannot be told: the id is empty or too long" in caplog.text
+
+
+# ---- What the database can do to us, said right ----------------------------------------------------------------------
+
+
+def test_policies_that_may_hide_tasks_are_a_warning_in_each_run(settings, tasks, role, caplog, slack):
+    tasks.execute(
+        f"ALTER TABLE tasks ENABLE ROW LEVEL SECURITY; GRANT SELECT ON tasks TO {role.name};"
+        f"GRANT CREATE ON SCHEMA public TO {role.name}"
+    )
+    tasks.fail()
+    for _ in range(2):
+        caplog.clear()
+        assert SlackNotifier(settings=settings._replace(database_url=role.url)).send_failed_tasks_notification()
+        assert "Row-level security may hide tasks" in caplog.text
+        assert role.name in caplog.text
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "ALTER TABLE slack_notifications DROP CONSTRAINT slack_notifications_pkey",
+        "ALTER TABLE slack_notifications ALTER event_at TYPE text",
+        "ALTER TABLE slack_notifications DROP COLUMN notified_at",
+    ],
+)
+def test_a_ledger_that_is_not_as_it_was_made_is_said_with_the_remedy(settings, slack, tasks, caplog, damage):
+    notifier = SlackNotifier(settings=settings)
+    assert notifier.send_combined_notification()["error"] is None
+    tasks.execute(damage)
+    task_id = tasks.fail()
+    assert notifier.send_combined_notification()["error"] is None
+    assert told(slack) == [[task_id]]
+    assert "lacks its primary key or has columns of other types: drop it" in caplog.text
+    with closing(psycopg2.connect(settings.database_url)) as connection, connection, connection.cursor() as cursor:
+        cursor.execute("DROP TABLE slack_notifications")
+    caplog.clear()
+    assert notifier.send_combined_notification()["error"] is None
+    assert "Cannot remember" not in caplog.text
