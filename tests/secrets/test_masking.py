@@ -1,0 +1,309 @@
+"""How much of what is secret gets masked, and how little of what is not: figures, with the least that is good enough.
+
+leaks.jsonl holds what libraries said when they were given a secret (provoke.py writes it anew), ordinary.txt what they
+say otherwise (gather.py). The forms are a table of their own below.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from slack_notifier import LINE_CHARACTERS, one_line, redact
+
+HERE = Path(__file__).parent
+LEAKS = [json.loads(line) for line in (HERE / "leaks.jsonl").read_text(encoding="utf-8").splitlines()]
+ORDINARY = (HERE / "ordinary.txt").read_text(encoding="utf-8").splitlines()
+
+Figures = Callable[..., None]
+# What was to be masked, under which heading it counts, and whether it was.
+Outcome = tuple[str, bool]
+
+
+def shown(text: str) -> str:
+    return redact(one_line(text))
+
+
+def is_masked(secret: str, text: str) -> bool:
+    """Whether no piece of the secret can be read any more."""
+    pieces = re.findall(r"\w{4,}", secret) or [secret]
+    return not any(piece in shown(text) for piece in pieces)
+
+
+def rates(outcomes: Iterable[Outcome], figures: Figures) -> dict[str, float]:
+    """The masked share under each heading, also for the report."""
+    tried, masked = Counter[str](), Counter[str]()
+    for heading, good in outcomes:
+        tried[heading] += 1
+        masked[heading] += good
+    figures(**{f"of {tried[heading]} {heading}": masked[heading] for heading in sorted(tried)})
+    return {heading: masked[heading] / tried[heading] for heading in tried}
+
+
+# ---- What libraries say ----------------------------------------------------------------------------------------------
+
+KNOWABLE = [leak for leak in LEAKS if leak["place"] != "none"]
+
+
+def is_held_back(leak: dict[str, str]) -> bool:
+    """A third of the libraries: nobody looks at their lines while changing the patterns."""
+    return zlib.crc32(leak["library"].encode()) % 3 == 0
+
+
+def test_the_corpus_is_large_enough():
+    assert len(KNOWABLE) >= 200
+    assert len({leak["library"] for leak in KNOWABLE}) >= 40
+    assert len(ORDINARY) >= 1000
+
+
+@pytest.mark.parametrize("heading", ["place", "form", "library"])
+def test_secrets_in_real_exceptions_are_masked(figures, heading):
+    rate = rates(((leak[heading], is_masked(leak["secret"], leak["line"])) for leak in KNOWABLE), figures)
+    if heading == "place":
+        assert min(rate.values()) >= 0.9
+
+
+@pytest.mark.parametrize("held_back", [True, False])
+def test_secrets_are_masked_as_well_in_exceptions_that_were_not_looked_at(figures, held_back):
+    leaks = [leak for leak in KNOWABLE if is_held_back(leak) is held_back]
+    [rate] = rates((("all", is_masked(leak["secret"], leak["line"])) for leak in leaks), figures).values()
+    assert rate >= 0.95
+
+
+def test_what_nothing_tells_of_is_counted_as_a_leak(figures):
+    leaks = [leak for leak in LEAKS if leak["place"] == "none"]
+    rates((("without a name, a shape or a place", is_masked(leak["secret"], leak["line"])) for leak in leaks), figures)
+    assert leaks
+
+
+# ---- Forms of a name and its value -----------------------------------------------------------------------------------
+
+STRONG_NAMES = """
+    password passwd PGPASSWORD db_password smtp_pass passphrase secret client_secret token access_token refreshToken
+    api_key API-KEY apiKey x-api-key xi-api-key AccountKey AZURE_SPEECH_KEY Ocp-Apim-Subscription-Key STREAM_KEY
+    OPENAI_API_KEY hmac X-Amz-Signature private_key credential secret_key PHPSESSID
+""".split()  # noqa: SIM905
+# Names that ordinary text has as well: they tell only where they are set to something.
+WEAK_NAMES = ["pass", "sig", "session", "cookie", "auth"]
+VALUES = [
+    "hunter2",
+    "Copper12Harbor!",
+    "kQ3xZ9vLm2Tn8RpW4sYb",
+    "0a1b2c3d4e5f60718293a4b5c6d7e8f9",
+    "wJalrXUtnFEMI/K7MDENG+bPxRfiCYzz1234567=",
+    "QwErTyUiOpAsDfGhJk",
+    "5551234987",
+]
+FORMS = {
+    "name=value": "{n}={v} was refused",
+    "name = value": "set {n} = {v}, then go",
+    "query": "GET /x?{n}={v}&b=2 401",
+    "keyword": "Login(user='a', {n}='{v}')",
+    "connection string": "host=x;{n}={v};user=y",
+    "json": '{{"a": 1, "{n}": "{v}", "b": 2}}',
+    "tight json": '{{"{n}":"{v}"}}',
+    "escaped json": '{{\\"{n}\\": \\"{v}\\"}}',
+    "dict": "{{'{n}': '{v}', 'x': 1}}",
+    "bytes": "{{b'{n}': b'{v}'}}",
+    "subscript": "config['{n}'] = '{v}'",
+    "rocket": "'{n}' => '{v}'",
+    "flag": "run --{n} {v} now",
+    "flag=": "run --{n}={v} now",
+    "list": "Command '['run', '--{n}', '{v}', 'x']' returned 1",
+    "double-quoted list": '["run", "--{n}", "{v}"]',
+    "pair": "('{n}', '{v}')",
+    "pairs": "[('a', 'b'), ('{n}', '{v}'), ('c', 'd')]",
+    "xml": "<a><{n}>{v}</{n}></a>",
+    "xml with a namespace": "<ns:{n} t='1'>{v}</ns:{n}>",
+    "SecretStr": "Settings(host='a', {n}=SecretStr('{v}'))",
+    "nested address": "url=https%3A%2F%2Fx%2F%3F{n}%3D{v}%26b",
+    "field": "1 validation error for S {n} Input should be valid [type=int_parsing, input_value='{v}', input_type=str]",
+    "column": "Key ({n})=({v}) already exists.",
+    "parameter": "Invalid type for parameter {n}, value: {v}, type: <class 'str'>",
+}
+WORDED_FORMS = {
+    "name: value": "bad {n}: {v}",
+    "header": "curl -H '{n}: {v}' https://x",
+    "Invalid name: value": "Invalid {n}: {v}",
+    "name is value": "the {n} is {v}",
+    "name is 'value'": "your {n} is '{v}'.",
+    "name provided: value": "Incorrect {n} provided: {v}",
+    "name 'value'": "{n} '{v}' was rejected",
+}
+
+
+def test_a_named_value_is_masked_in_every_form(figures):
+    forms = {**dict.fromkeys(FORMS, STRONG_NAMES + WEAK_NAMES), **dict.fromkeys(WORDED_FORMS, STRONG_NAMES)}
+    texts = {**FORMS, **WORDED_FORMS}
+    rate = rates(
+        (
+            (form, is_masked(value, texts[form].format(n=name, v=value)))
+            for form, names in forms.items()
+            for name in names
+            for value in VALUES
+        ),
+        figures,
+    )
+    assert min(rate.values()) >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Authorization: Token token=\"⟦k3y⟧\" failed", "Authorization: Token [masked] failed"),
+        ("Authorization: ApiKey ⟦hunter2⟧ failed", "Authorization: ApiKey [masked] failed"),
+        ("Authorization: ⟦hunter2⟧ failed", "Authorization: [masked] failed"),
+        ("OAuth oauth_token=\"⟦k3y⟧\" refused", "OAuth oauth_token=[masked] refused"),
+        ("Authorization: AWS4-HMAC-SHA256 ⟦Credential=a, Signature=c1d2⟧", "Authorization: AWS4-HMAC-SHA256 [masked]"),
+        ("Cookie: ⟦sid=s3cret; csrf=t0ken⟧", "Cookie: [masked]"),
+        ("Set-Cookie: ⟦sid=s3cret; Path=/⟧", "Set-Cookie: [masked]"),
+        ("Illegal header value b'⟦Bearer k3y\\n⟧'", "Illegal header value '[masked]'"),
+        ("Invalid character(s) in header value: '⟦ k3y⟧'", "Invalid character(s) in header value: '[masked]'"),
+        ("curl -u me:⟦hunter2⟧ https://x", "curl -u me:[masked] https://x"),
+        ("['curl', '--user', 'me:⟦hunter2⟧']", "['curl', '--user', 'me:[masked]']"),
+        ("https//me:⟦hunter2⟧@db.example/x", "https//me:[masked]@db.example/x"),
+        ("me:⟦hunter2⟧@db.example:5432/app", "me:[masked]@db.example:5432/app"),
+        ("?url=https%3A%2F%2F⟦me%3Ahunter2⟧%40cdn.example%2Fa", "?url=https%3A%2F%2F[masked]@cdn.example%2Fa"),
+        ('could not translate host name "⟦ter2⟧@db" to', 'could not translate host name "[masked]@db" to'),
+        ("Port could not be cast to integer value as '⟦x2⟧'", "Port could not be cast to integer value as '[masked]'"),
+        ("rtmp://a.example/live/⟦k3y-of-a-stream⟧: refused", "rtmp://a.example/live/[masked]: refused"),
+        ("srt://a.example:9000?passphrase=⟦hunter2hunter⟧", "srt://a.example:9000?passphrase=[masked]"),
+        ("/api/webhooks/1122334455/⟦aaaaaaaaaaaaaaaaaaaa⟧ 404", "/api/webhooks/1122334455/[masked] 404"),
+        ("token=⟦a1b2⟧,⟦c3d4⟧ x", "token=[masked] x"),
+    ],
+)  # fmt: skip
+def test_what_stands_around_a_secret_stays(text, expected):
+    assert shown(re.sub("[⟦⟧]", "", text)) == expected
+
+
+# ---- Shapes ----------------------------------------------------------------------------------------------------------
+
+LETTERS = "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7" * 6
+HEX = "0a1b2c3d4e5f6789" * 9
+# Put together here, so that no scanner takes them for real ones: a prefix and as many characters as services give.
+SHAPES = {
+    "AKIA": 16, "ASIA": 16, "ya29.": 60, "GOCSPX-": 28, "GOOG1E": 50, "sk-proj-": 60, "sk-": 48, "sk-ant-api03-": 90,
+    "r8_": 37, "hf_": 34, "AIza": 35, "gsk_": 52, "xai-": 80, "pplx-": 48, "xoxb-1234567890-": 24, "xoxe.xoxp-1-": 30,
+    "xapp-1-A": 40, "sk_live_": 24, "rk_live_": 24, "whsec_": 32, "EAAA": 60, "ghp_": 36, "gho_": 36, "ghu_": 36,
+    "ghs_": 36, "ghr_": 36, "github_pat_": 82, "glpat-": 20, "npm_": 36, "pypi-AgEI": 60, "dckr_pat_": 27, "K005": 27,
+    "live_123456789_": 30, "123456789:AA": 33,
+}  # fmt: skip
+HEX_SHAPES = {"sk_": 48, "key_": 128, "key-": 32, "dop_v1_": 64}
+WHOLE_SHAPES = {
+    "jwt": f"eyJ{LETTERS[:20]}.eyJ{LETTERS[:40]}.{LETTERS[:43]}",
+    "sendgrid": f"SG.{LETTERS[:22]}.{LETTERS[:43]}",
+    "discord": f"M{LETTERS[:23]}.{LETTERS[:6]}.{LETTERS[:27]}",
+    "mailchimp": f"{HEX[:32]}-us12",
+    "fal": f"{HEX[:8]}-{HEX[:4]}-{HEX[:4]}-{HEX[:4]}-{HEX[:12]}:{HEX[:32]}",
+    "pem": f"-----BEGIN PRIVATE KEY-----\n{LETTERS[:64]}\n-----END PRIVATE KEY-----",
+    "openssh": f"-----BEGIN OPENSSH PRIVATE KEY-----\n{LETTERS[:64]}\n-----END OPENSSH PRIVATE KEY-----",
+    "pgp": f"-----BEGIN PGP PRIVATE KEY BLOCK-----\n{LETTERS[:64]}\n-----END PGP PRIVATE KEY BLOCK-----",
+}
+TOKENS = {
+    **{prefix: prefix + LETTERS[:length].upper() if prefix in ("AKIA", "ASIA") else prefix + LETTERS[:length]
+       for prefix, length in SHAPES.items()},
+    **{prefix: prefix + HEX[:length] for prefix, length in HEX_SHAPES.items()},
+    **WHOLE_SHAPES,
+}  # fmt: skip
+DISGUISES: dict[str, Callable[[str], str]] = {
+    "as a word": lambda token: f"cannot use {token} here",
+    "in quotes": lambda token: f"cannot use '{token}', sorry",
+    "in a path": lambda token: f"GET /v1/{token} 404",
+    "after an underscore": lambda token: f"id_{token} x",
+    "in a terminal's colours": lambda token: f"cannot use \x1b[1;31m{token}\x1b[0m here",
+    "in percent-encoded quotes": lambda token: f"q=%22{token}%22&x=1",
+    "with zero-width spaces": lambda token: f"cannot use {token[:9]}\u200b{token[9:]} here",
+    "with soft hyphens": lambda token: f"cannot use {token[:3]}\xad{token[3:12]}\xad{token[12:]} here",
+    "with joiners": lambda token: f"cannot use {token[:9]}\u200d{token[9:14]}\ufe0f{token[14:]} here",
+}
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+def test_a_token_is_known_by_its_shape(figures, disguise):
+    rate = rates(
+        ((name, is_masked(token, DISGUISES[disguise](token))) for name, token in TOKENS.items()), lambda **_: 0
+    )
+    leaking = [name for name in rate if not rate[name]]
+    figures(**{f"of {len(TOKENS)} shapes, not {leaking}": len(TOKENS) - len(leaking)})
+    assert leaking == []
+
+
+def test_emoji_stay_whole():
+    assert shown("👩\u200d💻 ❤\ufe0f 1\ufe0f\u20e3 done") == "👩\u200d💻 ❤\ufe0f 1\ufe0f\u20e3 done"
+
+
+# ---- What is no secret -----------------------------------------------------------------------------------------------
+
+
+def test_ordinary_text_stays(figures):
+    changed = [line for line in ORDINARY if shown(line) != one_line(line)]
+    figures(**{f"of {len(ORDINARY)} ordinary lines changed": len(changed)})
+    assert len(changed) <= len(ORDINARY) * 0.007
+    ids = [(line, found) for line in changed for found in re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{24,}", line)]
+    assert [line for line, found in ids if found not in shown(line)] == []
+
+
+ID = "6f1c2a94-8d3b-4e57-9a60-2b7de15c0f83"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bandpass=f=200", "second pass: 5.3 s", "the second pass: {id}", "pass=2",
+        "-pass 1 -an", "key frame {id} is lost", "Invalid signature",
+        "Invalid signature: {id} is stale", "InvalidTokenError: {id}", "TokenError: x1y2z3a4", "task_id={id}",
+        "session {id} closed", "session: {id}", "request_id: {id}", "key: scenes/{id}.mp4", "Key={id} does not exist",
+        "idempotency_key={id}", "PRIMARY_KEY={id}", "sort_key={id}", "author={id}", "authored: {id}", "tokens: {id}",
+        "max_tokens={id}", "node:18@sha256:1f2e3d4c5b6a", "mail to:ops@example.com now", "mailto:ops@example.com",
+        'duplicate key violates "pk_user_accounts_by_email_v2"',
+        "using password: YES", "password=None", "token: str", "secret=***", "password is required",
+        "--token is required",
+        "Unexpected token '}}'", "missing arguments: ('password', 'user')", "hf_hub_download_metadata_failed",
+        "update_live_stream_generated_subtitles_request", "password_file=/run/{id}", "token_type=bearer",
+        "-u 1000:1000",
+        "port 5432 on 10.0.0.7", "Invalid port: '99999'", "cookies: 12", "cdn.example.com:8080/logo@2x.png",
+        "commit 2f6d0c9b1e7a4835d2c6f09b8e1a7c35aabbccdd", "/app/hooks/{id}/run",
+        "https://cdn.example.com/{id}/a.mp4?t=1",
+    ],
+)  # fmt: skip
+def test_what_people_search_for_stays(text):
+    text = text.format(id=ID)
+    assert shown(text) == text
+
+
+# ---- Hostile text ----------------------------------------------------------------------------------------------------
+
+# What begins a match, or nearly one, at each of its repetitions.
+PIECES = [
+    "token", "token ", "password=", "pass_", "A_KEY", "api ", "sess", "_", "--", "-", "(", "\\", "key is the ",
+    "token[input_value=", "token, input_value=", "token, value: ", "token: invalid ", "api_key is ", "--token ",
+    "<password>", "<token ", "('token', ", "(token", "(token)=(", '"token": [', "secret=f(", "SecretStr('", "hmac, ",
+    "key = {'a': ", "password=a;", "password=a&", "password='\\", 'token"a', "%3A%2F%2F", "%40", "%3Ftoken%3D", "//a:",
+    "a:b", "a:b@", "a@", "cookie=a=b; ", "authorization: x ", "authorization: a=b, ", "header value '", "-u a:",
+    "host '", "integer value as '", "rtmp://a/b/", "webhook/", "webhooks/1/", "services/T0/a/", "AUTH PLAIN ", "AKIA",
+    "xox", "sk-", "eyJaaaaaaa.", "M" * 25 + ".", "deadbeef-", "-----BEGIN PRIVATE KEY-----", "http://a?", "a://b:c",
+]  # fmt: skip
+
+
+def seconds(piece: str, characters: int) -> float:
+    text = (piece * characters)[:characters]
+    times = []
+    for _ in range(3):
+        start = time.process_time()
+        redact(text)
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+def test_no_text_takes_long():
+    slow = {piece: seconds(piece, LINE_CHARACTERS) for piece in PIECES}
+    # CPU time, and ten times what the slowest takes: a pattern that goes wrong takes a hundred times as long.
+    assert {piece: taken for piece, taken in slow.items() if taken > 0.1} == {}
