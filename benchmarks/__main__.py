@@ -1,7 +1,9 @@
 """Prints what the notifier costs beside bare scripts that do only the unavoidable, measured in turns in the same run.
 
-python -m benchmarks            all of it, some minutes
-python -m benchmarks --quick    smaller tables and fewer runs, for CI: exit code 1 if a ratio is far off its target
+python -m benchmarks              all of it, some minutes
+python -m benchmarks --quick      smaller tables and fewer runs, for CI: exit code 1 if a ratio is far off its target
+python -m benchmarks chaos        what is missed and repeated when everything fails at once
+python -m benchmarks mutations    whether a test finds each of many small breaks of the module
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from time import process_time
@@ -25,6 +28,8 @@ import psycopg2
 
 import slack_notifier
 from benchmarks.delay import delayed
+from benchmarks.instead import IDLE, alternatives, measured, takes_anything
+from benchmarks.instead import show as show_costs
 from benchmarks.measure import Program, compared
 from benchmarks.tables import TWENTY_MINUTES, Table, table
 from sandbox.postgres import Server, postgres_server
@@ -193,10 +198,15 @@ def a_message(bench: Bench) -> Iterator[Line]:
             "log_uri": f"https://console.example.com/logs/6f1c2a94?task={number}",
             "created_at": now - timedelta(minutes=number + 10),
             "updated_at": now - timedelta(minutes=number),
+            "alert": "failed",
+            "cause": str(number // 2),
+            "total": 2,
         }
         for number in range(20)
     ]
-    claim = slack_notifier.Claim(tasks, len(tasks), now, facts={"failed": 20, "ended": 30, "users": 3})
+    causes = [{"cause": str(number), "total": 2, "users": 2, "before": number, "causes": 10} for number in range(10)]
+    facts = {"failed": 20, "ended": 30, "users": 3}
+    claim = slack_notifier.Claim(tasks, len(tasks), now, causes=causes, facts=facts)
     style = slack_notifier.Style()
     # CPU time: on a busy machine the wall's clock tells of the others.
     times = repeat(
@@ -204,6 +214,16 @@ def a_message(bench: Bench) -> Iterator[Line]:
     )
     each = median(times) / 20 * 1000
     yield Line("a message of 20 tasks built", "", f"{each:.2f} ms", each, 1.0, "ms")
+
+
+def instead(bench: Bench) -> None:
+    """A table of its own: what people would use in the notifier's place."""
+    with table(bench.server.url, tasks=bench.sizes.small_table) as tasks, takes_anything() as sink:
+        psql, bare = bench.server.bin / "psql", bench.bare(tasks.url, "queries.py")
+        programs, missing = alternatives(tasks.url, psql, bare, bench.folder, sink)
+        costs = measured({**programs, IDLE: bench.ours(tasks.url)}, bench.sizes.runs)
+    bench.expect(messages=0)
+    show_costs(costs, missing)
 
 
 LINES = (nothing_to_report, two_alerts, far_away, many_failures, large_table, many_stuck, a_message)
@@ -239,8 +259,12 @@ def main() -> int:
                 for line in lines(bench):
                     show(line)
                     far_off = far_off or line.far_off
+        if arguments.only in instead.__name__ and not arguments.quick:
+            instead(bench)
     return 1 if arguments.quick and far_off else 0
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] in (["chaos"], ["mutations"]):
+        raise SystemExit(import_module(f"benchmarks.{sys.argv[1]}.run").main(sys.argv[2:]))
     raise SystemExit(main())

@@ -41,9 +41,14 @@ class Program(NamedTuple):
 
 
 def compared(bare: Program, ours: Program, runs: int) -> tuple[Cost, Cost]:
-    """The medians of both, run in turns, so that whatever else the machine does hits both alike."""
-    for program in (bare, ours):
-        program.run()  # To warm the caches.
-    pairs = [(bare.run(), ours.run()) for _ in range(runs)]
-    first, second = (Cost(*map(median, zip(*costs))) for costs in zip(*pairs))
+    """The medians of both."""
+    first, second = in_turns([bare, ours], runs)
     return first, second
+
+
+def in_turns(programs: Sequence[Program], runs: int) -> list[Cost]:
+    """The medians of each, run in turns, so that whatever else the machine does hits all of them alike."""
+    for program in programs:
+        program.run()  # To warm the caches.
+    rounds = [[program.run() for program in programs] for _ in range(runs)]
+    return [Cost(*map(median, zip(*costs))) for costs in zip(*rounds)]

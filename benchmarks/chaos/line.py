@@ -1,0 +1,72 @@
+"""A TCP line on loopback whose connections can be reset."""
+
+from __future__ import annotations
+
+import random
+import select
+import socket
+import struct
+import threading
+from contextlib import suppress
+
+# Lingering for 0 seconds makes close() send RST.
+_RESET = struct.pack("ii", 1, 0)
+
+
+class Line:
+    """Another port of 127.0.0.1 that leads to this one. A connection's name is the port that its far end sees."""
+
+    def __init__(self, port: int) -> None:
+        self._target = ("127.0.0.1", port)
+        self._lock = threading.Lock()
+        self._open: dict[int, tuple[socket.socket, socket.socket]] = {}
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, name="line", daemon=True).start()
+
+    def reset_one(self, luck: random.Random) -> int | None:
+        """Resets one of the open connections at both ends and returns its name; None where there is none."""
+        with self._lock:
+            if not self._open:
+                return None
+            name = luck.choice(sorted(self._open))
+            for end in self._open[name]:
+                with suppress(OSError):
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                    # Wakes the thread that serves it, which closes it, and sends nothing itself.
+                    end.shutdown(socket.SHUT_RD)
+            return name
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, suppress(OSError), socket.create_connection(self._target) as server:
+            name = server.getsockname()[1]
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self._lock:
+                self._open[name] = (client, server)
+            try:
+                _carry(client, server)
+            finally:
+                with self._lock:
+                    del self._open[name]
+
+
+def _carry(client: socket.socket, server: socket.socket) -> None:
+    """Until one of the two ends."""
+    while True:
+        for source in select.select([client, server], [], [])[0]:
+            data = source.recv(65536)
+            if not data:
+                return
+            (server if source is client else client).sendall(data)

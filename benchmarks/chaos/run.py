@@ -1,0 +1,290 @@
+"""Eight callers, a database that crashes and a Slack that loses answers; then counts what was missed and repeated.
+
+python -m benchmarks chaos             the published run: ten minutes for each of three notifiers
+python -m benchmarks chaos --quick     about a minute in all, for CI
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import re
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.chaos.accounts import Account, Evidence, Fault, Post, account
+from benchmarks.chaos.callers import Callers
+from benchmarks.chaos.line import Line
+from benchmarks.chaos.variants import BEFORE, THE_NOTIFIER, VARIANTS, write_variant
+from benchmarks.chaos.world import Amount, Worker, World, repeat_until
+from sandbox.postgres import postgres_server
+from sandbox.slack import Request, SlackStandIn
+
+CHANNELS = ("alerts", "other")
+FULL = Amount(seconds=600, failures=12_000, stuck=2_400, calls=2_000)
+QUICK = Amount(seconds=15, failures=300, stuck=60, calls=80)
+# So many times as long as planned the tasks may take to come to be.
+PATIENCE = 3
+# Of those that are just telling.
+KILLED_SHARE = 0.15
+# So many runs at most until all is told when nothing disturbs any more.
+SETTLING_RUNS = 40
+# By how the titles begin.
+_KINDS = {"🚨 Failed": "failed", "⚠️ Stuck": "stuck", "✅ Stuck": "recovered", "✅ Failed": "healed"}
+
+
+class Outcome(NamedTuple):
+    """One notifier's run: what there was to tell, what befell it, what became of it."""
+
+    expected: Mapping[str, Sequence[str]]
+    befell: Counter[str]
+    account: Account
+    bugs: int
+
+
+class Chaos:
+    """Everything of one run; `luck` decides what befalls whom, and when."""
+
+    def __init__(self, world: World, slack: SlackStandIn, module: Path, seed: int) -> None:
+        self.world = world
+        self.slack = slack
+        self.luck = random.Random(seed)
+        self.line = Line(world.server.port)
+        self.url = re.sub(r":\d+/", f":{self.line.port}/", world.url)
+        self.webhooks = [slack.webhook(channel) for channel in CHANNELS]
+        self.callers = Callers(module, self.url, self.webhooks, random.Random(self.luck.random()))
+        self.channels: dict[str, str] = {}
+
+    def run(self, amount: Amount) -> Outcome:
+        with closing(self.line):
+            self._introduce()
+            self._live_through(amount)
+            self._settle()
+        return self._outcome()
+
+    def _introduce(self) -> None:
+        """A first, quiet run for each channel: it makes the ledger, and tells the channel's name there."""
+        for channel, webhook in zip(CHANNELS, self.webhooks):
+            self.callers.run_once([webhook], self.world.url)
+            (name,) = self.world.destinations() - set(self.channels)
+            self.channels[name] = channel
+        self.world.watch_claims()
+
+    def _live_through(self, amount: Amount) -> None:
+        worker = Worker(self.world, amount, random.Random(self.luck.random()))
+        stop = threading.Event()
+        troubles = [
+            threading.Thread(target=repeat_until, args=(stop, *trouble), daemon=True) for trouble in self._troubles()
+        ]
+        for thread in [worker, *troubles]:
+            thread.start()
+        self.callers.start()
+        limit = time.monotonic() + PATIENCE * amount.seconds + 60
+        worker.join(limit - time.monotonic())
+        while len(self.callers.calls) < amount.calls and time.monotonic() < limit:
+            time.sleep(0.1)
+        stop.set()
+        if worker.is_alive():
+            raise SystemExit("The database was gone for too long: not all tasks came to be")
+        for thread in troubles:
+            thread.join()
+        self.slack.answer_normally()
+        self.slack.release()
+        self.callers.stop()
+
+    def _troubles(self) -> list[tuple[Any, ...]]:
+        """Each with its pauses and its actions in turn."""
+        database, slack, death = (random.Random(self.luck.random()) for _ in range(3))
+        world, line, callers = self.world, self.line, self.callers
+        # So that what befalls a message does not depend on how many there are a second.
+        requests, more_requests = _watched(self.slack), _watched(self.slack)
+
+        def reset() -> None:
+            name = line.reset_one(database)
+            world.faults.append(Fault("connection to the database reset", time.time(), time.time(), name))
+
+        def kill_one_that_tells() -> None:
+            # In the moment that matters: its claim is open, its message on the way.
+            telling = requests() and death.random() < KILLED_SHARE and world.telling()
+            if telling:
+                time.sleep(death.uniform(0, 0.2))
+                callers.kill(telling)
+
+        return [
+            (
+                lambda: database.uniform(1, 5),
+                [
+                    reset,
+                    reset,
+                    lambda: world.restart("immediate"),
+                    reset,
+                    lambda: world.freeze(database.uniform(0.5, 6)),
+                    reset,
+                    lambda: world.restart("fast"),
+                ],
+            ),
+            (lambda: 0.02, [lambda: more_requests() and trouble_slack(self.slack, slack)]),
+            (lambda: death.uniform(1, 5), [lambda: callers.kill()]),
+            (lambda: 0.02, [kill_one_that_tells]),
+        ]
+
+    def _settle(self) -> None:
+        """Undisturbed runs, until two have had nothing to tell."""
+        quiet = 0
+        for _ in range(SETTLING_RUNS):
+            before = len(self.slack.requests)
+            code = self.callers.run_once(self.webhooks, self.world.url)
+            quiet = quiet + 1 if code == 0 and len(self.slack.requests) == before else 0
+            if quiet == 2:
+                return
+        raise SystemExit(f"There is still something to tell after {SETTLING_RUNS} undisturbed runs")
+
+    def _outcome(self) -> Outcome:
+        rows = self.world.fetch("SELECT id, status FROM tasks ORDER BY id")
+        expected = {
+            "failed": [task for task, _ in rows if task.startswith("f-")],
+            "stuck": [task for task, _ in rows if task.startswith("s-")],
+            "recovered": [task for task, status in rows if task.startswith("s-") and status == "finished"],
+            "healed": [task for task, status in rows if task.startswith("f-") and status == "finished"],
+        }
+        requests = self.slack.requests
+        posts = [post for request in requests if (post := _post(request))]
+        seen = Evidence(self.world.claims(self.channels), posts, self.callers.calls, self.world.faults)
+        befell = Counter(fault.what for fault in self.world.faults)
+        befell["calls"] = len(self.callers.calls)
+        befell["callers killed"] = self.callers.kills
+        befell["messages that Slack refused or left unanswered"] = sum(not request.accepted for request in requests)
+        befell["answers to accepted messages lost"] = sum(
+            request.accepted and not request.status for request in requests
+        )
+        calls = [call.ended - call.started for call in self.callers.calls if call.caller.startswith("worker")]
+        befell["seconds of a worker's longest call"] = round(max(calls, default=0))
+        log = self.callers.log.read_text(encoding="utf-8")
+        return Outcome(
+            expected, befell, account(expected, CHANNELS, seen), len(re.findall(r"Traceback|Unexpected ", log))
+        )
+
+
+def _watched(slack: SlackStandIn) -> Callable[[], bool]:
+    """Whether there was another request since the last time."""
+    seen = 0
+
+    def has_more() -> bool:
+        nonlocal seen
+        before, seen = seen, len(slack.requests)
+        return seen > before
+
+    return has_more
+
+
+def trouble_slack(slack: SlackStandIn, luck: random.Random) -> None:
+    """One of the things that happen to a request, mostly that it takes a while."""
+    slow = {"delay": luck.uniform(0.05, 1)}
+    kinds: list[tuple[int, dict[str, Any]]] = [
+        (20, slow),
+        (3, {"status": luck.choice((500, 502, 503)), **slow}),
+        (2, {"status": 429, "body": "rate_limited", "headers": {"Retry-After": "1"}}),
+        (1, {"status": 404, "body": "no_service"}),
+        (4, {"fault": "accept_then_reset", **slow}),
+        (2, {"fault": luck.choice(("reset", "close")), **slow}),
+        (1, {"fault": "hang"}),
+        (1, {"status": 503, "times": luck.randrange(5, 15)}),
+    ]
+    (kind,) = luck.choices([kind for _, kind in kinds], [weight for weight, _ in kinds])
+    slack.answer(**kind, channel=luck.choice((None, *CHANNELS)))
+
+
+def _post(request: Request) -> Post | None:
+    """An accepted alert; None for anything else, such as that the database cannot be read."""
+    if not request.payload or not request.payload.get("blocks"):
+        return None
+    title, summary = (request.payload["blocks"][part]["text"]["text"] for part in (0, 1))
+    text = str(request.payload["blocks"])
+    count, reported = re.search(r"\d+", summary), re.search(r"Reported at ([\d-]+ [\d:]+) UTC", text)
+    kind = next((kind for start, kind in _KINDS.items() if title.startswith(start)), None)
+    if not kind or not count or not reported or not request.channel:
+        return None
+    listed = frozenset(re.findall(r"\b[fs]-\d{6}\b", text))
+    return Post(request.channel, kind, reported[1], int(count[0]), listed, request.status is not None)
+
+
+def chaos(name: str, amount: Amount, seed: int) -> Outcome:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        postgres_server() as server,
+        SlackStandIn() as slack,
+    ):
+        return Chaos(World(server), slack, write_variant(name, Path(folder)), seed).run(amount)
+
+
+WHAT = {
+    "failed": "tasks that failed",
+    "stuck": "tasks that were stuck",
+    "recovered": "of the stuck, ended well after they were told",
+    "healed": "of the failed, likewise",
+}
+
+
+# ---- The table -------------------------------------------------------------------------------------------------------
+
+
+def show(outcomes: Mapping[str, Outcome]) -> None:
+    print(f"{'':<50}" + "".join(f"{name:>24}" for name in outcomes))
+
+    def line(what: str, values: Sequence[int]) -> None:
+        print(f"{what:<50}" + "".join(f"{value:>24,}" for value in values))
+
+    all_of_them = list(outcomes.values())
+    for kind, what in WHAT.items():
+        line(what, [len(outcome.expected[kind]) for outcome in all_of_them])
+    for what in sorted(set().union(*(outcome.befell for outcome in all_of_them))):
+        line(what, [outcome.befell[what] for outcome in all_of_them])
+    line("messages in two channels", [outcome.account.messages for outcome in all_of_them])
+    line("of them not noted, and told again", [outcome.account.unnoted for outcome in all_of_them])
+    line("MISSED (task and channel)", [len(outcome.account.missed) for outcome in all_of_them])
+    line("REPEATED (task and channel)", [outcome.account.repeated for outcome in all_of_them])
+    for what in sorted(set().union(*(outcome.account.excuses for outcome in all_of_them))):
+        line(f"  {what}", [outcome.account.excuses[what] for outcome in all_of_them])
+    line("UNEXPLAINED", [len(outcome.account.unexplained) for outcome in all_of_them])
+    line("tracebacks and unexpected errors in the logs", [outcome.bugs for outcome in all_of_them])
+
+
+def judged(outcomes: Mapping[str, Outcome]) -> list[str]:
+    """What is not as it must be; the controls must show that the harness can find fault."""
+    found = []
+    for name, outcome in outcomes.items():
+        missed, repeated = len(outcome.account.missed), len(outcome.account.unexplained)
+        if name == THE_NOTIFIER:
+            found += [f"{name}: {line}" for line in [*outcome.account.missed[:20], *outcome.account.unexplained[:20]]]
+            found += [f"{name}: errors that it does not know"] if outcome.bugs else []
+        elif not (missed if name == BEFORE else repeated):
+            found.append(f"{name}: no fault found, so the harness shows nothing")
+    return found
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks chaos", description="Counts what is missed and repeated."
+    )
+    parser.add_argument("--quick", action="store_true", help="about a minute in all; for CI")
+    parser.add_argument("--seed", type=int, default=14)
+    parser.add_argument("--seconds", type=float, help="for each notifier, with as many tasks a second")
+    parser.add_argument("--only", metavar="WORD", default="", help="only the notifiers whose name has the word")
+    arguments = parser.parse_args(argv)
+    amount = QUICK if arguments.quick else FULL
+    if arguments.seconds:
+        factor = arguments.seconds / amount.seconds
+        amount = Amount(arguments.seconds, *(round(count * factor) for count in amount[1:]))
+    print(f"seed {arguments.seed}, {amount.seconds:g} s or more each, {os.cpu_count()} cores", flush=True)
+    outcomes = {name: chaos(name, amount, arguments.seed) for name in VARIANTS if arguments.only in name}
+    show(outcomes)
+    found = judged(outcomes)
+    print("\n".join(found))
+    return 1 if found else 0

@@ -1,0 +1,98 @@
+"""What people would use instead of the notifier, measured in turns with it: whole processes, as cron starts them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from benchmarks.measure import Cost, Program, in_turns
+
+# The one query of most home-made monitors.
+QUERY = """
+SELECT count(*) AS result FROM tasks
+WHERE status = 'failed' AND updated_at >= (now() AT TIME ZONE 'utc') - interval '30 minutes'
+""".strip().replace("\n", " ")
+
+IDLE = "the notifier, nothing to report"
+CHECK_POSTGRES, SLACK_SDK, APPRISE = "check_postgres, one query", "importing slack_sdk.webhook", "apprise, one message"
+INSTALL_SECONDS = 300
+
+
+def alternatives(url: str, psql: Path, bare: Program, folder: Path, sink: str) -> tuple[dict[str, Program], list[str]]:
+    """Programs by name, and a line for each that cannot be had here."""
+    address = urlsplit(url)
+    # check_postgres runs the psql of its own package, where there is one.
+    environment = {"PATH": f"{os.environ['PATH']}:{psql.parent}", "PGPASSWORD": address.password or ""}
+    database = ("--dbhost", address.hostname, "--dbport", address.port, "--dbuser", address.username)
+    check = [*database, "--dbname", address.path.strip("/"), "--action=custom_query"]
+    check += [f"--query={QUERY}", "--warning=1", "--critical=1000"]
+    found = {
+        "psql, one query": Program([str(psql), "-X", "-q", "-c", QUERY, url], environment, folder),
+        "a bare script, two queries": bare,
+    }
+    missing = []
+    check_postgres = shutil.which("check_postgres")
+    if check_postgres:
+        found[CHECK_POSTGRES] = Program([check_postgres, *map(str, check)], environment, folder)
+    else:
+        missing.append(f"{CHECK_POSTGRES}: not installed (apt-get install check-postgres)")
+    python, reason = _with_packages(folder / "instead", "slack_sdk", "apprise")
+    if python:
+        found[SLACK_SDK] = Program([str(python), "-c", "import slack_sdk.webhook"], environment, folder)
+        apprise = [str(python.with_name("apprise")), "-b", "3 tasks failed", sink.replace("http:", "json:")]
+        found[APPRISE] = Program(apprise, {**environment, "HOME": str(folder)}, folder)
+    else:
+        missing += [f"{name}: {reason}" for name in (SLACK_SDK, APPRISE)]
+    return found, missing
+
+
+def _with_packages(folder: Path, *packages: str) -> tuple[Path | None, str]:
+    """A Python of its own with these packages; None and the reason where that cannot be."""
+    python = folder / "bin" / "python"
+    for command in ([sys.executable, "-m", "venv", folder], [python, "-m", "pip", "install", "-q", *packages]):
+        try:
+            subprocess.run([*map(str, command)], capture_output=True, timeout=INSTALL_SECONDS, check=True)
+        except (OSError, subprocess.SubprocessError) as error:
+            return None, f"not installed ({type(error).__name__} from {command[-1]})"
+    return python, ""
+
+
+def show(costs: Mapping[str, Cost], missing: list[str]) -> None:
+    print(f"\n{'whole processes, medians':<66} {'CPU':>10} {'time':>10} {'memory':>10}")
+    for name, cost in sorted(costs.items(), key=lambda item: item[1].cpu):
+        print(f"{name:<66} {cost.cpu * 1000:>7,.0f} ms {cost.wall * 1000:>7,.0f} ms {cost.memory:>7.1f} MB", flush=True)
+    for line in missing:
+        print(f"skipped: {line}")
+
+
+def measured(programs: Mapping[str, Program], runs: int) -> dict[str, Cost]:
+    return dict(zip(programs, in_turns([*programs.values()], runs)))
+
+
+@contextmanager
+def takes_anything() -> Iterator[str]:
+    """The URL of a server that says ok to every request."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
