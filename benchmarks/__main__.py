@@ -40,6 +40,25 @@ NETWORK_DELAY_SECONDS = 0.025
 # A ratio may be this many times its target before --quick fails: other programs share CI's machine.
 TOLERANCE = 2
 
+AN_HOUR_AGO = """
+UPDATE tasks SET created_at = created_at - interval '1 hour', updated_at = updated_at - interval '1 hour'
+"""
+# What the notifier fills into the claim of a failed alert.
+CLAIM_PARAMETERS = {
+    "statement_milliseconds": 0,
+    "lock_milliseconds": 0,
+    "hold_milliseconds": 0,
+    "destination": "benchmark",
+    "user": "",
+    "alert": "failed",
+    "window": 30,
+    "paced": False,
+    "failed": "failed",
+    "part": slack_notifier.CLAIM_TASKS,
+    "varying_words": slack_notifier.VARYING_WORDS,
+    "varying_numbers": slack_notifier.VARYING_NUMBERS,
+}
+
 Prepare = Sequence[Callable[[], None]]
 
 
@@ -96,12 +115,12 @@ class Bench:
     def bare(self, url: str, script: str, prepare: Prepare = ()) -> Program:
         return self.program(url, sys.executable, BARE / script, prepare=prepare)
 
-    def psql(self, tasks: Table, statement: str, prepare: Prepare, **parameters: object) -> Program:
+    def psql(self, tasks: Table, statement: str, prepare: Prepare) -> Program:
         """psql running one statement of the notifier's, rolled back."""
         with closing(psycopg2.connect(tasks.url)) as connection, connection.cursor() as cursor:
-            text = cursor.mogrify(statement, parameters).decode()
+            text = cursor.mogrify(f"{slack_notifier.BEGIN};{statement};ROLLBACK;\n", CLAIM_PARAMETERS).decode()
         script = self.folder / "statement.sql"
-        script.write_text(f"{slack_notifier.BEGIN}\n{text};\nROLLBACK;\n", encoding="utf-8")
+        script.write_text(text, encoding="utf-8")
         return self.program(tasks.url, self.server.bin / "psql", "-X", "-q", "-f", script, tasks.url, prepare=prepare)
 
     def expect(self, messages: int) -> None:
@@ -134,7 +153,7 @@ def two_alerts(bench: Bench) -> Iterator[Line]:
     with table(bench.server.url, tasks=bench.sizes.small_table) as tasks:
         tasks.add("failed", 5, TWENTY_MINUTES)
         tasks.add("queued", 5, TWENTY_MINUTES)
-        tasks.execute("UPDATE tasks SET created_at = created_at - interval '1 hour' WHERE status = 'queued'")
+        tasks.execute(f"{AN_HOUR_AGO} WHERE status = 'queued'")
         tasks.settle()
         bare = bench.bare(tasks.url, "alerts.py", prepare=(bench.slack.clear,))
         ours = bench.ours(tasks.url, prepare=(bench.slack.clear, tasks.forget))
@@ -152,7 +171,7 @@ def many_failures(bench: Bench) -> Iterator[Line]:
         ours_few = bench.ours(few.url, "--failed-only", prepare=(bench.slack.clear, few.forget))
         ours_many = bench.ours(many.url, "--failed-only", prepare=(bench.slack.clear, many.forget))
         claim = slack_notifier.CLAIM_FAILED
-        psql = bench.psql(many, claim, (many.forget,), destination="benchmark", user="", minutes=30)
+        psql = bench.psql(many, claim, (many.forget,))
         ten, all_of_them = compared(ours_few, ours_many, bench.sizes.slow_runs)
         bench.expect(messages=1)
         bare, ours = compared(psql, ours_many, bench.sizes.slow_runs)
@@ -176,7 +195,7 @@ def many_stuck(bench: Bench) -> Iterator[Line]:
     count = bench.sizes.stuck
     with table(bench.server.url) as none, table(bench.server.url) as many:
         many.add("queued", count, TWENTY_MINUTES)
-        many.execute("UPDATE tasks SET created_at = created_at - interval '1 hour'")
+        many.execute(AN_HOUR_AGO)
         many.settle()
         bench.ours(many.url).run()
         bench.expect(messages=1)
