@@ -2708,7 +2708,7 @@ def _request(
         with _untraced(), _http_session(line) as session, session.request(method, url, **options) as response:
             # With room for the address, which is masked before the cut.
             body = b""
-            while len(body) < _ANSWER_CHARACTERS + len(url) and until.seconds_left:
+            while len(body) < _ANSWER_CHARACTERS + len(url):
                 byte = response.raw.read(1, decode_content=False)
                 if not byte:
                     break

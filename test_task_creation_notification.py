@@ -282,6 +282,7 @@ REQUESTS = JUNK | st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @hypothesis_settings(
     max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

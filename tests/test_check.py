@@ -432,6 +432,7 @@ def test_mail_server_and_heartbeat_that_are_not_there_are_lines(checked, ready):
     assert "✗ The heartbeat's host: 127.0.0.1:1: no connection (NewConnectionError)" in out
 
 
+@pytest.mark.slow
 def test_check_is_over_in_time_whatever_hangs(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(slack_notifier, "RUN_SECONDS", 6)

@@ -94,6 +94,7 @@ def test_two_first_runs_at_once_both_succeed(start, slack, tasks, figures):
     assert result == EXACTLY_ONCE
 
 
+@pytest.mark.slow
 def test_many_first_runs_at_the_same_instant_all_succeed(slack, tasks, settings, figures):
     """Threads meet closer than processes do."""
     rounds = 25

@@ -75,6 +75,7 @@ STEPS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("fault", ["silent", "drip", "reset", "flood"])
 @pytest.mark.parametrize("step", STEPS)
@@ -103,6 +104,7 @@ SESSIONS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("fault", ["silent at once", "silent after the login", "drip", "reset"])
@@ -146,6 +148,7 @@ def silent_server() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 def test_a_server_that_is_frozen_holds_nobody_and_is_told_as_blindness(slack):
     with postgres_server() as server:
@@ -326,6 +329,7 @@ def test_a_mail_server_that_greets_without_end_is_cut_off(settings, slack, tasks
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 50_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [{"fault": "hang"}, {"status": 503}])
 def test_thirty_failures_in_ten_seconds_hold_no_worker_and_lose_nothing(settings, slack, tasks, answer):
     """From six workers, with a Slack that hangs or refuses; the next run tells all of it, once."""
@@ -354,6 +358,7 @@ def test_the_limits_are_those_of_the_documents():
     assert slack_notifier.CLAIM_HOLD_SECONDS > slack_notifier.DELIVERY_SECONDS > slack_notifier.EMAIL_SECONDS
 
 
+@pytest.mark.slow
 def test_a_silent_database_holds_a_worker_for_ten_seconds_at_the_most(settings, tasks, proxy, database_url):
     tasks.fail()
     proxy.stop(statement="FOR UPDATE")
@@ -362,6 +367,7 @@ def test_a_silent_database_holds_a_worker_for_ten_seconds_at_the_most(settings, 
         assert notifier.send_failed_tasks_notification() is False
 
 
+@pytest.mark.slow
 def test_a_silent_database_holds_the_program_for_ninety_seconds_at_the_most(start, slack, tasks, proxy, database_url):
     tasks.fail()
     proxy.stop(statement="FOR UPDATE")

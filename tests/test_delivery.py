@@ -607,8 +607,9 @@ def test_refused_layout_is_sent_again_as_text_and_logged_as_an_error(outcomes, j
 @pytest.mark.parametrize("job", ["several: alert"])
 def test_dripping_webhook_takes_neither_the_alert_nor_the_time_of_the_others(outcomes, job):
     outcome = outcomes[job].result(240)
-    assert outcome.told[1:] == [1, 1]
-    assert outcome.told_after_good_runs == [1, 0, 0]
+    # In this call or, where the machine is so slow that a post might not end in it, in the next.
+    assert [sum(times) for times in zip(outcome.told[1:], outcome.told_after_good_runs[1:])] == [1, 1]
+    assert outcome.told_after_good_runs[0] == 1
     assert outcome.delivered is False
     assert outcome.seconds <= CALL
 

@@ -97,6 +97,7 @@ def test_everything_is_told_once_through_a_pooler(pooled, slack, tasks):
     assert told(slack, STUCK) == told(slack, RECOVERED) == [[stuck]]
 
 
+@pytest.mark.slow
 @two_sessions
 def test_runs_at_once_tell_each_failure_once_through_a_pooler(pool, start, slack, tasks, figures):
     """More runs than the pool has sessions, first runs among them."""

@@ -20,6 +20,9 @@ INDEX = "CREATE INDEX ON tasks (status, updated_at)"
 TASKS = 200_000
 LEDGER = 100_000
 
+# Its tables take seconds to fill.
+pytestmark = pytest.mark.slow
+
 STATEMENTS = {
     name: statement
     for name, statement in vars(slack_notifier).items()

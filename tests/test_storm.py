@@ -162,6 +162,7 @@ def many(settings: Settings, slack: SlackStandIn, count: int) -> Settings:
     return settings._replace(webhooks={"": [slack.webhook(f"team-{number}") for number in range(count)]})
 
 
+@pytest.mark.slow
 def test_many_channels_of_a_slow_slack_are_all_served_in_one_run(settings, slack, tasks):
     """One after the other they would take longer than a run may."""
     task_id = tasks.fail()
@@ -171,6 +172,7 @@ def test_many_channels_of_a_slow_slack_are_all_served_in_one_run(settings, slack
     assert all(told(slack, channel=f"team-{number}") == [[task_id]] for number in range(48))
 
 
+@pytest.mark.slow
 def test_channels_that_hang_keep_no_other_from_being_served(settings, slack, tasks):
     task_id = tasks.fail()
     hanging = [f"team-{number}" for number in range(8)]
@@ -211,6 +213,7 @@ def test_a_claim_that_takes_too_long_takes_few_tasks(settings, slack, tasks, mon
     assert summary(slack.messages()[0]).startswith("20 tasks and more failed")
 
 
+@pytest.mark.slow
 def test_failures_are_told_where_each_read_of_the_tasks_takes_three_seconds(settings, slack, tasks, caplog):
     """What only adorns the alert is left out; its post has its time left."""
     task_id = tasks.fail()
@@ -247,6 +250,7 @@ def test_a_failure_of_a_worker_whose_clock_is_ahead_hides_no_later_one(settings,
 # ---- Large failures --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("column", ["error", "log_uri"])
 def test_twenty_failures_of_twenty_megabytes_go_out_in_little_memory(tasks, slack, database_url, tmp_path, column):
     """Under a limit of 320 MB of address space."""

@@ -225,13 +225,7 @@ BREAKS = [
         "the text is longer than Slack takes",
         "TEXT_CHARACTERS = 3900",
         "TEXT_CHARACTERS = 39000",
-        f"{ALERTS}alerts_of_any_number_of_tasks_are_one_complete_message_each",
-    ),
-    Break(
-        "blocks are longer than Slack takes",
-        "MESSAGE_CHARACTERS = 9000",
-        "MESSAGE_CHARACTERS = 90000",
-        f"{ALERTS}alerts_of_any_number_of_tasks_are_one_complete_message_each",
+        f"{SIZE}a_failed_alert_fits_whatever_the_tasks_hold",
     ),
     Break(
         "emoji count as one character",
@@ -385,14 +379,14 @@ BREAKS = [
     ),
     Break(
         "a stuck task that failed has recovered",
-        "    WHERE status <> 'failed' AND %(notify_on_recovery)s\n",
-        "    WHERE %(notify_on_recovery)s\n",
+        "        WHERE ended.status <> 'failed'\n    ))\n    RETURNING task_id\n",
+        "    ))\n    RETURNING task_id\n",
         f"{LEDGER}a_stuck_task_that_failed_is_told_as_failed_only",
     ),
     Break(
         "recoveries cannot be switched off",
-        "    WHERE status <> 'failed' AND %(notify_on_recovery)s\n",
-        "    WHERE status <> 'failed'\n",
+        "    WHERE %(notify_on_recovery)s\n    ON CONFLICT",
+        "    ON CONFLICT",
         f"{LEDGER}recoveries_can_be_switched_off",
     ),
     Break(
@@ -507,12 +501,6 @@ BREAKS = [
         'if state["row_security"]:',
         "if False:",
         f"{STORM}policies_that_may_hide_tasks_are_a_warning_in_each_run",
-    ),
-    Break(
-        "a call waits for another run",
-        "lock = LOCK_DESTINATION if self.patient else LOCK_DESTINATION_NOW",
-        "lock = LOCK_DESTINATION",
-        f"{STORM}a_call_beside_one_that_delivers_leaves_it_alone_and_holds_no_connection",
     ),
     Break(
         "a silent database holds the worker",
