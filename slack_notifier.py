@@ -41,7 +41,7 @@ from functools import partial
 from string import Template
 from time import monotonic, sleep
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Optional, TypeVar
 
 if __name__ == "__main__":
     # In one line and before a run fails in the middle; a program that imports this gets Python's own errors.
@@ -2255,7 +2255,7 @@ class Transaction:
     def __init__(self, session: Session, parameters: Parameters) -> None:
         self.step = READING
         self._session = session
-        self._parameters = parameters
+        self.parameters = parameters
         self._rolls_back = False
 
     def begin(self, statements: Sequence[str], until: Deadline) -> None:
@@ -2269,7 +2269,7 @@ class Transaction:
         begin = [BEGIN, NO_TRANSACTION_TIMEOUT] if connection.info.server_version >= 170000 else [BEGIN]
         with self._or_roll_back():
             self._cursor = connection.cursor()
-            self._cursor.execute(";".join([*begin, *statements]), {**self._parameters, **limits})
+            self._cursor.execute(";".join([*begin, *statements]), {**self.parameters, **limits})
 
     def __enter__(self) -> Transaction:
         return self
@@ -2298,7 +2298,7 @@ class Transaction:
         """The rows of the last statement, as dicts; each may take that many seconds."""
         limit = {"statement_milliseconds": int(max(0.0, seconds) * 1000) + 1}
         self._cursor.execute(
-            ";".join([STATEMENT_TIMEOUT, *statements]), {**self._parameters, **(parameters or {}), **limit}
+            ";".join([STATEMENT_TIMEOUT, *statements]), {**self.parameters, **(parameters or {}), **limit}
         )
         return self.rows()
 
@@ -2320,7 +2320,7 @@ class Transaction:
 
     def changes(self, statement: str) -> bool:
         """Whether the statement changes anything."""
-        self._cursor.execute(statement, self._parameters)
+        self._cursor.execute(statement, self.parameters)
         return self._cursor.rowcount > 0
 
     def roll_back(self) -> None:
@@ -2363,6 +2363,10 @@ def _known(catalogue: Row) -> dict[str, object]:
     }
 
 
+# The transaction that holds it, the alert, and what is to be told of it; None where there is nothing of any.
+Claimed = tuple[Transaction, Alert, Optional[Claim]]
+
+
 class Ledger:
     """The ledger as a run found it: its session, how its transactions begin, what is known for its statements."""
 
@@ -2380,9 +2384,10 @@ class Ledger:
 
     @contextmanager
     def claim(
-        self, alert: Alert, destination: Destination, minutes: float, until: Deadline
-    ) -> Iterator[tuple[Transaction, Claim | None]]:
-        """Holds what the destination has yet to be told of the alert until the block ends; None for nothing.
+        self, alerts: Sequence[Alert], destination: Destination, minutes: float, until: Deadline
+    ) -> Iterator[Claimed]:
+        """Holds what the destination has yet to be told, of the first of the alerts that has something, until the block
+        ends.
 
         A claim whose connection breaks is made anew; one that takes too long takes a part, the oldest tasks.
         """
@@ -2390,42 +2395,47 @@ class Ledger:
             **self.parameters,
             "destination": destination.fingerprint,
             "user": destination.user,
-            "alert": alert.name,
-            "alerts": list(alert.ledger_names),
             "minutes": minutes,
+            "part": CLAIM_TASKS,
         }
         claim_by = until.before(POST_SECONDS)
         try:
-            first = claim_by.before(claim_by.seconds_left * 0.4)
-            transaction, claim = self._claimed(alert, {**parameters, "part": CLAIM_TASKS}, first, until)
+            claimed = self._claimed(alerts, parameters, claim_by.before(claim_by.seconds_left * 0.4), claim_by)
         except DatabaseError as error:
             if not error.lost and not error.too_slow:
                 raise
             part = CLAIM_FEW_TASKS if error.too_slow else CLAIM_TASKS
             logger.warning("%s; trying again with at most %s tasks", error, part)
-            transaction, claim = self._claimed(alert, {**parameters, "part": part}, claim_by, until)
-        with transaction:
-            yield transaction, claim
+            claimed = self._claimed(alerts, {**parameters, "part": part}, claim_by, claim_by)
+        with claimed[0]:
+            yield claimed
 
     def _claimed(
-        self, alert: Alert, parameters: Parameters, claimed_by: Deadline, until: Deadline
-    ) -> tuple[Transaction, Claim | None]:
-        started = monotonic()
+        self, alerts: Sequence[Alert], parameters: Parameters, claimed_by: Deadline, until: Deadline
+    ) -> Claimed:
         lock = LOCK_DESTINATION if self.patient else LOCK_DESTINATION_NOW
         with ExitStack() as on_error:
-            transaction = self.session.transaction(
-                *self.beginning, lock, alert.claim, parameters=parameters, until=claimed_by
-            )
-            on_error.push(transaction)
-            took = monotonic() - started
-            claim = _claim(transaction, alert, until.before(POST_SECONDS), took)
+            for alert in alerts:
+                started = monotonic()
+                named = {**parameters, "alert": alert.name, "alerts": list(alert.ledger_names)}
+                if alert is alerts[0]:
+                    transaction = self.session.transaction(
+                        *self.beginning, lock, alert.claim, parameters=named, until=claimed_by
+                    )
+                    on_error.push(transaction)
+                    figures = transaction.rows()[0]
+                else:
+                    transaction.parameters = named
+                    figures = transaction.fetch_all(alert.claim, seconds=claimed_by.seconds_left)[0]
+                claim = _claim(transaction, alert, figures, until, monotonic() - started)
+                if claim:
+                    break
             on_error.pop_all()
-        return transaction, claim
+        return transaction, alert, claim
 
 
-def _claim(transaction: Transaction, alert: Alert, until: Deadline, took: float) -> Claim | None:
+def _claim(transaction: Transaction, alert: Alert, figures: Row, until: Deadline, took: float) -> Claim | None:
     """What a claim took that has just been made, which `took` so many seconds: its tasks and all that adorns them."""
-    figures = transaction.rows()[0]
     if figures["untellable"]:
         logger.warning("%s cannot be told: the id is empty or too long", plural(figures["untellable"], "task"))
     if not figures["total"]:
@@ -3094,22 +3104,27 @@ class Run:
     ) -> None:
         """So many seconds for each alert."""
         for alert, minutes in alerts:
-            for one in (alert, MENDED[alert.name]):
-                outcome = self._tell(ledger, one, minutes, destination, until.within(seconds))
+            news = [alert, MENDED[alert.name]]
+            while news:
+                told, outcome = self._tell(ledger, news, minutes, destination, until.within(seconds))
                 with self._lock:
                     self.outcomes[alert.kind] = self.outcomes[alert.kind].joined(outcome)
-                if outcome.error:
-                    break
+                news = [] if outcome.error else news[news.index(told) + 1 :]
 
-    def _tell(self, ledger: Ledger, alert: Alert, minutes: float, destination: Destination, until: Deadline) -> Outcome:
-        """Claim, message, delivery in one transaction: what is not delivered was never claimed."""
-        total, sent = 0, False
+    def _tell(
+        self, ledger: Ledger, alerts: Sequence[Alert], minutes: float, destination: Destination, until: Deadline
+    ) -> tuple[Alert, Outcome]:
+        """Claim, message, delivery in one transaction: what is not delivered was never claimed.
+
+        Of the first of the alerts that has something to tell; returns which that was, else the last.
+        """
+        alert, total, sent = alerts[-1], 0, False
         with _Guard() as guard, self._leaving_others_alone():
             if until.seconds_left < POST_SECONDS + COMMIT_SECONDS:
-                if alert.name not in MENDED:
-                    return Outcome()
-                raise DeliveryError(f"No time left to tell {destination} of {alert.name} tasks: the next run does")
-            with ledger.claim(alert, destination, minutes, until) as (transaction, claim):
+                if alerts[0].name not in MENDED:
+                    return alert, Outcome()
+                raise DeliveryError(f"No time left to tell {destination} of {alerts[0].name} tasks: the next run does")
+            with ledger.claim(alerts, destination, minutes, until) as (transaction, alert, claim):
                 total = claim.total if claim and alert.name in MENDED else 0
                 if claim and self._holds_back(alert, claim, minutes):
                     transaction.roll_back()
@@ -3122,7 +3137,7 @@ class Run:
                     sent = not self.dry_run
                 if self.dry_run:
                     transaction.roll_back()
-        return Outcome(total, sent, guard.error, guard.blind)
+        return alert, Outcome(total, sent, guard.error, guard.blind)
 
     @contextmanager
     def _leaving_others_alone(self) -> Iterator[None]:
