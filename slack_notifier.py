@@ -1497,14 +1497,15 @@ _TASK_COLUMNS = f"""
 """
 
 # The worker's two words for one status. All words of a status are parameters, as an enum that lacks one would refuse a
-# statement that names it.
+# statement that names it. OPERATOR(pg_catalog.=), and functions with pg_catalog, stand here and below where its own
+# would need a cast: one without, which somebody planted in a schema of the search_path, it would prefer.
 IN_PROGRESS = ("in_progress", "inprogress")
 
 # Tasks that failed within the window, newest first.
 FAILED_TASKS = f"""
 SELECT {_TASK_COLUMNS}
 FROM tasks
-WHERE status = %(failed)s AND updated_at >= now() - %(minutes)s * interval '1 minute'
+WHERE status OPERATOR(pg_catalog.=) %(failed)s AND updated_at >= now() - %(timeout)s
 ORDER BY tasks.updated_at DESC, tasks.id
 """
 
@@ -1514,8 +1515,8 @@ _SIGN_OF_LIFE = "greatest(tasks.created_at, tasks.started_at, tasks.updated_at)"
 # Which tasks are stuck: queued, or in progress under either of its names, and without a sign of life for longer than
 # the timeout; the condition on updated_at alone is there for the index.
 _IS_STUCK = f"""(
-    status = ANY(%(unended)s) AND updated_at < now() - %(minutes)s * interval '1 minute'
-    AND {_SIGN_OF_LIFE} < now() - %(minutes)s * interval '1 minute'
+    status OPERATOR(pg_catalog.=) ANY(%(unended)s) AND updated_at < now() - %(timeout)s
+    AND {_SIGN_OF_LIFE} < now() - %(timeout)s
 )"""
 
 # The stuck tasks, oldest first.
@@ -1551,15 +1552,16 @@ WHERE NOT EXISTS (
 TASKS_STATE = """
 SELECT
     tasks::text AS tasks,
-    quote_ident(current_user) AS role,
-    ARRAY(SELECT name FROM unnest(%(columns)s) AS name
+    pg_catalog.quote_ident(current_user) AS role,
+    ARRAY(SELECT name FROM pg_catalog.unnest(%(columns)s) AS name
         WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = tasks AND attname = name)) AS missing,
     ARRAY(SELECT attname::text FROM pg_attribute
         WHERE attrelid = tasks AND attname = ANY(%(columns)s) AND NOT has_column_privilege(tasks, attname, 'SELECT')
         ORDER BY attnum) AS forbidden,
-    (SELECT quote_ident(nspname) FROM pg_namespace
+    (SELECT pg_catalog.quote_ident(nspname) FROM pg_namespace
         WHERE oid = coalesce((SELECT relnamespace FROM pg_class WHERE pg_class.oid = ledger),
-            to_regnamespace(current_schema())) AND has_schema_privilege('public', oid, 'CREATE')) AS open_schema
+            to_regnamespace(current_schema()))
+          AND pg_catalog.has_schema_privilege('public', oid, 'CREATE')) AS open_schema
 FROM to_regclass('tasks') AS tasks, to_regclass('slack_notifications') AS ledger
 """
 TASK_COLUMNS = ("id", "user_api_key", "status", "error", "log_uri", "created_at", "updated_at", "started_at")
@@ -1591,9 +1593,11 @@ SELECT
     current_setting('transaction_read_only') = 'on' AS read_only,
     pg_is_in_recovery() AS standby,
     NOT EXISTS (SELECT FROM pg_class WHERE oid = ledger) AS missing,
-    ledger IS NOT NULL AND has_table_privilege(ledger, 'SELECT') AND has_table_privilege(ledger, 'INSERT')
-        AND has_table_privilege(ledger, 'UPDATE') AND has_table_privilege(ledger, 'DELETE') AS writable,
-    (SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = ledger) AS owned,
+    ledger IS NOT NULL AND NOT EXISTS (
+        SELECT FROM pg_catalog.unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS wanted
+        WHERE NOT pg_catalog.has_table_privilege(ledger, wanted)
+    ) AS writable,
+    (SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = ledger) AS owned,
     ARRAY(SELECT attname::text FROM pg_attribute
         WHERE attrelid = ledger AND attnum > 0 AND NOT attisdropped
           AND (attname, format_type(atttypid, -1)) IN (
@@ -1603,12 +1607,12 @@ SELECT
         SELECT FROM pg_index
         WHERE indrelid = ledger AND indisunique AND indisvalid AND indimmediate AND indpred IS NULL AND ARRAY(
             SELECT attname::text FROM pg_attribute WHERE attrelid = ledger AND attnum = ANY(indkey) ORDER BY 1
-        ) = '{alert,destination,task_id}'
+        ) OPERATOR(pg_catalog.=) '{alert,destination,task_id}'
     ) AS keyed,
-    coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
-    has_database_privilege(current_database(), 'TEMPORARY') AS may_create_temporary,
-    quote_ident(current_schema()) AS schema,
-    quote_ident(current_user) AS role
+    coalesce(pg_catalog.has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
+    pg_catalog.has_database_privilege(current_database(), 'TEMPORARY') AS may_create_temporary,
+    pg_catalog.quote_ident(current_schema()) AS schema,
+    pg_catalog.quote_ident(current_user) AS role
 FROM to_regclass('slack_notifications') AS ledger
 """
 
@@ -1633,7 +1637,8 @@ SELECT set_config('search_path', 'pg_temp, ' || current_setting('search_path'), 
 START = """
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
 SELECT destination.destination, alert.alert, '', now(), CASE alert.alert WHEN '' THEN now() ELSE '-infinity' END
-FROM unnest(%(destinations)s::text[]) AS destination (destination), unnest(%(alerts)s::text[]) AS alert (alert)
+FROM pg_catalog.unnest(%(destinations)s::text[]) AS destination (destination)
+CROSS JOIN pg_catalog.unnest(%(alerts)s::text[]) AS alert (alert)
 WHERE NOT EXISTS (
     SELECT FROM slack_notifications AS own
     WHERE own.destination = destination.destination AND own.alert = alert.alert AND own.task_id = ''
@@ -1643,7 +1648,7 @@ ON CONFLICT (destination, alert, task_id) DO NOTHING
 """
 
 # When a call is held back: three messages at once, then one a minute, tell of failures; more would say the same.
-_IS_HELD_BACK = f"notified_at > now() + {STORM_BURST - 1} * interval '{STORM_SECONDS} seconds'"
+_IS_HELD_BACK = f"notified_at > now() + interval '{(STORM_BURST - 1) * STORM_SECONDS} seconds'"
 
 # The destinations that a call tells nothing now.
 HELD_BACK = f"""
@@ -1663,7 +1668,10 @@ LOCK_DESTINATION_NOW = f"{LOCK_DESTINATION} NOWAIT"
 
 # Those with the id that a row of the ledger names: compared in the column's own type, so that they are looked up by
 # their key, whatever type it has.
-_TASK_OF_TOLD = "tasks.id = (jsonb_populate_record(NULL::tasks, jsonb_build_object('id', told.task_id))).id"
+_TASK_OF_TOLD = """
+tasks.id OPERATOR(pg_catalog.=)
+    (pg_catalog.jsonb_populate_record(NULL::tasks, pg_catalog.jsonb_build_object('id', told.task_id))).id
+"""
 # The ids that can be told: not empty, as that of the destination's own rows is, nor too long for the ledger's index.
 _TELLABLE = "octet_length(tasks.id::text) BETWEEN 1 AND 2000"
 _OF_USER = "(%(user)s = '' OR tasks.user_api_key::text = %(user)s)"
@@ -1678,7 +1686,7 @@ state AS (
     WHERE destination = %(destination)s AND alert IN ('', %(alert)s) AND task_id = ''
 ), beginning (at) AS (
     SELECT CASE WHEN held_back THEN 'infinity'
-        ELSE least(coalesce(complete, now()), now()) - %(window)s * interval '1 minute' END
+        ELSE least(coalesce(complete, now()), now()) - %(window)s END
     FROM state
 )
 """
@@ -1719,15 +1727,15 @@ WITH {_BEGINNING}, oldest AS (
         OFFSET 0
     ) AS told ON true
     CROSS JOIN LATERAL (SELECT least(told.event_at, told.notified_at) AS at) AS before
-    WHERE tasks.status = %(failed)s AND {_OF_USER} AND tasks.updated_at >= (SELECT at FROM beginning)
-      AND (told.task_id IS NULL
+    WHERE tasks.status OPERATOR(pg_catalog.=) %(failed)s AND tasks.updated_at >= (SELECT at FROM beginning)
+      AND {_OF_USER} AND (told.task_id IS NULL
           OR failed.at <> told.event_at AND failed.at >= before.at + interval '1 minute'
-          AND (failed.at >= before.at + %(window)s * interval '1 minute' OR told.cause IS DISTINCT FROM (
-              SELECT to_hex(hashtextextended({CAUSE}, 0)) FROM (SELECT {SHOWN_ERROR} AS error) AS shown)))
+          AND (failed.at >= before.at + %(window)s OR told.cause IS DISTINCT FROM (
+              SELECT to_hex(pg_catalog.hashtextextended({CAUSE}, 0)) FROM (SELECT {SHOWN_ERROR} AS error) AS shown)))
     ORDER BY tasks.updated_at
     LIMIT %(part)s
 ), news AS (
-    SELECT DISTINCT ON (task_id) task_id, event_at, to_hex(hashtextextended({CAUSE}, 0)) AS cause
+    SELECT DISTINCT ON (task_id) task_id, event_at, to_hex(pg_catalog.hashtextextended({CAUSE}, 0)) AS cause
     FROM oldest
     WHERE tellable
     ORDER BY task_id, event_at DESC
@@ -1747,13 +1755,16 @@ SELECT total, partial, first, now() AS claimed_at, span.since,
        (SELECT count(*) FROM oldest WHERE NOT tellable) AS untellable,
        total > 0 AND EXISTS (
            SELECT FROM slack_notifications AS told
+           CROSS JOIN LATERAL (
+               SELECT FROM tasks WHERE {_TASK_OF_TOLD} AND tasks.status OPERATOR(pg_catalog.=) %(failed)s OFFSET 0
+           ) AS still
            WHERE told.destination = %(destination)s AND told.alert = 'failed' AND told.task_id <> ''
-             AND told.event_at >= coalesce(span.since, now() - %(window)s * interval '1 minute')
+             AND told.event_at >= coalesce(span.since, now() - %(window)s)
              AND told.task_id NOT IN (SELECT task_id FROM news)
        ) AS again
 FROM figures
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN first < now() - %(window)s * interval '1 minute'
+    SELECT CASE WHEN first < now() - %(window)s
         THEN greatest(least(first, (SELECT complete FROM state)), '0001-01-02') END AS since
 ) AS span
 """
@@ -1794,8 +1805,8 @@ WITH stuck AS (
         OFFSET 0
     ) AS told ON true
     WHERE told.task_id IS NULL
-       OR stuck.event_at > greatest(told.event_at, told.notified_at - %(minutes)s * interval '1 minute')
-       OR %(remind)s > 0 AND told.notified_at <= now() - %(remind)s * interval '1 minute'
+       OR stuck.event_at > greatest(told.event_at, told.notified_at - %(timeout)s)
+       OR told.notified_at <= now() - %(remind)s::interval
     ORDER BY stuck.event_at
     LIMIT %(part)s
 ), claimed AS (
@@ -1817,13 +1828,13 @@ FROM oldest
 # index on (status, updated_at); without that index, none.
 _OVER = """
 statuses (status) AS (
-    SELECT min(status) FROM tasks WHERE %(indexed)s
+    SELECT pg_catalog.min(status) FROM tasks WHERE %(indexed)s
     UNION ALL
-    SELECT (SELECT min(tasks.status) FROM tasks WHERE tasks.status > statuses.status)
+    SELECT (SELECT pg_catalog.min(tasks.status) FROM tasks WHERE tasks.status OPERATOR(pg_catalog.>) statuses.status)
     FROM statuses
     WHERE statuses.status IS NOT NULL
 ), final (status) AS (
-    SELECT status FROM statuses WHERE status <> ALL(%(unended)s)
+    SELECT status FROM statuses WHERE status OPERATOR(pg_catalog.<>) ALL(%(unended)s)
 )
 """
 # The tasks that ended since the `beginning`, status by status (OFFSET 0): the planner cannot know how few they are, and
@@ -1836,9 +1847,11 @@ _ENDED_TASK = f"""
 """
 _ENDED = f"""
 {_OVER}, ended AS (
-    SELECT task.* FROM final CROSS JOIN LATERAL ({_ENDED_TASK} AND tasks.status = final.status OFFSET 0) AS task
+    SELECT task.*
+    FROM final
+    CROSS JOIN LATERAL ({_ENDED_TASK} AND tasks.status OPERATOR(pg_catalog.=) final.status OFFSET 0) AS task
     UNION ALL
-    {_ENDED_TASK} AND NOT %(indexed)s AND tasks.status <> ALL(%(unended)s)
+    {_ENDED_TASK} AND NOT %(indexed)s AND tasks.status OPERATOR(pg_catalog.<>) ALL(%(unended)s)
 )
 """
 _FIGURES = """
@@ -1851,8 +1864,9 @@ SELECT total, partial, NULL AS first, now() AS claimed_at, NULL::timestamptz AS 
 FROM figures
 """
 
-# Claims the tasks that the destination was told are stuck and that have ended since. Of those that failed nothing more
-# is told here. What ended lately is looked up, not what was told: an idle run pays nothing for all that was.
+# Claims the tasks that the destination was told are stuck and that have ended since. Of those that failed, nothing more
+# is told here, nor of those that it was told had failed after that: they have healed. What ended lately is looked up,
+# not what was told: an idle run pays nothing for all that was.
 CLAIM_RECOVERED = f"""
 WITH RECURSIVE {_BEGINNING}, {_ENDED}, moved_on AS (
     DELETE FROM slack_notifications
@@ -1868,12 +1882,19 @@ WITH RECURSIVE {_BEGINNING}, {_ENDED}, moved_on AS (
         ) AS told
         WHERE ended.status <> 'failed'
     ))
-    RETURNING task_id
+    RETURNING task_id, notified_at
 ), claimed AS (
     INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
     SELECT DISTINCT %(destination)s, 'recovered', task_id, now(), now()
     FROM moved_on
-    WHERE %(notify_on_recovery)s
+    LEFT JOIN LATERAL (
+        SELECT true AS told
+        FROM slack_notifications
+        WHERE destination = %(destination)s AND alert IN ('failed', 'healed') AND task_id = moved_on.task_id
+          AND notified_at >= moved_on.notified_at
+        OFFSET 0
+    ) AS failure ON true
+    WHERE failure.told IS NULL AND %(notify_on_recovery)s
     ON CONFLICT (destination, alert, task_id) DO UPDATE
     SET event_at = excluded.event_at, notified_at = excluded.notified_at
     RETURNING task_id
@@ -1922,7 +1943,7 @@ WITH users AS (
         WHERE destination = %(destination)s AND alert = 'failed' AND task_id = tasks.id::text AND notified_at = now()
         OFFSET 0
     ) AS told
-    WHERE tasks.status = %(failed)s AND tasks.updated_at >= %(first)s
+    WHERE tasks.status OPERATOR(pg_catalog.=) %(failed)s AND tasks.updated_at >= %(first)s
     GROUP BY told.cause, tasks.user_api_key::text
 ), causes AS (
     SELECT cause, sum(tasks)::bigint AS total, count(*) AS users, count(*) OVER () AS causes,
@@ -1964,7 +1985,7 @@ FROM (
                CASE alert WHEN 'failed' THEN now() - event_at ELSE event_at - now() END AS place
         FROM slack_notifications
         WHERE destination = %(destination)s AND alert = ANY(%(alerts)s) AND task_id <> '' AND notified_at = now()
-          AND (alert <> 'failed' OR %(causes)s = '{{}}' OR cause = ANY(%(causes)s))
+          AND (alert <> 'failed' OR %(causes)s OPERATOR(pg_catalog.=) '{{}}' OR cause = ANY(%(causes)s))
     ) AS claimed
     ORDER BY number, place
     LIMIT %(listed)s * %(each)s
@@ -1977,7 +1998,7 @@ ORDER BY told.alert, told.place, told.task_id
 # Of the tasks that ended in the span of the report, how many failed, and how many users that hit.
 FAILED_SHARE = f"""
 WITH RECURSIVE beginning (at) AS (
-    SELECT coalesce(%(since)s::timestamptz, now() - %(window)s * interval '1 minute')
+    SELECT coalesce(%(since)s::timestamptz, now() - %(window)s)
 ), {_ENDED}
 SELECT coalesce(sum(failed), 0)::bigint AS failed, coalesce(sum(ended), 0)::bigint AS ended,
        count(*) FILTER (WHERE failed > 0) AS users
@@ -1993,7 +2014,7 @@ QUEUE = f"""
 SELECT count(*) FILTER (WHERE status::text = 'queued') AS queued,
        count(*) FILTER (WHERE status::text <> 'queued') AS in_progress
 FROM tasks
-WHERE status = ANY(%(unended)s) AND {_OF_USER}
+WHERE status OPERATOR(pg_catalog.=) ANY(%(unended)s) AND {_OF_USER}
 """
 
 # When a worker was last seen to do anything: to start a task, or to end one otherwise than as a failure that never
@@ -2004,19 +2025,22 @@ SELECT CASE WHEN at IS NOT NULL THEN greatest(least(at, '9999-12-30'), '0001-01-
 FROM (
     SELECT greatest(
         (SELECT max(latest.at) FROM final CROSS JOIN LATERAL (
-            SELECT max(tasks.updated_at)::timestamptz AS at FROM tasks WHERE tasks.status = final.status
+            SELECT max(tasks.updated_at)::timestamptz AS at
+            FROM tasks
+            WHERE tasks.status OPERATOR(pg_catalog.=) final.status
         ) AS latest WHERE final.status::text <> 'failed'),
         (SELECT max(updated_at)::timestamptz FROM tasks
-            WHERE NOT %(indexed)s AND status <> ALL(%(unended)s) AND status::text <> 'failed'),
+            WHERE NOT %(indexed)s AND status OPERATOR(pg_catalog.<>) ALL(%(unended)s) AND status::text <> 'failed'),
         (SELECT updated_at::timestamptz FROM tasks
-            WHERE status = %(failed)s AND started_at IS NOT NULL ORDER BY updated_at DESC LIMIT 1),
-        (SELECT greatest(max(started_at), max(updated_at))::timestamptz FROM tasks WHERE status = ANY(%(in_progress)s))
+            WHERE status OPERATOR(pg_catalog.=) %(failed)s AND started_at IS NOT NULL ORDER BY updated_at DESC LIMIT 1),
+        (SELECT greatest(max(started_at), max(updated_at))::timestamptz FROM tasks
+            WHERE status OPERATOR(pg_catalog.=) ANY(%(in_progress)s))
     ) AS at
 ) AS seen
 """
 
-# Notes that a critical alert calls people, which it does at most once an hour, but for a cause that they have not been
-# called for since.
+# Notes that a critical alert calls people, which it does at most once an hour, but for a cause that was not told within
+# the hour.
 CALL = """
 UPDATE slack_notifications AS own
 SET notified_at = now()
@@ -2027,7 +2051,7 @@ WHERE own.destination = %(destination)s AND own.alert = %(alert)s AND own.task_i
         AND claimed.task_id <> '' AND claimed.notified_at = now() AND NOT EXISTS (
             SELECT FROM slack_notifications AS told
             WHERE told.destination = own.destination AND told.alert IN ('failed', 'healed') AND told.task_id <> ''
-              AND told.cause = claimed.cause AND told.notified_at >= own.notified_at AND told.notified_at < now())))
+              AND told.cause = claimed.cause AND told.notified_at > now() - interval '1 hour' AND told.notified_at < now())))
 """
 
 # Who holds tasks or the ledger as a whole, such as a migration: another run never does.
@@ -2048,14 +2072,14 @@ LIMIT 1
 # tasks (of destinations that no longer run) that are so no more, and recoveries. Skips rows that a run is using.
 CLEAN_UP = """
 WITH unended AS (
-    SELECT id::text AS id FROM tasks WHERE status = ANY(%(unended)s)
+    SELECT id::text AS id FROM tasks WHERE status OPERATOR(pg_catalog.=) ANY(%(unended)s)
 )
 DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
     SELECT told.ctid
     FROM slack_notifications AS told
     WHERE told.notified_at < now() - interval '7 days' AND told.task_id <> '' AND CASE told.alert
         WHEN 'failed' THEN told.event_at < now() - interval '7 days' AND told.event_at < (
-            SELECT complete.event_at - 2 * %(window)s * interval '1 minute'
+            SELECT complete.event_at - %(window)s - %(window)s
             FROM slack_notifications AS complete
             WHERE complete.destination = told.destination AND complete.alert = 'failed' AND complete.task_id = '')
         WHEN 'healed' THEN true
@@ -2343,7 +2367,7 @@ def read_tasks(database_url: str, statement: str, minutes: float) -> list[dict[s
     """What one statement finds; DatabaseError if it cannot."""
     deadline = Deadline.after(CALL_SECONDS)
     with Session(database_url, deadline) as session, session.transaction(CATALOGUE) as transaction:
-        parameters = {**_known(transaction.rows()[0]), "minutes": minutes}
+        parameters = {**_known(transaction.rows()[0]), "timeout": timedelta(minutes=minutes)}
         return transaction.fetch_all(statement, parameters=parameters)
 
 
@@ -2395,7 +2419,7 @@ class Ledger:
             **self.parameters,
             "destination": destination.fingerprint,
             "user": destination.user,
-            "minutes": minutes,
+            "timeout": timedelta(minutes=minutes),
             "part": CLAIM_TASKS,
         }
         claim_by = until.before(POST_SECONDS)
@@ -3197,10 +3221,10 @@ class Run:
 
     def _parameters(self) -> dict[str, object]:
         return {
-            "window": FAILED_WINDOW_MINUTES,
+            "window": timedelta(minutes=FAILED_WINDOW_MINUTES),
             "varying_words": VARYING_WORDS,
             "varying_numbers": VARYING_NUMBERS,
-            "remind": self.settings.remind_minutes,
+            "remind": timedelta(minutes=self.settings.remind_minutes) or None,
             "notify_on_recovery": self.settings.notify_on_recovery,
             "paced": self.paced,
         }

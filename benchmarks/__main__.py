@@ -51,7 +51,7 @@ CLAIM_PARAMETERS = {
     "destination": "benchmark",
     "user": "",
     "alert": "failed",
-    "window": 30,
+    "window": timedelta(minutes=30),
     "paced": False,
     "failed": "failed",
     "part": slack_notifier.CLAIM_TASKS,

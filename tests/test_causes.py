@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import slack_notifier
+from sandbox.postgres import elapse
 from sandbox.slack import SlackStandIn, pings
 from slack_notifier import Settings, SlackNotifier
 
@@ -570,3 +571,17 @@ def test_failures_that_no_worker_ever_started_are_critical(
     assert critical(database_url, slack).send_failed_tasks_notification()
     assert len(slack.messages()) == sent
     assert all("<!here>" in pings(message) for message in slack.messages())
+
+
+def test_the_same_trouble_calls_people_once_an_hour_and_another_at_once(
+    database_url: str, slack: SlackStandIn, tasks: Any
+) -> None:
+    notifier = critical(database_url, slack, critical_count=1)
+    called = []
+    for minutes, error in [(0, "disk full"), (20, "disk full"), (20, "no codec"), (30, "disk full"), (31, "no codec")]:
+        elapse(tasks.connection, minutes)
+        tasks.fail(updated=0, error=error)
+        assert notifier.send_failed_tasks_notification()
+        called += ["<!here>" in pings(message) for message in slack.messages()]
+        slack.clear()
+    assert called == [True, False, True, False, True]

@@ -94,6 +94,26 @@ def test_two_first_runs_at_once_both_succeed(start, slack, tasks, figures):
     assert result == EXACTLY_ONCE
 
 
+def test_first_runs_at_once_bring_up_a_ledger_of_version_1_and_keep_what_it_knows(slack, tasks, settings):
+    known = tasks.fail()
+    assert SlackNotifier(settings=settings).send_failed_tasks_notification()
+    tasks.execute("ALTER TABLE slack_notifications DROP COLUMN cause")
+    tasks.execute("DELETE FROM slack_notifications WHERE task_id = '' AND alert IN ('', 'healed', 'recovered')")
+    slack.clear()
+    failed = [tasks.fail() for _ in range(3)]
+    barrier = threading.Barrier(AT_ONCE)
+
+    def first_run(_: int) -> bool:
+        barrier.wait()
+        return SlackNotifier(settings=settings).send_combined_notification()["error"] is None
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        assert all(threads.map(first_run, range(AT_ONCE)))
+    assert tally(told(slack), failed) == EXACTLY_ONCE
+    assert known not in str(slack.messages())
+    assert value(tasks.connection, "SELECT count(*) FROM slack_notifications WHERE cause IS NOT NULL") == len(failed)
+
+
 @pytest.mark.slow
 def test_many_first_runs_at_the_same_instant_all_succeed(slack, tasks, settings, figures):
     """Threads meet closer than processes do."""

@@ -12,6 +12,7 @@ import pytest
 from support import (
     EXACTLY_ONCE,
     FAILED,
+    HEALED,
     RECOVERED,
     STUCK,
     elapse,
@@ -331,6 +332,24 @@ def test_all_of_it_holds_for_both_types_of_time_in_every_time_zone(
     assert spans == ["1 task failed in the last 30 minutes:", f"1 task failed since {since}:"]
 
 
+def test_one_more_task_failed_beside_one_that_still_is_not_beside_one_that_healed(notifier, slack, tasks, pass_time):
+    first = tasks.fail(updated=2)
+    assert notifier.send_failed_tasks_notification()
+    pass_time(1)
+    tasks.fail(updated=0)
+    assert notifier.send_failed_tasks_notification()
+    tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now()")
+    pass_time(1)
+    tasks.fail(updated=0, id=f"{first}-next")
+    assert notifier.send_failed_tasks_notification()
+    assert [summary(message) for message in slack.messages()] == [
+        "1 task failed in the last 30 minutes:",
+        "1 more task failed in the last 30 minutes:",
+        "1 task failed in the last 30 minutes:",
+        "2 tasks no longer failed:",
+    ]
+
+
 # ---- Stuck -----------------------------------------------------------------------------------------------------------
 
 
@@ -436,6 +455,17 @@ def test_any_caller_names_what_recovered(notifier, slack, tasks, becomes, timeou
     becomes(task_id, "finished")
     assert notifier.send_stuck_tasks_notification(timeout)
     assert told(slack, RECOVERED) == [[task_id]]
+
+
+def test_a_task_told_as_stuck_and_then_as_failed_has_recovered_in_one_message(notifier, slack, tasks, pass_time):
+    task_id = tasks.add("queued", created=40)
+    assert notifier.send_combined_notification()["error"] is None
+    for change in ("status = 'failed', error = 'no codec'", "status = 'queued'", "status = 'finished'"):
+        pass_time(5)
+        tasks.execute(f"UPDATE tasks SET {change}, updated_at = {NOW}")
+        assert notifier.send_combined_notification()["error"] is None
+    assert [title(message) for message in slack.messages()] == [STUCK, FAILED, HEALED]
+    assert told(slack, HEALED) == [[task_id]]
 
 
 def test_a_stuck_task_that_went_on_is_recovered_when_it_ends_not_before(notifier, slack, tasks, becomes):

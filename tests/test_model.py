@@ -13,6 +13,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import chain
@@ -88,6 +89,7 @@ class Destination:
     refused: bool = False
     held: bool = False
     failures: dict[str, Told] = field(default_factory=dict)
+    healed: dict[str, datetime] = field(default_factory=dict)
     stuck: dict[tuple[str, str], Told] = field(default_factory=dict)
 
     def messages(self, call: Call, tasks: Iterable[Task], now: datetime) -> Iterator[tuple[str, list[Task]]]:
@@ -131,7 +133,9 @@ class Destination:
         return not told or task.sign_of_life > told.event or now - told.at >= REMINDER
 
     def is_recovered(self, task: Task, call: Call, now: datetime) -> bool:
-        return task.ended_well and any((task.id, status) in self.stuck for status in WAITING)
+        told = [self.stuck[task.id, status].at for status in WAITING if (task.id, status) in self.stuck]
+        failure = self.failures[task.id].at if task.id in self.failures else self.healed.get(task.id)
+        return task.ended_well and any(not failure or failure < at for at in told)
 
     def remember(self, alert: str, news: list[Task], now: datetime) -> None:
         if alert == "failed":
@@ -143,6 +147,7 @@ class Destination:
                 self.failures[task.id] = Told(task.updated, now, task.cause)
             elif alert == "healed":
                 del self.failures[task.id]
+                self.healed[task.id] = now
             elif alert == "stuck":
                 self.stuck[task.id, WAITING[task.status]] = Told(task.sign_of_life, now)
             else:
@@ -349,7 +354,7 @@ class Story(RuleBasedStateMachine):
 
     def due(self, call: Call) -> list[Message]:
         """What the call would tell now."""
-        copies = [replace(each, failures={**each.failures}, stuck={**each.stuck}) for each in self.destinations]
+        copies = [deepcopy(each) for each in self.destinations]
         return self.promised(call, copies)
 
     def compare(self, real: Any, promised: Any) -> None:

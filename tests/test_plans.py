@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import psycopg2
@@ -59,16 +59,16 @@ PARAMETERS: dict[str, object] = {
     "user": "",
     "alert": "failed",
     "alerts": ["failed"],
-    "minutes": 30,
+    "timeout": timedelta(minutes=30),
     "part": 200_000,
     "failed": "failed",
     "in_progress": "{in_progress,inprogress}",
     "unended": "{queued,in_progress,inprogress}",
     "indexed": True,
-    "window": 30,
+    "window": timedelta(minutes=30),
     "varying_words": slack_notifier.VARYING_WORDS,
     "varying_numbers": slack_notifier.VARYING_NUMBERS,
-    "remind": 240,
+    "remind": timedelta(minutes=240),
     "notify_on_recovery": True,
     "paced": False,
 }
