@@ -2051,7 +2051,8 @@ WHERE own.destination = %(destination)s AND own.alert = %(alert)s AND own.task_i
         AND claimed.task_id <> '' AND claimed.notified_at = now() AND NOT EXISTS (
             SELECT FROM slack_notifications AS told
             WHERE told.destination = own.destination AND told.alert IN ('failed', 'healed') AND told.task_id <> ''
-              AND told.cause = claimed.cause AND told.notified_at > now() - interval '1 hour' AND told.notified_at < now())))
+              AND told.cause = claimed.cause AND told.notified_at > now() - interval '1 hour'
+              AND told.notified_at < now())))
 """
 
 # Who holds tasks or the ledger as a whole, such as a migration: another run never does.
@@ -2153,7 +2154,7 @@ _CONNECTION_DEFAULTS = {
 
 _DATABASE_ADVICE: Mapping[type[Exception], str] = {
     psycopg2.errors.UndefinedTable: "is this the worker's database, and its schema in the search_path?",
-    psycopg2.errors.UndefinedColumn: "the table lacks a column that the notifier uses, see the README",
+    psycopg2.errors.UndefinedColumn: "the table lacks a column that the notifier reads, --check names it",
     psycopg2.errors.InsufficientPrivilege: "GRANT SELECT ON tasks TO the role of DATABASE_URL",
     psycopg2.errors.QueryCanceled: "it took too long, is the recommended index there?",
 }
@@ -2807,27 +2808,53 @@ def _network_error(error: Exception) -> DeliveryError:
     return DeliveryError(f"connection lost ({type(error).__name__}); the message may have arrived")
 
 
+# What an error of the mail server's means to the person who reads the log.
+_MAIL_ADVICE = {
+    "SMTPAuthenticationError": "the server does not accept the login of SMTP_URL",
+    "SMTPNotSupportedError": "the server offers no STARTTLS, or no login: check the port of SMTP_URL",
+    "SMTPSenderRefused": "the server does not accept ALERT_EMAIL_FROM",
+    "SMTPRecipientsRefused": "the server accepts no address of ALERT_EMAIL_TO",
+    "SMTPDataError": "the server does not accept the message",
+    "SMTPServerDisconnected": "the server closed the connection",
+    "SSLCertVerificationError": "the server's certificate was not accepted",
+    "SSLError": "no TLS connection: is it smtp:// instead of smtps://, or another port?",
+    "gaierror": "there is no such host, check SMTP_URL",
+    "ConnectionRefusedError": "no server answers there",
+}
+
+
 def send_email(email: Email, message: Message | None, reason: str, until: Deadline) -> None:
     """Delivers the message as text and simple HTML by then, or raises DeliveryError. Without one, only logs in."""
-    import smtplib
-    from urllib.parse import unquote, urlsplit
-
     try:
         mail = _mail(email, message, reason) if message else None
         _within(until.seconds_left, lambda line: _smtp(email, mail, until, line))
     except OutOfTime as error:
         raise DeliveryError(str(error)) from None
-    except smtplib.SMTPResponseException as error:
-        text = error.smtp_error.decode(errors="replace") if isinstance(error.smtp_error, bytes) else error.smtp_error
-        # It may quote what was sent, which is base64 of the password, or of both with zero bytes before.
-        server = urlsplit(email.smtp_url)
-        login = f"\0{unquote(server.username or '')}\0{unquote(server.password or '')}"
-        text = _without((server.password or "", login if server.password else ""), text)
-        answer = f"{error.smtp_code} {shorten(redact(one_line(text)), 100)}"
-        raise DeliveryError(f"{type(error).__name__}: {answer}") from None
     except (OSError, ValueError) as error:
-        # Of the errors of sockets and certificates; the text of others may quote what was sent.
-        raise DeliveryError(f"{type(error).__name__} {getattr(error, 'strerror', None) or ''}".strip()) from None
+        kind = type(error).__name__
+        reason = next((words for name, words in _MAIL_ADVICE.items() if name == kind), kind)
+        raise DeliveryError(f"{reason}{_mail_answer(email, error)}") from None
+
+
+def _mail_answer(email: Email, error: Exception) -> str:
+    """In parentheses what the server, or this machine, said of it; '' for nothing."""
+    from urllib.parse import unquote, urlsplit
+
+    # Of the refusals of several recipients, which are all there is of such an error, the first.
+    refusals = [
+        *getattr(error, "recipients", {}).values(),
+        (getattr(error, "smtp_code", ""), getattr(error, "smtp_error", "")),
+    ]
+    code, words = refusals[0]
+    # Of other errors only what tells of sockets and certificates: their text may quote what was sent.
+    words = words or getattr(error, "verify_message", None) or getattr(error, "strerror", None) or ""
+    text = words.decode(errors="replace") if isinstance(words, bytes) else str(words)
+    # It may quote what was sent, which is base64 of the password, or of both with zero bytes before.
+    server = urlsplit(email.smtp_url)
+    login = f"\0{unquote(server.username or '')}\0{unquote(server.password or '')}"
+    text = _without((server.password or "", login if server.password else ""), text)
+    answer = f"{code} {shorten(redact(one_line(text)), 100)}".strip()
+    return f" ({answer})" if answer else ""
 
 
 def _mail(email: Email, message: Message, reason: str) -> EmailMessage:
