@@ -2,6 +2,7 @@
 
 python -m benchmarks              all of it, some minutes
 python -m benchmarks --quick      smaller tables and fewer runs, for CI: exit code 1 if a ratio is far off its target
+python -m benchmarks loads        what becomes of an alert under loads that starve it
 python -m benchmarks chaos        what is missed and repeated when everything fails at once
 python -m benchmarks mutations    whether a test finds each of many small breaks of the module
 """
@@ -283,7 +284,9 @@ def main() -> int:
     return 1 if arguments.quick and far_off else 0
 
 
+OTHERS = {"loads": "benchmarks.loads", "chaos": "benchmarks.chaos.run", "mutations": "benchmarks.mutations.run"}
+
 if __name__ == "__main__":
-    if sys.argv[1:2] in (["chaos"], ["mutations"]):
-        raise SystemExit(import_module(f"benchmarks.{sys.argv[1]}.run").main(sys.argv[2:]))
+    if sys.argv[1:] and sys.argv[1] in OTHERS:
+        raise SystemExit(import_module(OTHERS[sys.argv[1]]).main(sys.argv[2:]))
     raise SystemExit(main())

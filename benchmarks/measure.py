@@ -29,15 +29,20 @@ class Program(NamedTuple):
     prepare: Sequence[Callable[[], None]] = ()
 
     def run(self) -> Cost:
+        cost, code, log = self.tried()
+        if code:
+            raise SystemExit(f"{' '.join(self.command)} ended with {code}:\n{log}")
+        return cost
+
+    def tried(self) -> tuple[Cost, int, str]:
+        """A run however it ends: its cost, its exit code (or the signal that ended it), its log."""
         for action in self.prepare:
             action()
         done = subprocess.run(
             [*LAUNCH, *self.command], env=self.environment, cwd=self.folder, capture_output=True, text=True, check=False
         )
         wall, cpu, memory, code = map(float, done.stdout.split())
-        if code:
-            raise SystemExit(f"{' '.join(self.command)} ended with {code:.0f}:\n{done.stderr}")
-        return Cost(wall, cpu, memory)
+        return Cost(wall, cpu, memory), int(code), done.stderr
 
 
 def compared(bare: Program, ours: Program, runs: int) -> tuple[Cost, Cost]:

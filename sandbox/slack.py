@@ -97,12 +97,15 @@ class SlackStandIn:
     """The server; it runs from construction to close().
 
     `strict` also refuses what Slack takes but may show wrongly; `rate_limit` answers 429 to more than a message a
-    second (after a burst of 5) on one webhook.
+    second (after a `burst`) on one webhook.
     """
 
-    def __init__(self, port: int = 0, *, strict: bool = True, rate_limit: bool = False) -> None:
+    def __init__(
+        self, port: int = 0, *, strict: bool = True, rate_limit: bool = False, burst: int = BURST_MESSAGES
+    ) -> None:
         self.strict = strict
         self.rate_limit = rate_limit
+        self.burst = burst
         self._changed = threading.Condition()
         self._paths: dict[str, str] = {}
         self._requests: list[Request] = []
@@ -268,7 +271,7 @@ class SlackStandIn:
             return _Answer(405, "method_not_allowed", script.headers, f"{request.method} instead of POST")
         if request.channel is None:
             return _Answer(404, "no_service", script.headers, "unknown webhook")
-        if self.rate_limit and not self._allowances.setdefault(request.channel, _Allowance()).take():
+        if self.rate_limit and not self._allowances.setdefault(request.channel, _Allowance(self.burst)).take():
             return _Answer(429, "rate_limited", {"Retry-After": "1"}, "more than a message a second")
         try:
             _check_content_type(request)
@@ -292,13 +295,14 @@ class SlackStandIn:
 class _Allowance:
     """A token bucket: a burst, then so many a second."""
 
-    def __init__(self) -> None:
-        self.tokens = float(BURST_MESSAGES)
+    def __init__(self, burst: int) -> None:
+        self.burst = burst
+        self.tokens = float(burst)
         self.since = time.monotonic()
 
     def take(self) -> bool:
         now = time.monotonic()
-        self.tokens = min(BURST_MESSAGES, self.tokens + (now - self.since) * MESSAGES_PER_SECOND)
+        self.tokens = min(self.burst, self.tokens + (now - self.since) * MESSAGES_PER_SECOND)
         self.since = now
         if self.tokens < 1:
             return False

@@ -15,8 +15,8 @@ import psycopg2
 import pytest
 from support import FAILED, PROGRAM, STUCK, elapse, rows, summary, title, told, value, wait_until
 
-import sandbox.slack
 import slack_notifier
+from benchmarks.loads import storm
 from sandbox.slack import SlackStandIn
 from slack_notifier import CALL_SECONDS, STORM_BURST, Settings, SlackNotifier
 
@@ -32,62 +32,27 @@ def counted(slack: SlackStandIn, alert: str = FAILED, channel: str = "alerts") -
 
 # ---- The storm -------------------------------------------------------------------------------------------------------
 
-# A worker's process: so many tasks fail, each is committed and reported. Prints how long each call took.
-WORKER = """
-import sys, time
-import psycopg2
-from slack_notifier import SlackNotifier
 
-number, failures = sys.argv[1:]
-url = __import__("os").environ["DATABASE_URL"]
-with psycopg2.connect(url) as connection, connection.cursor() as cursor:
-    for failure in range(int(failures)):
-        cursor.execute(
-            "INSERT INTO tasks (id, user_api_key, status, error, created_at, updated_at, started_at) VALUES "
-            "(%s, 'key', 'failed', 'voice service is down', now(), now() AT TIME ZONE 'UTC', now())",
-            [f"{number}-{failure}"],
-        )
-        connection.commit()
-        started = time.monotonic()
-        assert SlackNotifier().send_failed_tasks_notification() is True
-        print(time.monotonic() - started)
-"""
-
-
-def test_a_storm_is_three_messages_at_once_and_one_a_minute_from_then_on(
-    tasks, settings, database_url, monkeypatch, figures
-):
+def test_a_storm_is_three_messages_at_once_and_one_a_minute_from_then_on(tasks, settings, database_url, figures):
     """From 8 processes of 20 failures each; what they held back, the next run of the command line tells, once."""
-    monkeypatch.setattr(sandbox.slack, "BURST_MESSAGES", 10)
-    with SlackStandIn(rate_limit=True) as slack:
-        environment = {
-            "DATABASE_URL": database_url,
-            "SLACK_WEBHOOK": slack.webhook(),
-            "PYTHONPATH": str(PROGRAM.parent),
-        }
+    with SlackStandIn(rate_limit=True, burst=10) as slack:
         started = time.monotonic()
-        workers = [
-            subprocess.Popen(
-                [sys.executable, "-c", WORKER, str(number), "20"], env=environment, stdout=subprocess.PIPE, text=True
-            )
-            for number in range(8)
-        ]
-        took = sorted(float(line) for worker in workers for line in worker.communicate(timeout=120)[0].split())
+        calls = storm(PROGRAM, {"DATABASE_URL": database_url, "SLACK_WEBHOOK": slack.webhook()}, 20)
         minutes = (time.monotonic() - started) / 60
-        assert [worker.returncode for worker in workers] == [0] * 8
-        assert len(took) == 160
+        assert len(calls) == 160
+        assert all(call.told for call in calls)
         messages = len(slack.messages())
         assert STORM_BURST <= messages <= STORM_BURST + minutes + 1
         assert {request.status for request in slack.requests} == {200}
-        assert took[-1] < CALL_SECONDS
+        assert calls[-1].seconds < CALL_SECONDS
         result = SlackNotifier(slack.webhook(), settings=settings).send_combined_notification()
         assert result["error"] is None
         assert sum(counted(slack)) == 160 == len(set(rows(tasks.connection, TOLD)))
         figures(
             failures=160,
             messages=messages,
-            milliseconds_median=int(took[80] * 1000),
-            milliseconds_worst=int(took[-1] * 1000),
+            milliseconds_median=int(calls[80].seconds * 1000),
+            milliseconds_worst=int(calls[-1].seconds * 1000),
         )
 
 

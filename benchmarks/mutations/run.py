@@ -1,7 +1,8 @@
 """Breaks the module in many small ways, one at a time, and runs for each the test that must find it.
 
-python -m benchmarks mutations             all of them
-python -m benchmarks mutations --quick     every sixth, for CI
+python -m benchmarks mutations             all of them, some minutes
+python -m benchmarks mutations --quick     every fourth whose test is not a slow one, about a minute
+python -m benchmarks mutations --fit       whether each still fits the module; runs no test
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,8 +27,13 @@ from sandbox.postgres import postgres_server, url_of
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = "slack_notifier.py"
-# Longer than any single test takes; one that hangs has noticed.
-TEST_SECONDS = 300
+# A test may take this long, and this many times as long as with nothing broken; one that hangs has noticed.
+LEAST_SECONDS = 20
+PATIENCE = 5
+CHECK_SECONDS = 900
+QUICK_STEP = 4
+# Most tests wait.
+JOBS = 3 * (os.cpu_count() or 2)
 # What pytest's exit code says.
 PASSED, FAILED = 0, 1
 
@@ -38,92 +46,129 @@ class Verdict(NamedTuple):
     why: str = ""
 
 
+def times_in(module: str, broken: Break) -> str:
+    """What is wrong with a break that does not fit the module."""
+    times = module.count(broken.search)
+    return "" if times == 1 else f"what it replaces stands {times} times in the module"
+
+
+def name(test: str) -> str:
+    """Without its parameters."""
+    return test.partition("[")[0]
+
+
 class Trees:
     """Copies of the project in which the module may be broken, one for each test at a time."""
 
-    def __init__(self, folder: Path, count: int, database_url: str) -> None:
+    def __init__(self, folder: Path, jobs: int, database_url: str) -> None:
         self._free: SimpleQueue[Path] = SimpleQueue()
+        self._jobs = jobs
         self._environment = {**os.environ, "TEST_DATABASE_URL": database_url}
         self._whole = (ROOT / MODULE).read_text(encoding="utf-8")
-        self._useless: set[str] = set()
         ignored = shutil.ignore_patterns(".*", "__pycache__")
-        for number in range(count):
+        for number in range(jobs):
             tree = folder / f"tree-{number}"
             shutil.copytree(ROOT, tree, ignore=ignored)
             # The tests read it.
             shutil.copy(ROOT / ".env.example", tree)
             self._free.put(tree)
+        # What the tests do with nothing broken.
+        self._bad: set[str] = set()
+        self.seconds: Counter[str] = Counter()
 
-    def check(self, tests: Sequence[str]) -> None:
+    def check(self, tests: Sequence[str], options: Sequence[str]) -> None:
         """Runs the tests with nothing broken."""
+        options = [*options, "-n", str(self._jobs), "-rpfE", "--durations=0", "-vv"]
         tree = self._free.get()
-        try:
-            code, output = self._test(tree, [*tests, "-n", str(os.cpu_count() or 2)])
-        finally:
-            self._free.put(tree)
+        code, output = self._test(tree, [*tests, *options], CHECK_SECONDS)
+        self._free.put(tree)
         if code not in (PASSED, FAILED):
-            raise SystemExit(f"pytest ended with {code}:\n{output}")
-        self._useless = set(re.findall(r"(?m)^(?:FAILED|ERROR) ([^\s\[]+)", output))
+            raise SystemExit(f"pytest ended with {code}:\n{output[-20_000:]}")
+        self._bad = set(map(name, re.findall(r"(?m)^(?:FAILED|ERROR) (\S+)", output)))
+        for test in re.findall(r"(?m)^(?:PASSED|FAILED|ERROR) (\S+)", output):
+            self.seconds[name(test)] += 0
+        for seconds, test in re.findall(r"(?m)^([\d.]+)s (?:setup|call|teardown) +(\S+)", output):
+            self.seconds[name(test)] += float(seconds)
 
     def judge(self, broken: Break) -> Verdict:
-        times = self._whole.count(broken.search)
-        if times != 1:
-            return Verdict(broken, False, f"what it replaces stands {times} times in the module")
-        if broken.test.partition("[")[0] in self._useless:
-            return Verdict(broken, False, "the test fails with nothing broken")
+        test = name(broken.test)
+        why = times_in(self._whole, broken)
+        if why or test in self._bad or test not in self.seconds:
+            return Verdict(broken, False, why or "the test does not pass with nothing broken")
         tree = self._free.get()
         try:
             (tree / MODULE).write_text(self._whole.replace(broken.search, broken.replace), encoding="utf-8")
-            code, output = self._test(tree, ["-x", broken.test])
+            limit = LEAST_SECONDS + PATIENCE * self.seconds[test]
+            code, output = self._test(tree, ["-x", broken.test], limit)
         finally:
             (tree / MODULE).write_text(self._whole, encoding="utf-8")
             self._free.put(tree)
         if code == FAILED:
             return Verdict(broken, True)
-        return Verdict(broken, False, "SURVIVED" if code == PASSED else f"pytest ended with {code}:\n{output}")
+        return Verdict(broken, False, "SURVIVED" if code == PASSED else f"pytest ended with {code}:\n{output[-5000:]}")
 
-    def _test(self, tree: Path, arguments: Sequence[str]) -> tuple[int, str]:
+    def _test(self, tree: Path, arguments: Sequence[str], seconds: float) -> tuple[int, str]:
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+        process = subprocess.Popen(
+            command,
+            cwd=tree,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # So that what a test has started ends with it.
+            start_new_session=True,
+        )
         try:
-            done = subprocess.run(
-                command,
-                cwd=tree,
-                env=self._environment,
-                capture_output=True,
-                text=True,
-                timeout=TEST_SECONDS,
-                check=False,
-            )
+            output, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
             return FAILED, ""
-        return done.returncode, done.stdout[-20_000:] + done.stderr[-1000:]
+        return process.returncode, output
 
 
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks mutations", description="Does a test find each break?")
-    parser.add_argument("--quick", action="store_true", help="every sixth; for CI")
+    parser.add_argument("--quick", action="store_true", help="every fourth whose test is not a slow one")
+    parser.add_argument("--fit", action="store_true", help="only whether each still fits the module; runs no test")
     parser.add_argument("--only", metavar="WORD", default="", help="only those whose description or test has the word")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2, help="so many at a time (default: cores)")
+    parser.add_argument("--jobs", type=int, default=JOBS, help="so many at a time (default: three for each core)")
     arguments = parser.parse_args(argv)
-    breaks = [b for b in BREAKS if arguments.only in b.what + b.test][:: 6 if arguments.quick else 1]
+    breaks = [b for b in BREAKS if arguments.only in b.what + b.test]
+    verdicts = fit(breaks) if arguments.fit else judged(breaks, arguments.jobs, quick=arguments.quick)
+    missed = [verdict.broken.what for verdict in verdicts if not verdict.caught]
+    found = "fit the module" if arguments.fit else "found by their tests"
+    print(f"{len(verdicts) - len(missed)} of {len(verdicts)} breaks {found}" + "".join(f"\n  not: {m}" for m in missed))
+    return 1 if missed else 0
+
+
+def fit(breaks: Sequence[Break]) -> list[Verdict]:
+    module = (ROOT / MODULE).read_text(encoding="utf-8")
+    return [shown(Verdict(b, not times_in(module, b), times_in(module, b))) for b in breaks]
+
+
+def judged(breaks: Sequence[Break], jobs: int, *, quick: bool) -> list[Verdict]:
+    options = ["-m", "not slow"] if quick else []
+    breaks = breaks[:: QUICK_STEP if quick else 1]
     with (
         postgres_server() as server,
         tempfile.TemporaryDirectory() as folder,
-        ThreadPoolExecutor(arguments.jobs) as pool,
+        ThreadPoolExecutor(jobs) as pool,
     ):
         # With a password that nothing may show: the tests look for it.
-        trees = Trees(Path(folder), arguments.jobs, url_of(server.url, login="postgres:password-of-the-database"))
-        trees.check(sorted({b.test for b in breaks}))
-        wrong = [verdict for verdict in pool.map(trees.judge, breaks) if show(verdict)]
-    print(f"{len(breaks) - len(wrong)} of {len(breaks)} breaks found by their tests")
-    return 1 if wrong else 0
+        trees = Trees(Path(folder), jobs, url_of(server.url, login="postgres:password-of-the-database"))
+        trees.check(sorted({b.test for b in breaks}), options)
+        if quick:
+            breaks = [b for b in breaks if name(b.test) in trees.seconds]
+        # The longest first: nothing else is left to do beside the last.
+        breaks = sorted(breaks, key=lambda b: -trees.seconds[name(b.test)])
+        return [shown(verdict) for verdict in pool.map(trees.judge, breaks)]
 
 
-def show(verdict: Verdict) -> bool:
-    """Prints one that was not caught; True where it was one."""
+def shown(verdict: Verdict) -> Verdict:
+    """Prints one that was not caught."""
     if not verdict.caught:
-        print(
-            f"{verdict.broken.what}\n  {verdict.broken.test}\n  {re.sub('(?m)^', '  ', verdict.why).strip()}",
-            flush=True,
-        )
-    return not verdict.caught
+        why = re.sub("(?m)^", "  ", verdict.why).strip()
+        print(f"{verdict.broken.what}\n  {verdict.broken.test}\n  {why}", flush=True)
+    return verdict

@@ -1,0 +1,286 @@
+"""Puts the program under loads that starve an alert, and prints who was told what, when, and at what cost.
+
+python -m benchmarks loads                   about ten minutes
+python -m benchmarks loads --quick           smaller ones
+python -m benchmarks loads --program PATH    the same loads for another version of the module
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import slack_notifier
+from benchmarks.measure import Program
+from benchmarks.tables import TWENTY_MINUTES, Table, table
+from sandbox.postgres import WORKER, Server, postgres_server
+from sandbox.slack import SlackStandIn
+
+STORM = Path(__file__).with_name("failing.py")
+STORM_PROCESSES = 8
+# What Slack takes of a webhook in one go; from then on a message a second.
+STORM_BURST = 10
+STORM_LIMIT_SECONDS = 600
+# A run that takes longer is killed.
+RUN_LIMIT_SECONDS = 120
+KILLED = 9
+# So many runs in which nothing more was told are enough to say: never.
+PATIENCE = 3
+SLACK_SECONDS = 0.3
+READ_SECONDS = 3
+ADDRESS_SPACE_MB = 320
+
+SLOW_VIEW = f"""
+ALTER TABLE tasks RENAME TO real_tasks;
+CREATE VIEW tasks AS SELECT real_tasks.* FROM real_tasks CROSS JOIN (SELECT pg_sleep({READ_SECONDS}) OFFSET 0) AS slow;
+GRANT ALL ON tasks TO {WORKER}
+"""
+
+Lines = Iterator[tuple[str, str]]
+
+
+class Sizes(NamedTuple):
+    storm: int
+    channels: int
+    hanging: int
+    table: int
+    failures: int
+    many_failures: int
+    megabytes: int
+
+
+FULL = Sizes(20, channels=200, hanging=8, table=2_000_000, failures=1000, many_failures=3_000_000, megabytes=20)
+QUICK = Sizes(5, channels=40, hanging=2, table=40_000, failures=100, many_failures=40_000, megabytes=2)
+
+
+class Ran(NamedTuple):
+    """One run of the program; `told`: tasks in the alerts of each channel since the beginning."""
+
+    seconds: float
+    memory: float
+    killed: bool
+    told: list[int]
+
+
+class Load:
+    """A tasks table, a Slack, and the program that runs beside them with a ledger of its own making."""
+
+    def __init__(self, program: Path, tasks: Table, slack: SlackStandIn) -> None:
+        self.program = program
+        self.tasks = tasks
+        self.slack = slack
+
+    def environment(self, channels: Sequence[str]) -> dict[str, str]:
+        webhooks = ",".join(map(self.slack.webhook, channels))
+        return {"PATH": os.environ["PATH"], "DATABASE_URL": self.tasks.url, "SLACK_WEBHOOK": webhooks}
+
+    def run(self, channels: Sequence[str] = ("alerts",), prefix: Sequence[str] = ()) -> Ran:
+        limited = [found("timeout"), "--signal=KILL", str(RUN_LIMIT_SECONDS), *prefix]
+        command = [*limited, sys.executable, str(self.program)]
+        cost, code, _ = Program(command, self.environment(channels), self.program.parent).tried()
+        return Ran(cost.wall, cost.memory, code == KILLED, [self.told(channel) for channel in channels])
+
+    def told(self, channel: str = "alerts") -> int:
+        """The tasks of the failed alerts in a channel."""
+        parts = [[part["text"]["text"] for part in m["blocks"][:2]] for m in self.slack.messages(channel)]
+        return sum(int(re.findall(r"\d+", count)[0]) for title, count in parts if title.startswith("🚨 Failed"))
+
+
+class Loads:
+    """What all loads share."""
+
+    def __init__(self, server: Server, program: Path, sizes: Sizes) -> None:
+        self.server = server
+        self.program = program
+        self.sizes = sizes
+
+    @contextmanager
+    def load(self, *, tasks: int = 0, slack: SlackStandIn | None = None) -> Iterator[Load]:
+        with table(self.server.url, tasks=tasks) as new, slack or SlackStandIn() as stand_in:
+            new.execute(f"DROP TABLE slack_notifications; GRANT CREATE ON SCHEMA public TO {WORKER}")
+            new.execute("ALTER TABLE tasks SET UNLOGGED")
+            yield Load(self.program, new, stand_in)
+
+
+def found(program: str) -> str:
+    path = shutil.which(program)
+    if not path:
+        raise SystemExit(f"{program} is not installed")
+    return path
+
+
+# ---- The storm -------------------------------------------------------------------------------------------------------
+
+
+class Call(NamedTuple):
+    seconds: float
+    told: bool
+
+
+def storm(program: Path, environment: Mapping[str, str], failures: int) -> list[Call]:
+    """The calls of eight processes in which so many tasks fail each, in order of how long they took."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(STORM), str(number), str(failures)],
+            env={**environment, "PYTHONPATH": str(program.parent)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for number in range(STORM_PROCESSES)
+    ]
+    try:
+        printed = [process.communicate(timeout=STORM_LIMIT_SECONDS)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    lines = [line.split() for output in printed for line in output.splitlines()]
+    return sorted(Call(float(seconds), told == "True") for seconds, told in lines)
+
+
+def busiest_minute(slack: SlackStandIn) -> int:
+    times = [request.time for request in slack.requests if request.accepted]
+    return max(sum(first <= moment < first + timedelta(minutes=1) for moment in times) for first in times)
+
+
+def a_storm(loads: Loads) -> Lines:
+    count = STORM_PROCESSES * loads.sizes.storm
+    what = f"storm of {count} failures"
+    with loads.load(slack=SlackStandIn(rate_limit=True, burst=STORM_BURST)) as load:
+        calls = storm(load.program, load.environment(["alerts"]), loads.sizes.storm)
+        yield f"{what}: messages in the busiest minute", f"{busiest_minute(load.slack)}"
+        yield f"{what}: answers of 429", f"{sum(request.status == 429 for request in load.slack.requests)}"
+        yield (
+            f"{what}: the median call, the worst",
+            f"{calls[len(calls) // 2].seconds:.2f} s, {calls[-1].seconds:.1f} s",
+        )
+        [told] = load.run().told
+        yield f"{what}: told when the program has run", f"{told} of {count}"
+
+
+# ---- Many channels ---------------------------------------------------------------------------------------------------
+
+
+def many_channels(loads: Loads) -> Lines:
+    count = loads.sizes.channels
+    yield from in_three_runs(loads, f"{count} channels at {SLACK_SECONDS} s", count, hanging=0)
+
+
+def hanging_channels(loads: Loads) -> Lines:
+    count, hanging = loads.sizes.channels, loads.sizes.hanging
+    yield from in_three_runs(loads, f"the first {hanging} of {count} channels hang", count, hanging)
+
+
+def in_three_runs(loads: Loads, what: str, count: int, hanging: int) -> Lines:
+    """Something fails before each run, as it does in life."""
+    channels = [f"team-{number}" for number in range(count)]
+    with loads.load() as load:
+        for channel in channels[:hanging]:
+            load.slack.answer(fault="hang", channel=channel, times=None)
+        load.slack.answer(delay=SLACK_SECONDS, times=None)
+        runs = []
+        for _ in range(3):
+            load.tasks.add("failed", 5, TWENTY_MINUTES)
+            runs.append(load.run(channels))
+    served = [sum(map(bool, run.told)) for run in runs]
+    yield f"{what}: told after 1 run, after 3", f"{served[0]}, {served[2]} of {count - hanging}"
+    yield f"{what}: the longest run", longest(runs)
+
+
+def longest(runs: Sequence[Ran]) -> str:
+    seconds = max(run.seconds for run in runs)
+    return f"killed after {RUN_LIMIT_SECONDS} s" if any(run.killed for run in runs) else f"{seconds:.1f} s"
+
+
+# ---- Many failures, large tables, slow databases ---------------------------------------------------------------------
+
+
+def ids_of_uuid(loads: Loads) -> Lines:
+    count = loads.sizes.failures
+    with loads.load(tasks=loads.sizes.table) as load:
+        load.tasks.execute("ALTER TABLE tasks ALTER id TYPE uuid USING id::uuid")
+        load.tasks.add("failed", count, TWENTY_MINUTES)
+        load.tasks.settle()
+        runs = until_told(load, count, ["one", "two", "three"])
+    yield from of_runs(f"uuid ids, {loads.sizes.table:,} tasks, {count:,} failures, 3 channels", runs)
+
+
+def many_failures(loads: Loads) -> Lines:
+    count = loads.sizes.many_failures
+    with loads.load() as load:
+        load.tasks.add("failed", count, TWENTY_MINUTES)
+        load.tasks.settle()
+        runs = until_told(load, count)
+    yield from of_runs(f"{count:,} new failures", runs)
+
+
+def slow_reads(loads: Loads) -> Lines:
+    with loads.load() as load:
+        load.tasks.add("failed", 5, TWENTY_MINUTES)
+        load.tasks.execute(SLOW_VIEW)
+        runs = until_told(load, 5)
+    yield from of_runs(f"5 failures, each read of tasks takes {READ_SECONDS} s", runs)
+
+
+def until_told(load: Load, count: int, channels: Sequence[str] = ("alerts",)) -> list[Ran]:
+    """Runs until each channel was told of so many tasks, or for some runs of nothing more."""
+    told = [[0] * len(channels)]
+    runs: list[Ran] = []
+    while min(told[-1]) < count and (len(runs) < PATIENCE or told[-1] != told[-1 - PATIENCE]):
+        runs.append(load.run(channels))
+        told.append(runs[-1].told)
+    return runs
+
+
+def of_runs(what: str, runs: Sequence[Ran]) -> Lines:
+    yield f"{what}: told by the first run", f"{sum(runs[0].told):,}"
+    yield f"{what}: told in the end", f"{sum(runs[-1].told):,} after {len(runs)}"
+    yield f"{what}: the longest run", longest(runs)
+
+
+# ---- Large failures --------------------------------------------------------------------------------------------------
+
+
+def large_errors(loads: Loads) -> Lines:
+    size = loads.sizes.megabytes
+    with loads.load() as load:
+        load.tasks.add("failed", 20, TWENTY_MINUTES)
+        short = load.run()
+        load.tasks.execute(f"UPDATE tasks SET error = 'RuntimeError: ' || repeat('x', {size} * 1000000) || id")
+        load.tasks.forget()
+        long = load.run()
+        load.tasks.forget()
+        limited = load.run(prefix=[found("prlimit"), f"--as={ADDRESS_SPACE_MB << 20}"])
+    what = f"20 errors of {size} MB"
+    yield f"{what}: peak memory (of 20 short ones)", f"{long.memory:.0f} MB ({short.memory:.0f} MB)"
+    yield f"{what}, {ADDRESS_SPACE_MB} MB of address space: told", f"{limited.told[0] - long.told[0]} of 20"
+
+
+LOADS = (a_storm, many_channels, hanging_channels, ids_of_uuid, many_failures, slow_reads, large_errors)
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks loads", description="Who is told what under load.")
+    parser.add_argument("--quick", action="store_true", help="smaller loads")
+    parser.add_argument("--only", metavar="WORD", default="", help="only the loads whose name has the word")
+    parser.add_argument("--program", metavar="PATH", default=slack_notifier.__file__, help="another slack_notifier.py")
+    arguments = parser.parse_args(argv)
+    sizes = QUICK if arguments.quick else FULL
+    with postgres_server() as server, tempfile.TemporaryDirectory() as folder:
+        # A copy, so that it finds no .env file of yours.
+        program = Path(shutil.copy(arguments.program, Path(folder, "slack_notifier.py")))
+        for load in LOADS:
+            if arguments.only in load.__name__:
+                for what, figure in load(Loads(server, program, sizes)):
+                    print(f"{what:<84} {figure:>20}", flush=True)
+    return 0
