@@ -10,7 +10,7 @@ from support import value, wait_until
 
 from slack_notifier import SlackNotifier
 
-TOLD = 100_000
+TOLD = 20_000
 # A few rows of its own, and those that every run looks at once.
 FEW = 50
 
@@ -47,6 +47,7 @@ def read_by_a_run(tasks: Any, notifier: SlackNotifier) -> dict[str, int]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unhurried")
 def test_an_idle_run_reads_nothing_of_what_was_told(tasks: Any, notifier: SlackNotifier, figures: Any) -> None:
     with standing_clock(tasks.connection) as clock:
         tasks.execute(FILL, {"now": clock.now.replace(tzinfo=None)})

@@ -75,7 +75,7 @@ def test_three_failures_list_three_tasks_and_no_causes(
 
 
 @pytest.fixture
-def of_30_000(notifier: SlackNotifier, slack: SlackStandIn, tasks: Any) -> dict[str, Any]:
+def of_30_000(unhurried: None, notifier: SlackNotifier, slack: SlackStandIn, tasks: Any) -> dict[str, Any]:
     fail(tasks, 30_000)
     assert notifier.send_combined_notification()["error"] is None
     [request] = slack.requests
@@ -99,7 +99,7 @@ def test_30_000_failures_are_one_message_of_causes_with_the_newest_of_each(of_30
 
 
 def test_30_000_stuck_tasks_are_one_message_with_the_oldest(
-    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any
+    unhurried: None, notifier: SlackNotifier, slack: SlackStandIn, tasks: Any
 ) -> None:
     tasks.execute(
         """
