@@ -483,6 +483,7 @@ def test_a_stuck_task_that_failed_is_told_as_failed_only(notifier, slack, tasks,
     task_id = tasks.add("queued", created=40)
     assert notifier.send_stuck_tasks_notification()
     fails_again(task_id)
+    assert notifier.send_stuck_tasks_notification()
     for _ in range(2):
         assert notifier.send_combined_notification()["error"] is None
     assert [title(message) for message in slack.messages()] == [STUCK, FAILED]

@@ -581,7 +581,7 @@ PATCHES = [
     Patch(
         "what is committed late is lost",
         "_BEGINNING",
-        "- %(window)s * interval '1 minute'",
+        "- %(window)s",
         "",
         [("create", USERS[0]), RUN, ("a_while", 4), ("fail", 0, "codec", -50), RUN],
     ),
@@ -639,7 +639,7 @@ PATCHES = [
         "CLAIM_RECOVERED",
         "ended.status <> 'failed'",
         "true",
-        [STUCK_TASK, FAIL, RUN],
+        [STUCK_TASK, FAIL, ("report", COMBINED[2:], 30)],
     ),
     Patch(
         "a task that failed again has healed",
