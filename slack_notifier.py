@@ -1438,8 +1438,8 @@ SET LOCAL lock_timeout = %(lock_milliseconds)s;
 SET LOCAL idle_in_transaction_session_timeout = %(hold_milliseconds)s
 """
 STATEMENT_TIMEOUT = "SET LOCAL statement_timeout = %(statement_milliseconds)s"
-# Where tasks have the recommended index: the planner cannot know how few of them are new, and where most have one status
-# would read them all.
+# Where tasks have the recommended index: the planner cannot know how few of them are new, and would read all where most
+# have one status.
 BY_INDEX = "SET LOCAL enable_seqscan = off"
 # From PostgreSQL 17 on: a role's own must not end a claim half-way.
 NO_TRANSACTION_TIMEOUT = "SET LOCAL transaction_timeout = 0"
