@@ -51,9 +51,9 @@ def requested_or_over(slack, requests: int, runs) -> bool:
     return len(slack.requests) >= requests or not any(run.running for run in runs)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(15)
 def test_8_processes_at_once_tell_each_failure_once(start, slack, tasks, figures):
-    rounds = 10
+    rounds = 3
     failed: list[str] = []
     # Long enough that the runs of a round meet in the middle of each other.
     slack.answer(times=None, delay=0.05)
@@ -82,7 +82,7 @@ def test_8_processes_at_once_tell_each_failure_once(start, slack, tasks, figures
 
 
 def test_two_first_runs_at_once_both_succeed(start, slack, tasks, figures):
-    rounds = 3
+    rounds = 2
     failed: list[str] = []
     for _ in range(rounds):
         tasks.clear()
@@ -97,7 +97,7 @@ def test_two_first_runs_at_once_both_succeed(start, slack, tasks, figures):
 @pytest.mark.slow
 def test_many_first_runs_at_the_same_instant_all_succeed(slack, tasks, settings, figures):
     """Threads meet closer than processes do."""
-    rounds = 25
+    rounds = 8
     failed: list[str] = []
     barrier = threading.Barrier(AT_ONCE)
 
@@ -286,7 +286,7 @@ def test_the_ledger_holds_a_row_for_each_told_task_and_one_for_each_alert(start,
     assert [sorted(ids(message)) for message in slack.messages()] == [sorted(failed)]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(11)
 def test_a_table_that_somebody_else_locks_is_said_in_slack(start, slack, tasks):
     """A migration that hangs must not be mistaken for another run that is about to report."""
     with tasks.connection.cursor() as cursor:

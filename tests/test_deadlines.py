@@ -358,7 +358,7 @@ def test_the_limits_are_those_of_the_documents():
     assert slack_notifier.CLAIM_HOLD_SECONDS > slack_notifier.DELIVERY_SECONDS > slack_notifier.EMAIL_SECONDS
 
 
-@pytest.mark.slow
+@pytest.mark.slow(10)
 def test_a_silent_database_holds_a_worker_for_ten_seconds_at_the_most(settings, tasks, proxy, database_url):
     tasks.fail()
     proxy.stop(statement="FOR UPDATE")
@@ -367,7 +367,7 @@ def test_a_silent_database_holds_a_worker_for_ten_seconds_at_the_most(settings, 
         assert notifier.send_failed_tasks_notification() is False
 
 
-@pytest.mark.slow
+@pytest.mark.slow(65)
 def test_a_silent_database_holds_the_program_for_ninety_seconds_at_the_most(start, slack, tasks, proxy, database_url):
     tasks.fail()
     proxy.stop(statement="FOR UPDATE")

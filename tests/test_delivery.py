@@ -622,7 +622,7 @@ def test_dripping_webhook_takes_neither_the_alert_nor_the_time_of_the_others(out
     assert outcome.seconds <= CALL
 
 
-@pytest.mark.slow
+@pytest.mark.slow(20)
 @pytest.mark.parametrize("job", ["program"])
 def test_program_with_two_alerts_gives_each_15_seconds_whatever_slack_does(outcomes, job):
     outcome = outcomes[job].result(240)

@@ -267,7 +267,8 @@ def test_a_claim_is_seen_in_the_activity_of_the_server(notifier, slack, tasks):
         telling = threading.Thread(target=notifier.send_failed_tasks_notification)
         telling.start()
         held.wait_received()
-        ((_, _, _, state, _, last),) = rows(tasks.connection, query)
+        ours = value(tasks.connection, "SELECT pid FROM pg_locks WHERE relation = 'slack_notifications'::regclass")
+        ((_, _, _, state, _, last),) = (row for row in rows(tasks.connection, query) if row[0] == ours)
         held.go()
         telling.join()
     assert state == "idle in transaction"

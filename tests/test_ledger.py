@@ -358,7 +358,7 @@ def test_a_task_that_is_still_stuck_is_told_again_after_the_interval(notifier, s
 def test_reminders_follow_the_interval_for_days(settings, slack, tasks, pass_time, figures):
     notifier = SlackNotifier(settings=settings._replace(remind_minutes=60))
     task_id = tasks.add("queued", created=40)
-    days = 2
+    days = 1
     runs = 4 * 24 * days
     for _ in range(runs):
         assert notifier.send_stuck_tasks_notification()

@@ -529,7 +529,7 @@ IN_THE_SUITE = tried(
 )
 
 
-@pytest.mark.slow
+@pytest.mark.slow(15)
 def test_what_is_told_is_what_the_model_tells(world: World, figures: Callable[..., None]) -> None:
     play(Story(world), OF_ALL_KINDS)
     run_state_machine_as_test(lambda: Story(world), settings=IN_THE_SUITE)

@@ -229,7 +229,7 @@ def assert_whole(text: str) -> None:
         assert re.sub(r"<[^<>]+>", "", line).count("<") == 0
 
 
-MANY = tried(max_examples=150, deadline=None)
+MANY = tried(max_examples=60, deadline=None)
 
 
 @pytest.mark.slow

@@ -162,7 +162,7 @@ def many(settings: Settings, slack: SlackStandIn, count: int) -> Settings:
     return settings._replace(webhooks={"": [slack.webhook(f"team-{number}") for number in range(count)]})
 
 
-@pytest.mark.slow
+@pytest.mark.slow(13)
 def test_many_channels_of_a_slow_slack_are_all_served_in_one_run(settings, slack, tasks):
     """One after the other they would take longer than a run may."""
     task_id = tasks.fail()
@@ -172,7 +172,7 @@ def test_many_channels_of_a_slow_slack_are_all_served_in_one_run(settings, slack
     assert all(told(slack, channel=f"team-{number}") == [[task_id]] for number in range(48))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(11)
 def test_channels_that_hang_keep_no_other_from_being_served(settings, slack, tasks):
     task_id = tasks.fail()
     hanging = [f"team-{number}" for number in range(8)]
@@ -252,12 +252,12 @@ def test_a_failure_of_a_worker_whose_clock_is_ahead_hides_no_later_one(settings,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("column", ["error", "log_uri"])
-def test_twenty_failures_of_twenty_megabytes_go_out_in_little_memory(tasks, slack, database_url, tmp_path, column):
+def test_twenty_failures_of_ten_megabytes_go_out_in_little_memory(tasks, slack, database_url, tmp_path, column):
     """Under a limit of 320 MB of address space."""
     tasks.execute("ALTER TABLE tasks ALTER COLUMN error SET STORAGE EXTENDED")
     for number in range(20):
         tasks.fail(updated=number / 10)
-    tasks.execute(f"UPDATE tasks SET {column} = 'https://logs/' || repeat('x', 20000000) || id")
+    tasks.execute(f"UPDATE tasks SET {column} = 'https://logs/' || repeat('x', 10000000) || id")
     (tmp_path / ".env").touch()
     limited = ["prlimit", f"--as={320 << 20}", sys.executable, str(PROGRAM)]
     environment = {"DATABASE_URL": database_url, "SLACK_WEBHOOK": slack.webhook()}
