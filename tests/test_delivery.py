@@ -25,7 +25,7 @@ from support import FAILED, PROGRAM, ids, title
 import slack_notifier
 from sandbox.postgres import create_database, create_tasks_table, drop_database
 from sandbox.slack import SlackStandIn
-from slack_notifier import DeliveryError, Settings, SlackNotifier
+from slack_notifier import Deadline, DeliveryError, Message, Settings, SlackNotifier
 
 SLACK = "https://hooks.slack.com/services/T0/B0/secret"
 SLACK_GOV = "https://hooks.slack-gov.com/services/T0/B0/secret"
@@ -434,6 +434,29 @@ def message_ids(message: dict[str, Any]) -> list[str]:
     if "blocks" in message:
         return ids(message) if title(message) == FAILED else []
     return ["failed-task"] if "`failed-task`" in message["text"] else []
+
+
+def test_message_whose_answer_is_late_is_not_sent_again(slack, monkeypatch):
+    monkeypatch.setattr(slack_notifier, "WEBHOOK_READ_SECONDS", 0.2)
+    slack.answer(fault="hang")
+    with pytest.raises(DeliveryError, match=MAY_HAVE_ARRIVED):
+        slack_notifier.deliver(slack.webhook(), Message("text", []), Deadline.after(60))
+
+
+def test_message_is_not_sent_again_without_time_for_its_answer(slack):
+    slack.answer(503, "", times=None)
+    seconds = slack_notifier.WEBHOOK_PAUSES_SECONDS[0] + slack_notifier.POST_SECONDS - 0.1
+    with pytest.raises(DeliveryError, match="HTTP 503"):
+        slack_notifier.deliver(slack.webhook(), Message("text", []), Deadline.after(seconds))
+    assert len(slack.requests) == 1
+
+
+def test_call_without_time_for_an_answer_posts_nothing(notifier, slack, tasks, monkeypatch):
+    seconds = slack_notifier.POST_SECONDS + slack_notifier.COMMIT_SECONDS + slack_notifier.LEEWAY_SECONDS
+    monkeypatch.setattr(slack_notifier, "CALL_SECONDS", seconds)
+    tasks.fail()
+    assert notifier.send_failed_tasks_notification() is False
+    assert slack.requests == []
 
 
 # ---- Events ----------------------------------------------------------------------------------------------------------

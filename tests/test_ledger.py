@@ -295,6 +295,16 @@ def test_a_worker_with_a_skewed_clock_is_told_once(notifier, slack, tasks, pass_
     assert tally(told(slack), failed) == EXACTLY_ONCE
 
 
+def test_a_failure_of_the_future_hides_none_that_comes_before_it(notifier, slack, tasks, pass_time):
+    """Nothing runs until shortly before it: what is told is complete until now at the most."""
+    future = tasks.fail(updated=-120)
+    assert notifier.send_failed_tasks_notification()
+    pass_time(110)
+    earlier = tasks.fail(updated=100)
+    assert notifier.send_failed_tasks_notification()
+    assert told(slack) == [[future], [earlier]]
+
+
 def test_workers_whose_clocks_disagree_are_each_told_once(notifier, slack, tasks, pass_time, figures):
     runs, luck, failed = 40, random.Random(4), []
     for _ in range(runs):

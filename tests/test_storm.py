@@ -141,6 +141,19 @@ def test_a_call_beside_one_that_delivers_leaves_it_alone_and_holds_no_connection
     assert counted(slack) == [1]
 
 
+@pytest.mark.usefixtures("unhurried")
+def test_a_call_waits_for_no_other_run(settings, slack, tasks, database_url, monkeypatch):
+    """It ends while the other still holds the destination, for however long that might be."""
+    monkeypatch.setattr(slack_notifier, "LOCK_WAIT_SECONDS", 3600)
+    notifier = SlackNotifier(settings=settings)
+    assert notifier.send_failed_tasks_notification()
+    tasks.fail()
+    with ThreadPoolExecutor(1) as pool, closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+        cursor.execute("SELECT FROM slack_notifications WHERE alert = '' FOR UPDATE")
+        assert pool.submit(notifier.send_failed_tasks_notification).result(30)
+    assert slack.requests == []
+
+
 def test_a_call_tells_what_failed_while_another_was_just_telling(settings, slack, tasks):
     """It looks again after half a second, by when that other is usually done."""
     tasks.fail()
@@ -186,9 +199,12 @@ def test_channels_that_hang_keep_no_other_from_being_served(settings, slack, tas
 
 
 def test_a_claim_takes_a_part_and_the_next_run_the_rest(settings, slack, tasks, monkeypatch):
+    """Of an outage of hours: what is told is complete until the last that was told, not until now."""
     monkeypatch.setattr(slack_notifier, "CLAIM_TASKS", 50)
-    expected = {tasks.fail(updated=20 - number / 10) for number in range(120)}
     notifier = SlackNotifier(settings=settings)
+    assert notifier.send_combined_notification()["error"] is None
+    elapse(tasks.connection, 500)
+    expected = {tasks.fail(updated=490 - 4 * number) for number in range(120)}
     for _ in range(4):
         assert notifier.send_combined_notification()["error"] is None
     assert counted(slack) == [50, 50, 20]
