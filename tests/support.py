@@ -24,7 +24,8 @@ from sandbox.slack import SlackStandIn
 PROGRAM = Path(__file__).parent.parent / "slack_notifier.py"
 
 FAILED, STUCK, RECOVERED = "🚨 Failed Tasks Alert", "⚠️ Stuck Tasks Alert", "✅ Stuck Tasks Recovered"
-HEALED = "✅ Failed Tasks Recovered"
+HEALED, BLIND = "✅ Failed Tasks Recovered", "🙈 Monitor cannot read the tasks table"
+CREATED, STARTED = "🎬 New Task Created", "▶️ Task Started Processing"
 
 # For counting in messages: so many tasks are listed one by one.
 ROOM = {"MAX_DESCRIBED_TASKS": 20, "MAX_TASKS_OF_A_STATUS": 20}

@@ -255,7 +255,6 @@ LAYOUT = "Slack refused the message's layout (HTTP 400 {}): sending it as text o
 
 ALERTS = {
     "200 ok": Row(answer(200, "ok"), True, 1, LONG, SENT),
-    "200 of Rocket.Chat": Row(answer(200, '{"success":true}'), True, 1, LONG, SENT),
     "204 of Discord": Row(answer(204, ""), True, 1, LONG, SENT),
     **{word: Row(answer(status, word), False, 1, LONG, advice) for word, (status, advice) in ADVICE.items()},
     **{

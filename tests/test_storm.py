@@ -13,7 +13,7 @@ from contextlib import closing
 
 import psycopg2
 import pytest
-from support import FAILED, PROGRAM, STUCK, elapse, rows, summary, title, told, value, wait_until
+from support import FAILED, HEALED, PROGRAM, RECOVERED, STUCK, elapse, rows, summary, title, told, value, wait_until
 
 import sandbox.slack
 import slack_notifier
@@ -327,8 +327,8 @@ def test_a_queue_of_any_type_of_columns_is_told(settings, slack, tasks, table, i
     tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now() AT TIME ZONE 'UTC'")
     assert notifier.send_combined_notification()["error"] is None
     assert Counter(title(message) for message in slack.messages()[2:]) == {
-        "✅ Failed Tasks Recovered": 1,
-        "✅ Stuck Tasks Recovered": 1,
+        HEALED: 1,
+        RECOVERED: 1,
     }
     assert len(notifier.get_failed_tasks_last_30min()) == 0
 
