@@ -16,7 +16,7 @@ from typing import Any, Callable, NamedTuple, Union
 import psycopg2
 import pytest
 
-from sandbox.postgres import create_database, create_tasks_table, drop_database, postgres_server, url_of
+from sandbox.postgres import TASKS_TABLE, create_database, drop_database, postgres_server, url_of
 from sandbox.slack import SlackStandIn
 from slack_notifier import VARIABLES, Settings, SlackNotifier
 
@@ -35,20 +35,49 @@ FOREIGN_VARIABLES = """
 # ---- Several processes (pytest -n) -------------------------------------------------------------------------------
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # The slow ones first: no process has one left when the others are done.
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """The slowest first: no process has one left when the others are done. Who starts the program is slow."""
+    for item in items:
+        if {"run", "cli", "start"} & {*getattr(item, "fixturenames", ())}:
+            item.add_marker("slow")
+    items.sort(key=_seconds, reverse=True)
+
+
+def _seconds(item: pytest.Item) -> float:
+    """What the mark says, for those that others would wait for."""
+    return max((mark.args[0] if mark.args else 1 for mark in item.iter_markers("slow")), default=0)
+
+
+SERVER_URL = pytest.StashKey[str]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """One server for all processes, each of which has a database of its own on it."""
+    config = node.config
+    if "TEST_DATABASE_URL" in os.environ:
+        return
+    if SERVER_URL not in config.stash:
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        config.stash[SERVER_URL] = stack.enter_context(postgres_server()).url
+    node.workerinput["server_url"] = config.stash[SERVER_URL]
+
+
+# The files whose tests share what takes long to make.
+TOGETHER = ("sandbox/test_sandbox.py", "tests/test_delivery.py", "tests/test_plans.py")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Each test goes to the next process that is free; those of a file that share what takes long to make, to one."""
+    """Each test goes to the next process that is free; those of the files above, together to one."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return file if file in ("tests/test_delivery.py", "tests/test_plans.py") else nodeid
+            return file if file in TOGETHER else nodeid
 
     return Scheduling(config, log)
 
@@ -105,15 +134,17 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def server_url() -> Iterator[str]:
+def server_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """TEST_DATABASE_URL, whose role must be a superuser, or a server that lives as long as the tests."""
     own = os.environ.get("TEST_DATABASE_URL")
     if own:
         # As libpq reads it, should it be SQLAlchemy's form.
         yield re.sub(r"^(\w+)\+\w+://", r"\1://", own)
         return
-    with postgres_server() as server:
-        yield url_of(server.url, login=f"postgres:{DATABASE_PASSWORD}")
+    with ExitStack() as stack:
+        of_all = getattr(request.config, "workerinput", {}).get("server_url")
+        url = of_all or stack.enter_context(postgres_server()).url
+        yield url_of(url, login=f"postgres:{DATABASE_PASSWORD}")
 
 
 @pytest.fixture(scope="session")
@@ -130,8 +161,7 @@ EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA
 def database_url(database: str) -> str:
     """As new, with the worker's empty table. (A clone of a template for each test takes 30 times as long.)"""
     with closing(psycopg2.connect(database)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(EMPTY)
-    create_tasks_table(database)
+        cursor.execute(f"{EMPTY}; {TASKS_TABLE.format(timestamps='timestamp')}")
     return database
 
 
@@ -247,8 +277,10 @@ def run(tmp_path: Path, watch: Watch) -> Callable[..., Run]:
     (tmp_path / ".env").touch(mode=0o600)
 
     def run(*arguments: object, program: Path = PROGRAM, cwd: Path = tmp_path, **environment: str) -> Run:
-        command = [sys.executable, str(program), *map(str, arguments)]
-        environment = {"PATH": os.environ["PATH"], **environment}
+        # As a module, it need not be compiled each time.
+        this = ["-m", PROGRAM.stem] if program == PROGRAM else [str(program)]
+        command = [sys.executable, *this, *map(str, arguments)]
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROGRAM.parent), **environment}
         done = subprocess.run(command, env=environment, cwd=cwd, capture_output=True, timeout=60, check=False)
         out, log = done.stdout.decode(errors="replace"), done.stderr.decode()
         watch.written += [out, log]

@@ -627,7 +627,7 @@ FAR_ROW = {"id": "far", "status": "failed", "created": "4713-01-01 BC", "updated
 
 @pytest.mark.slow
 @hypothesis_settings(
-    max_examples=100, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(rows=st.lists(ROWS, max_size=6, unique_by=lambda row: row["id"]))
 @example(

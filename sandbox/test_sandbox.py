@@ -679,7 +679,7 @@ def test_demonstration_is_free_of_your_own_settings(monkeypatch: pytest.MonkeyPa
     }
 
 
-@pytest.mark.slow
+@pytest.mark.slow(11)
 def test_demonstration_says_where_to_look_and_how_to_go_on_until_it_is_ended() -> None:
     command = [sys.executable, "-m", "sandbox"]
     with subprocess.Popen(command, stdout=-1, stderr=-2, text=True, cwd=ROOT) as process:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from servers import Front
-from support import FAILED, told
+from support import BLIND, FAILED, told
 
 import slack_notifier
 from sandbox.postgres import url_of
@@ -18,7 +18,6 @@ from slack_notifier import Settings, SlackNotifier
 
 pytestmark = pytest.mark.usefixtures("room")
 
-BLIND = "🙈 Monitor cannot read the tasks table"
 PASSWORD = "password-of-nobody"
 
 

@@ -25,7 +25,7 @@ from support import FAILED, PROGRAM, ids, title
 import slack_notifier
 from sandbox.postgres import create_database, create_tasks_table, drop_database
 from sandbox.slack import SlackStandIn
-from slack_notifier import DeliveryError, Settings, SlackNotifier
+from slack_notifier import Deadline, DeliveryError, Message, Settings, SlackNotifier
 
 SLACK = "https://hooks.slack.com/services/T0/B0/secret"
 SLACK_GOV = "https://hooks.slack-gov.com/services/T0/B0/secret"
@@ -255,7 +255,6 @@ LAYOUT = "Slack refused the message's layout (HTTP 400 {}): sending it as text o
 
 ALERTS = {
     "200 ok": Row(answer(200, "ok"), True, 1, LONG, SENT),
-    "200 of Rocket.Chat": Row(answer(200, '{"success":true}'), True, 1, LONG, SENT),
     "204 of Discord": Row(answer(204, ""), True, 1, LONG, SENT),
     **{word: Row(answer(status, word), False, 1, LONG, advice) for word, (status, advice) in ADVICE.items()},
     **{
@@ -434,6 +433,29 @@ def message_ids(message: dict[str, Any]) -> list[str]:
     if "blocks" in message:
         return ids(message) if title(message) == FAILED else []
     return ["failed-task"] if "`failed-task`" in message["text"] else []
+
+
+def test_message_whose_answer_is_late_is_not_sent_again(slack, monkeypatch):
+    monkeypatch.setattr(slack_notifier, "WEBHOOK_READ_SECONDS", 0.2)
+    slack.answer(fault="hang")
+    with pytest.raises(DeliveryError, match=MAY_HAVE_ARRIVED):
+        slack_notifier.deliver(slack.webhook(), Message("text", []), Deadline.after(60))
+
+
+def test_message_is_not_sent_again_without_time_for_its_answer(slack):
+    slack.answer(503, "", times=None)
+    seconds = slack_notifier.WEBHOOK_PAUSES_SECONDS[0] + slack_notifier.POST_SECONDS - 0.1
+    with pytest.raises(DeliveryError, match="HTTP 503"):
+        slack_notifier.deliver(slack.webhook(), Message("text", []), Deadline.after(seconds))
+    assert len(slack.requests) == 1
+
+
+def test_call_without_time_for_an_answer_posts_nothing(notifier, slack, tasks, monkeypatch):
+    seconds = slack_notifier.POST_SECONDS + slack_notifier.COMMIT_SECONDS + slack_notifier.LEEWAY_SECONDS
+    monkeypatch.setattr(slack_notifier, "CALL_SECONDS", seconds)
+    tasks.fail()
+    assert notifier.send_failed_tasks_notification() is False
+    assert slack.requests == []
 
 
 # ---- Events ----------------------------------------------------------------------------------------------------------
@@ -622,7 +644,7 @@ def test_dripping_webhook_takes_neither_the_alert_nor_the_time_of_the_others(out
     assert outcome.seconds <= CALL
 
 
-@pytest.mark.slow
+@pytest.mark.slow(20)
 @pytest.mark.parametrize("job", ["program"])
 def test_program_with_two_alerts_gives_each_15_seconds_whatever_slack_does(outcomes, job):
     outcome = outcomes[job].result(240)

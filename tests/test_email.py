@@ -13,7 +13,7 @@ from typing import Any, Callable
 import pytest
 import trustme
 from servers import PASSWORD, QUOTED_PASSWORD, MailServer, mail_server
-from support import elapse, ledger, told
+from support import FAILED, STUCK, elapse, ledger, told
 
 import slack_notifier
 from sandbox.slack import SlackStandIn
@@ -66,7 +66,7 @@ def test_alert_that_slack_refuses_goes_out_by_email_and_counts(
     (mail,) = server.mails
     assert (mail.sender, mail.to) == (FROM, [TO])
     assert (mail.message["From"], mail.message["To"]) == (FROM, TO)
-    assert mail.message["Subject"] == "🚨 Failed Tasks Alert"
+    assert mail.message["Subject"] == FAILED
     text, html = mail.part("plain"), mail.part("html")
     for line in (
         "1 task failed in the last 30 minutes:",
@@ -105,7 +105,7 @@ def test_combined_notification_counts_an_email_as_sent(tasks, slack, with_email,
         "stuck_notification_sent": True,
         "error": None,
     }
-    assert [m.message["Subject"] for m in mail.mails] == ["🚨 Failed Tasks Alert", "⚠️ Stuck Tasks Alert"]
+    assert [m.message["Subject"] for m in mail.mails] == [FAILED, STUCK]
 
 
 def test_no_email_where_slack_takes_the_alert(tasks, slack, with_email, mail):
@@ -293,7 +293,7 @@ def test_mail_server_that_hangs_is_tried_once_a_run(tasks, slack, with_email, mo
         with pytest.raises(BlockingIOError):
             silent.accept()
     assert told(slack) == [[failed]]
-    assert told(slack, "⚠️ Stuck Tasks Alert") == [[stuck]]
+    assert told(slack, STUCK) == [[stuck]]
 
 
 def test_program_finds_the_authority_in_ssl_cert_file(tasks, slack, cli, mail, trusted, tmp_path: Path):

@@ -296,6 +296,16 @@ def test_a_worker_with_a_skewed_clock_is_told_once(notifier, slack, tasks, pass_
     assert tally(told(slack), failed) == EXACTLY_ONCE
 
 
+def test_a_failure_of_the_future_hides_none_that_comes_before_it(notifier, slack, tasks, pass_time):
+    """Nothing runs until shortly before it: what is told is complete until now at the most."""
+    future = tasks.fail(updated=-120)
+    assert notifier.send_failed_tasks_notification()
+    pass_time(110)
+    earlier = tasks.fail(updated=100)
+    assert notifier.send_failed_tasks_notification()
+    assert told(slack) == [[future], [earlier]]
+
+
 def test_workers_whose_clocks_disagree_are_each_told_once(notifier, slack, tasks, pass_time, figures):
     runs, luck, failed = 40, random.Random(4), []
     for _ in range(runs):
@@ -377,7 +387,7 @@ def test_a_task_that_is_still_stuck_is_told_again_after_the_interval(notifier, s
 def test_reminders_follow_the_interval_for_days(settings, slack, tasks, pass_time, figures):
     notifier = SlackNotifier(settings=settings._replace(remind_minutes=60))
     task_id = tasks.add("queued", created=40)
-    days = 2
+    days = 1
     runs = 4 * 24 * days
     for _ in range(runs):
         assert notifier.send_stuck_tasks_notification()

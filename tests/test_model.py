@@ -28,7 +28,7 @@ from hypothesis import HealthCheck, Phase
 from hypothesis import settings as tried
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from support import FAILED, RECOVERED, STUCK, Run, summary, title, value, wait_until
+from support import FAILED, HEALED, RECOVERED, STUCK, Run, summary, title, value, wait_until
 
 import slack_notifier
 from sandbox.slack import SlackStandIn
@@ -255,7 +255,7 @@ class World:
         return {"SLACK_QUIET_HOURS": "-".join(f"{moment:%H:%M}" for moment in around)} if call.quiet else {}
 
 
-TITLES = {FAILED: "failed", "✅ Failed Tasks Recovered": "healed", STUCK: "stuck", RECOVERED: "recovered"}
+TITLES = {FAILED: "failed", HEALED: "healed", STUCK: "stuck", RECOVERED: "recovered"}
 
 
 def read(channel: str, message: dict[str, Any]) -> Message:
@@ -534,7 +534,7 @@ IN_THE_SUITE = tried(
 )
 
 
-@pytest.mark.slow
+@pytest.mark.slow(15)
 def test_what_is_told_is_what_the_model_tells(world: World, figures: Callable[..., None]) -> None:
     play(Story(world), OF_ALL_KINDS)
     run_state_machine_as_test(lambda: Story(world), settings=IN_THE_SUITE)

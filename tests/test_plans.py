@@ -17,11 +17,11 @@ from sandbox.postgres import create_database, create_tasks_table, drop_database
 
 # What the README recommends.
 INDEX = "CREATE INDEX ON tasks (status, updated_at)"
-TASKS = 200_000
-LEDGER = 100_000
+TASKS = 60_000
+LEDGER = 30_000
 
 # Its tables take seconds to fill.
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(10)
 
 STATEMENTS = {
     name: statement

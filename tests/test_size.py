@@ -229,7 +229,14 @@ def assert_whole(text: str) -> None:
         assert re.sub(r"<[^<>]+>", "", line).count("<") == 0
 
 
-MANY = tried(max_examples=150, deadline=None)
+def test_tasks_of_the_longest_lines_are_as_many_as_fit() -> None:
+    task = {"id": "a-task", "alert": "failed", "cause": None, "total": 20, "error": "x" * 300}
+    message = failed_message(Claim([task] * 20, 20, NOW, None, (), {}, False, False), 30, Style("$error" * 14, "", ""))
+    assert_fits(message)
+    assert left_out(message.text) == 19
+
+
+MANY = tried(max_examples=60, deadline=None)
 
 
 @pytest.mark.slow

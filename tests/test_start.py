@@ -10,13 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import FAILED, PROGRAM, STUCK, title
+from support import BLIND, FAILED, PROGRAM, STUCK, title
 
 import slack_notifier
 from slack_notifier import VARIABLES
 
 SECRET = "topsecret"
-BLIND = "🙈 Monitor cannot read the tasks table"
 NOT_SET = "SLACK_WEBHOOK environment variable not set"
 EXAMPLE = PROGRAM.with_name(".env.example")
 

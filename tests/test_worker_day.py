@@ -297,7 +297,7 @@ def day(tasks: Any, slack: SlackStandIn, settings: Settings) -> Iterator[Day]:
         yield Day(tasks, slack, clock, Settings.from_environment(variables))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(30)
 def test_a_days_channel_reads_as_written(day: Day, slack: SlackStandIn) -> None:
     past(day)
     day.play(MIDNIGHT)
