@@ -283,7 +283,9 @@ def command_lines() -> list[str]:
     """Every line that runs the program."""
     # In YAML it is a list.
     text = "\n".join(PAGES.values()).replace('", "', " ")
-    return re.findall(r"(?:(?:python3?|uv run) slack_notifier\.py|python -m slack_notifier)((?: (?:--[a-z-]+|\d+)(?![\w…]))*)", text)
+    return re.findall(
+        r"(?:(?:python3?|uv run) slack_notifier\.py|python -m slack_notifier)((?: (?:--[a-z-]+|\d+)(?![\w…]))*)", text
+    )
 
 
 def test_every_command_line_is_one_that_the_program_takes():
