@@ -471,6 +471,8 @@ def _incoming_webhook(name: str, url: str) -> str:
     address = _web_address(url)
     if not address:
         raise SettingError(f"{name} must be an incoming webhook: https://hooks.slack.com/services/…")
+    if _is_slack(address) and url.lower().startswith("http:"):
+        raise SettingError(f"{name} must begin with https://: http:// tells the webhook to whoever listens")
     if _is_slack(address) and (address["path"] or "").startswith(("/triggers/", "/workflows/")):
         raise SettingError(
             f"{name} is a trigger of Workflow Builder, which cannot show these messages: "
@@ -545,7 +547,8 @@ def _task_template(env: Environment, name: str) -> str:
     return template
 
 
-_ADDRESS = r"[^\s,<>@]+@[^\s,<>@]+"
+# In ASCII, as an address and a login have to be for any mail server.
+_ADDRESS = r"(?a)[^\s,<>@\x80-\U0010ffff]+@[^\s,<>@\x80-\U0010ffff]+"
 
 
 def _email(env: Environment, _: str) -> Email | None:
@@ -554,7 +557,9 @@ def _email(env: Environment, _: str) -> Email | None:
     sender = env.get("ALERT_EMAIL_FROM") or (to[0] if to else "")
     if not url and not to:
         return None
-    if not _web_address(url, "smtps?"):
+    from urllib.parse import unquote
+
+    if not _web_address(url, "smtps?") or not unquote(url).isascii():
         raise SettingError("SMTP_URL must be smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host")
     if not to or not all(re.fullmatch(_ADDRESS, address) for address in to):
         raise SettingError("ALERT_EMAIL_TO must be one address or several, comma-separated: ops@example.com")
@@ -1542,7 +1547,9 @@ SELECT
         SELECT FROM pg_index
         JOIN pg_attribute AS first ON first.attrelid = indrelid AND first.attnum = indkey[0]
         JOIN pg_attribute AS second ON second.attrelid = indrelid AND second.attnum = indkey[1]
-        WHERE indrelid = 'tasks'::regclass AND indisvalid AND indpred IS NULL
+        JOIN pg_class ON pg_class.oid = indexrelid
+        JOIN pg_am ON pg_am.oid = relam AND amname = 'btree'
+        WHERE indrelid = 'tasks'::regclass AND indisvalid AND indpred IS NULL AND indnkeyatts > 1
           AND first.attname = 'status' AND second.attname = 'updated_at'
     ) AS indexed,
     row_security_active('tasks') AS row_security
@@ -1716,11 +1723,13 @@ paced AS (
 # writing it down; the commit makes it final. This statement and those like it return one row, the claim in figures.
 # A task that failed again is news: from one minute after the failure that was told if it has another cause (a task that
 # fails is often written twice within seconds, with two texts), else from one window after. As long as updated_at is as
-# it was told, it is the same failure, also where a skewed clock put it into the future. Here and below, rows of the
+# it was told, it is the same failure, also where a skewed clock put it into the future. The earlier one is kept with
+# those that have healed: its cause stays known. Here and below, rows of the
 # ledger are looked up by their key, to which OFFSET 0 keeps the planner: it knows little of a table that changes fast.
 CLAIM_FAILED = f"""
 WITH {_BEGINNING}, oldest AS (
-    SELECT tasks.id::text AS task_id, {_TELLABLE} AS tellable, failed.at AS event_at, {SHOWN_ERROR} AS error
+    SELECT tasks.id::text AS task_id, {_TELLABLE} AS tellable, failed.at AS event_at, {SHOWN_ERROR} AS error,
+           told.event_at AS told_event_at, told.notified_at AS told_at, told.cause AS told_cause
     FROM tasks
     CROSS JOIN LATERAL (SELECT least(tasks.updated_at::timestamptz, '9999-12-30') AS at) AS failed
     LEFT JOIN LATERAL (
@@ -1738,10 +1747,18 @@ WITH {_BEGINNING}, oldest AS (
     ORDER BY tasks.updated_at
     LIMIT %(part)s
 ), news AS (
-    SELECT DISTINCT ON (task_id) task_id, event_at, to_hex(pg_catalog.hashtextextended({CAUSE}, 0)) AS cause
+    SELECT DISTINCT ON (task_id) task_id, event_at, to_hex(pg_catalog.hashtextextended({CAUSE}, 0)) AS cause,
+           told_event_at, told_at, told_cause
     FROM oldest
     WHERE tellable
     ORDER BY task_id, event_at DESC
+), earlier AS (
+    INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
+    SELECT %(destination)s, 'healed', task_id, told_event_at, told_at, told_cause
+    FROM news
+    WHERE told_at IS NOT NULL
+    ON CONFLICT (destination, alert, task_id) DO UPDATE
+    SET event_at = excluded.event_at, notified_at = excluded.notified_at, cause = excluded.cause
 ), claimed AS (
     INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
     SELECT %(destination)s, 'failed', task_id, event_at, now(), cause
@@ -1757,13 +1774,15 @@ WITH {_BEGINNING}, oldest AS (
 SELECT total, partial, first, now() AS claimed_at, span.since,
        (SELECT count(*) FROM oldest WHERE NOT tellable) AS untellable,
        total > 0 AND EXISTS (
-           SELECT FROM slack_notifications AS told
+           SELECT FROM tasks
            CROSS JOIN LATERAL (
-               SELECT FROM tasks WHERE {_TASK_OF_TOLD} AND tasks.status OPERATOR(pg_catalog.=) %(failed)s OFFSET 0
-           ) AS still
-           WHERE told.destination = %(destination)s AND told.alert = 'failed' AND told.task_id <> ''
-             AND told.event_at >= coalesce(span.since, now() - %(window)s)
-             AND told.task_id NOT IN (SELECT task_id FROM news)
+               SELECT FROM slack_notifications
+               WHERE destination = %(destination)s AND alert = 'failed' AND task_id = tasks.id::text
+               OFFSET 0
+           ) AS told
+           WHERE tasks.status OPERATOR(pg_catalog.=) %(failed)s
+             AND tasks.updated_at >= coalesce(span.since, now() - %(window)s)
+             AND tasks.id::text NOT IN (SELECT task_id FROM news)
        ) AS again
 FROM figures
 CROSS JOIN LATERAL (
@@ -1840,26 +1859,39 @@ statuses (status) AS (
     SELECT status FROM statuses WHERE status OPERATOR(pg_catalog.<>) ALL(%(unended)s)
 )
 """
-# The tasks that ended since the `beginning`, status by status (OFFSET 0): the planner cannot know how few they are, and
-# would read the whole table.
+# The tasks that ended since the `beginning`, or the oldest of them where they are very many; none where the destination
+# was told of none (`told_as`) that could have mended. Status by status (OFFSET 0), as the planner cannot know how few
+# they are, and would read the whole table.
 _ENDED_TASK = f"""
     SELECT tasks.id::text AS task_id, tasks.status::text AS status, tasks.user_api_key::text AS user_api_key,
            tasks.updated_at::timestamptz AS at
     FROM tasks
-    WHERE {_OF_USER} AND tasks.updated_at >= (SELECT at FROM beginning)
+    WHERE {_OF_USER} AND tasks.updated_at >= (SELECT at FROM beginning) AND (%(told_as)s::text[] IS NULL OR EXISTS (
+        SELECT FROM slack_notifications
+        WHERE destination = %(destination)s AND alert = ANY(%(told_as)s) AND task_id <> ''
+    ))
 """
+_OLDEST = "ORDER BY tasks.updated_at LIMIT %(part)s"
 _ENDED = f"""
 {_OVER}, ended AS (
-    SELECT task.*
-    FROM final
-    CROSS JOIN LATERAL ({_ENDED_TASK} AND tasks.status OPERATOR(pg_catalog.=) final.status OFFSET 0) AS task
+    (
+        SELECT task.*
+        FROM final
+        CROSS JOIN LATERAL (
+            {_ENDED_TASK} AND tasks.status OPERATOR(pg_catalog.=) final.status {_OLDEST} OFFSET 0
+        ) AS task
+    )
     UNION ALL
-    {_ENDED_TASK} AND NOT %(indexed)s AND tasks.status OPERATOR(pg_catalog.<>) ALL(%(unended)s)
+    ({_ENDED_TASK} AND NOT %(indexed)s AND tasks.status OPERATOR(pg_catalog.<>) ALL(%(unended)s) {_OLDEST})
+    ORDER BY at
+    LIMIT %(part)s
 )
 """
+# Of many that ended the next claim goes on where this one stopped, without a window before that: it may hold as many.
 _FIGURES = """
 figures AS (
-    SELECT count(*) AS total, false AS partial, NULL::timestamptz AS last FROM claimed
+    SELECT (SELECT count(*) FROM claimed) AS total, count(*) = %(part)s AS partial, max(at) + %(window)s AS last
+    FROM ended
 )
 """
 _TOTAL = """
@@ -2103,7 +2135,8 @@ DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
 class Alert(NamedTuple):
     """What can be told of tasks: its name, by which webhook it goes, the statement that claims them, the message.
 
-    `ledger_names` are those of its tasks in the ledger. `facts` find what else the message tells, in a row each.
+    `ledger_names` are those of its tasks in the ledger, `mends` those of the tasks that it tells to have mended. The
+    `facts` find what else the message tells, in a row each.
     """
 
     name: str
@@ -2112,6 +2145,7 @@ class Alert(NamedTuple):
     claim: str
     facts: Mapping[str, str]
     message: Callable[[Claim, float, Style], Message]
+    mends: Sequence[str] = ()
 
 
 WORKERS = "the workers' last activity"
@@ -2123,7 +2157,7 @@ FAILED = Alert(
     {"the share of failures": FAILED_SHARE, WORKERS: LAST_ACTIVITY},
     failed_message,
 )
-HEALED = Alert("healed", "failed", ["healed"], CLAIM_HEALED, {}, healed_message)
+HEALED = Alert("healed", "failed", ["healed"], CLAIM_HEALED, {}, healed_message, FAILED.ledger_names)
 STUCK = Alert(
     "stuck",
     "stuck",
@@ -2132,7 +2166,7 @@ STUCK = Alert(
     {"the queue": QUEUE, WORKERS: LAST_ACTIVITY},
     stuck_message,
 )
-RECOVERED = Alert("recovered", "stuck", ["recovered"], CLAIM_RECOVERED, {}, recovered_message)
+RECOVERED = Alert("recovered", "stuck", ["recovered"], CLAIM_RECOVERED, {}, recovered_message, STUCK.ledger_names)
 # With each alert goes the news of what has mended itself since.
 MENDED = {FAILED.name: HEALED, STUCK.name: RECOVERED}
 
@@ -2158,7 +2192,7 @@ _CONNECTION_DEFAULTS = {
 _DATABASE_ADVICE: Mapping[type[Exception], str] = {
     psycopg2.errors.UndefinedTable: "is this the worker's database, and its schema in the search_path?",
     psycopg2.errors.UndefinedColumn: "the table lacks a column that the notifier reads, --check names it",
-    psycopg2.errors.InsufficientPrivilege: "GRANT SELECT ON tasks TO the role of DATABASE_URL",
+    psycopg2.errors.InsufficientPrivilege: "GRANT what --check says",
     psycopg2.errors.QueryCanceled: "it took too long, is the recommended index there?",
 }
 # What trying again does not heal. The driver has no code for it, only the server's words.
@@ -2252,6 +2286,8 @@ class Session:
         if isinstance(error, psycopg2.errors.LockNotAvailable):
             return self._held(step)
         reason, advice = _driver_line(error, self._parameters.get("password")), _DATABASE_ADVICE.get(type(error))
+        if isinstance(error, psycopg2.errors.InsufficientPrivilege):
+            advice = self._missing_grant() or advice
         if self._line.is_cut:
             reason, advice = "no answer from the database in the time there was", None
         return DatabaseError(
@@ -2260,6 +2296,12 @@ class Session:
             too_slow=isinstance(error, psycopg2.errors.QueryCanceled),
             blind=step == READING,
         )
+
+    def _missing_grant(self) -> str:
+        with suppress(psycopg2.Error), self.connection.cursor() as cursor:
+            cursor.execute(TASKS_STATE, {"columns": list(TASK_COLUMNS)})
+            return _grant(_rows(cursor)[0])
+        return ""
 
     def _held(self, step: str) -> NotifierError:
         holders: list[dict[str, Any]] = []
@@ -2274,14 +2316,23 @@ class Session:
         return BusyError("Another run is telling this destination, or a session holds its rows in slack_notifications")
 
 
+def _grant(tasks: Row) -> str:
+    """The statement that lets the role read what it may not; '' where it may all."""
+    forbidden = tasks["forbidden"]
+    columns = f" ({', '.join(forbidden)})" if len(forbidden) < len(TASK_COLUMNS) else ""
+    return f"GRANT SELECT{columns} ON tasks TO {tasks['role']}" if forbidden else ""
+
+
 class Transaction:
     """A block that commits at its end and rolls back if it raises; PostgreSQL's errors become a DatabaseError.
 
-    `step` is what it is about to do, for the text of an error.
+    `step` is what it is about to do, for the text of an error. `may_be_lost`: it is no error if its commit is, with the
+    connection, as the next run does the same.
     """
 
     def __init__(self, session: Session, parameters: Parameters) -> None:
         self.step = READING
+        self.may_be_lost = False
         self._session = session
         self.parameters = parameters
         self._rolls_back = False
@@ -2303,10 +2354,15 @@ class Transaction:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, stack: object) -> None:
-        with self._or_roll_back():
-            if error:
-                raise error
-            self._cursor.execute("ROLLBACK" if self._rolls_back else "COMMIT")
+        try:
+            with self._or_roll_back():
+                if error:
+                    raise error
+                self._cursor.execute("ROLLBACK" if self._rolls_back else "COMMIT")
+        except DatabaseError as lost:
+            if error or not (lost.lost and self.may_be_lost):
+                raise
+            logger.warning("The connection to the database broke, with nothing lost")
 
     @contextmanager
     def _or_roll_back(self) -> Iterator[None]:
@@ -2445,7 +2501,8 @@ class Ledger:
         with ExitStack() as on_error:
             for alert in alerts:
                 started = monotonic()
-                named = {**parameters, "alert": alert.name, "alerts": list(alert.ledger_names)}
+                names = {"alerts": list(alert.ledger_names), "told_as": list(alert.mends) or None}
+                named = {**parameters, "alert": alert.name, **names}
                 if alert is alerts[0]:
                     transaction = self.session.transaction(
                         *self.beginning, lock, alert.claim, parameters=named, until=claimed_by
@@ -2469,7 +2526,7 @@ def _claim(transaction: Transaction, alert: Alert, figures: Row, until: Deadline
     if not figures["total"]:
         return None
     logger.debug("Claimed %s in %.0f ms", plural(figures["total"], f"{alert.name} task"), took * 1000)
-    more = {**figures, "causes": [], "listed": MAX_CAUSES, "each": MAX_LISTED_TASKS}
+    more = {**figures, "part": None, "causes": [], "listed": MAX_CAUSES, "each": MAX_LISTED_TASKS}
     causes: list[dict[str, Any]] = []
     if alert is FAILED:
         # What is then left is for the list of tasks, which may take as long as the claim.
@@ -2505,6 +2562,18 @@ def open_ledger(
     temporary table, and a warning says what to grant. A server that cannot even do that raises DatabaseError. A dry run
     changes nothing.
     """
+    try:
+        return _open_ledger(session, destinations, parameters, dry_run, patient)
+    except DatabaseError as error:
+        if not error.lost:
+            raise
+        # At its commit: another transaction opens the connection again, once.
+        return _open_ledger(session, destinations, parameters, dry_run, patient)
+
+
+def _open_ledger(
+    session: Session, destinations: Sequence[str], parameters: Parameters, dry_run: bool, patient: bool
+) -> tuple[Ledger, set[str]]:
     with session.transaction(f"SELECT * FROM ({CATALOGUE}) AS tasks, ({LEDGER_STATE}) AS ledger") as transaction:
         state = transaction.rows()[0]
         if state["row_security"]:
@@ -2802,7 +2871,9 @@ def _network_error(error: Exception) -> DeliveryError:
             return DeliveryError("the server's certificate was not accepted")
         return DeliveryError("no TLS connection, does the server speak https?")
     if isinstance(cause, urllib3.exceptions.NewConnectionError):
-        return DeliveryError(f"no connection ({type(cause).__name__})", retry_after=0)
+        kind = type(cause).__name__
+        reason = "there is no such host" if kind == "NameResolutionError" else kind
+        return DeliveryError(f"no connection ({reason})", retry_after=0)
     if isinstance(error, requests.exceptions.ProxyError):
         return DeliveryError("no connection through the proxy", retry_after=0)
     if isinstance(error, requests.ReadTimeout):
@@ -2816,10 +2887,15 @@ def _network_error(error: Exception) -> DeliveryError:
 _MAIL_ADVICE = {
     "SMTPAuthenticationError": "the server does not accept the login of SMTP_URL",
     "SMTPNotSupportedError": "the server offers no STARTTLS, or no login: check the port of SMTP_URL",
+    "SMTPException": "the server offers no login by password",
+    "SMTPConnectError": "the server takes no connections now",
+    "SMTPHeloError": "the server takes no connections now",
+    "SMTPResponseException": "the server takes no TLS now",
     "SMTPSenderRefused": "the server does not accept ALERT_EMAIL_FROM",
     "SMTPRecipientsRefused": "the server accepts no address of ALERT_EMAIL_TO",
     "SMTPDataError": "the server does not accept the message",
     "SMTPServerDisconnected": "the server closed the connection",
+    "ConnectionResetError": "the server closed the connection",
     "SSLCertVerificationError": "the server's certificate was not accepted",
     "SSLError": "no TLS connection: is it smtp:// instead of smtps://, or another port?",
     "gaierror": "there is no such host, check SMTP_URL",
@@ -2921,11 +2997,12 @@ def _smtp(email: Email, mail: EmailMessage | None, until: Deadline, line: Line) 
     server = urlsplit(email.smtp_url)
     tls = ssl.create_default_context()
     host, seconds = server.hostname or "", max(0.01, until.seconds_left)
-    with (
+    smtp = (
         SmtpOverTls(host, server.port or 465, timeout=seconds, context=tls)
         if server.scheme == "smtps"
         else Smtp(host, server.port or 587, timeout=seconds)
-    ) as smtp:
+    )
+    try:
         if server.scheme == "smtp":
             # Raises where the server has no TLS: neither the password nor the alert travels in the open.
             smtp.starttls(context=tls)
@@ -2934,6 +3011,11 @@ def _smtp(email: Email, mail: EmailMessage | None, until: Deadline, line: Line) 
         refused = smtp.send_message(mail) if mail else ()
         if refused:
             logger.warning("E-mail refused for %s", ", ".join(refused))
+    finally:
+        # Without waiting for an answer: what was accepted is accepted.
+        with suppress(smtplib.SMTPException, OSError):
+            smtp.putcmd("quit")
+        smtp.close()
 
 
 def send_heartbeat(url: str, *, good: bool) -> None:
@@ -3181,6 +3263,7 @@ class Run:
                 raise DeliveryError(f"No time left to tell {destination} of {alerts[0].name} tasks: the next run does")
             with ledger.claim(alerts, destination, minutes, until) as (transaction, alert, claim):
                 total = claim.total if claim and alert.name in MENDED else 0
+                transaction.may_be_lost = not claim
                 if claim and self._holds_back(alert, claim, minutes):
                     transaction.roll_back()
                 elif claim:
@@ -3497,10 +3580,22 @@ def _check_files() -> Iterator[Finding]:
     yield Finding(GOOD, f"Settings: {source}; the real environment goes first")
     for other in others:
         yield Finding(DOUBTFUL, f"{other} is not read: the one in this folder is")
+    for name in _overridden(path):
+        yield Finding(DOUBTFUL, f"{name}: the environment's value counts, not that of .env", f"unset {name}")
     yield from filter(None, map(_exposure, _secret_files()))
 
 
-def _check_variables(environ: Environment, errors: Sequence[str]) -> Iterator[Finding]:
+def _overridden(path: str) -> list[str]:
+    """The variables that the environment sets otherwise than that .env file does."""
+    import dotenv
+
+    with suppress(OSError, ValueError):
+        values = dotenv.dotenv_values(path, interpolate=False) if path else {}
+        return [name for name in VARIABLES if values.get(name) is not None and os.environ.get(name) != values[name]]
+    return []
+
+
+def _misspelt(environ: Environment) -> Iterator[Finding]:
     from difflib import get_close_matches
 
     for name in sorted(environ.keys() - VARIABLES.keys()):
@@ -3509,8 +3604,13 @@ def _check_variables(environ: Environment, errors: Sequence[str]) -> Iterator[Fi
             yield Finding(
                 DOUBTFUL, f"{name} is no setting", f"did you mean {meant[0]}?" if meant else "see .env.example"
             )
+
+
+def _check_variables(environ: Environment, errors: Sequence[str]) -> Iterator[Finding]:
+    yield from _misspelt(environ)
     yield from (Finding(BAD, error) for error in errors)
-    given = [line.replace(": set", "") for line in variables_in_words(environ) if ": not set" not in line]
+    own = {name: text for name, text in set_variables(environ).items() if text != VARIABLES[name].default}
+    given = [line.replace(": set", "") for line in variables_in_words(own) if ": not set" not in line]
     yield Finding(GOOD, f"Set: {'; '.join(given) or 'nothing'}")
 
 
@@ -3549,10 +3649,7 @@ def _tasks_problem(tasks: Row) -> Finding | None:
         missing = ", ".join(column for column in TASK_COLUMNS if column in tasks["missing"])
         return Finding(BAD, f"The table tasks lacks {missing}", "is it the worker's?")
     if tasks["forbidden"]:
-        some = len(tasks["forbidden"]) < len(TASK_COLUMNS)
-        columns = ", ".join(tasks["forbidden"])
-        grant = f"GRANT SELECT{f' ({columns})' if some else ''} ON tasks TO {tasks['role']}"
-        return Finding(BAD, f"{tasks['role']} may not read {columns} of tasks", grant)
+        return Finding(BAD, f"{tasks['role']} may not read {', '.join(tasks['forbidden'])} of tasks", _grant(tasks))
     return None
 
 
@@ -3599,8 +3696,6 @@ def _check_destination(destination: Destination, until: Deadline) -> Finding:
     if not _is_slack(address) or not re.match(r"\w+://[^/]+/services/\w", destination.webhook):
         remedy = "create one, https://hooks.slack.com/services/…, and put that into the setting"
         return Finding(BAD, f"{destination}: an address at {host} that is no incoming webhook", remedy)
-    if destination.webhook.lower().startswith("http:"):
-        return Finding(BAD, f"{destination}: http:// tells the webhook to whoever listens", "begin it with https://")
     try:
         # Slack looks up the webhook before it refuses an empty message.
         _post(destination.webhook, {"text": ""}, until.within(PROBE_SECONDS))
@@ -3620,8 +3715,8 @@ def _reached(name: str, url: str, until: Deadline) -> Finding:
     try:
         _within(until.seconds_left, lambda line: _request("HEAD", f"{origin}/", until, line))
     except (DeliveryError, OutOfTime) as error:
-        return Finding(BAD, f"{name}: {host}: {str(error).partition('; the message')[0]}")
-    return Finding(GOOD, f"{name}: {host} answers")
+        return Finding(BAD, f"{name}: {host}: {str(error).partition('; the message')[0]}", "is it the right address?")
+    return Finding(GOOD, f"{name}: {host} answers; nothing more was tried")
 
 
 def _check_mail(email: Email, until: Deadline) -> Finding:
@@ -3629,7 +3724,7 @@ def _check_mail(email: Email, until: Deadline) -> Finding:
     try:
         send_email(email, None, "", until.within(PROBE_SECONDS))
     except DeliveryError as error:
-        return Finding(BAD, f"Mail server {server}: {error}")
+        return Finding(BAD, f"Mail server {server}: {error}", "see SMTP_URL in docs/delivery.md")
     return Finding(GOOD, f"Mail server {server}: ready to send to {', '.join(email.to)}")
 
 
@@ -3725,8 +3820,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings, errors = _settings(arguments)
     if arguments.check:
         return print_findings(check(settings, errors), as_json=arguments.json)
-    for exposure in filter(None, map(_exposure, _secret_files())):
-        logger.warning("%s: %s", exposure.what, exposure.remedy)
+    names = {name: "" for name in os.environ if name.startswith("SLACK_") and name not in VARIABLES}
+    for doubt in [*filter(None, map(_exposure, _secret_files())), *(_misspelt(names) if names else ())]:
+        logger.warning("%s: %s", doubt.what, doubt.remedy)
     if errors:
         return _say_unusable(arguments, settings, errors)
     if settings.debug:

@@ -233,6 +233,7 @@ class MailServer:
 
     def __init__(self) -> None:
         self.mails: list[Mail] = []
+        self.farewell = "221 Bye"
         self.commands: list[str] = []
         self.url = ""
 
@@ -258,6 +259,10 @@ class MailServer:
         raw = envelope.content.decode("utf-8", "replace")
         self.mails.append(Mail(envelope.mail_from, list(envelope.rcpt_tos), message, raw))
         return "250 OK"
+
+    async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:
+        self.commands.append("QUIT")
+        return self.farewell
 
 
 def _authenticate(server: Any, session: Any, envelope: Any, mechanism: str, login: Any) -> AuthResult:

@@ -15,7 +15,7 @@ from time import monotonic
 from types import SimpleNamespace
 
 import pytest
-from servers import PASSWORD
+from servers import PASSWORD, port_of
 from support import PROGRAM, has_ledger, ledger, value
 
 import slack_notifier
@@ -80,9 +80,9 @@ def test_good_set_up_is_a_line_each_and_nothing_is_posted_or_changed(
         f"✓ Database {info.dbname} at 127.0.0.1:{info.port} as postgres: PostgreSQL {version}, no TLS",
         "✓ postgres can read the table tasks",
         "✓ Ledger: the first run creates slack_notifications in the schema public",
-        f"✓ SLACK_WEBHOOK ({fingerprint(slack.webhook())}): {slack.webhook().split('/')[2]} answers",
+        f"✓ SLACK_WEBHOOK ({fingerprint(slack.webhook())}): 127.0.0.1:{port_of(slack)} answers; nothing more was tried",
         f"✓ Mail server {mail_host}: ready to send to ops@example.com",
-        f"✓ The heartbeat's host: {host} answers",
+        f"✓ The heartbeat's host: {host} answers; nothing more was tried",
         "✓ Quiet hours from 00:00 to 23:59 Asia/Tokyo: now",
     ]
     assert not has_ledger(ready.connection)
@@ -367,18 +367,13 @@ def test_other_hosts_are_asked_for_nothing_that_is_secret():
         found = slack_notifier._reached(
             "A host", f"http://u:topsecret@{host}/hooks/topsecret?topsecret", Deadline.after(30)
         )
-    assert found == Finding(GOOD, f"A host: {host} answers")
+    assert found == Finding(GOOD, f"A host: {host} answers; nothing more was tried")
     assert asked == [("/", None)]
 
 
 @pytest.mark.parametrize(
     ("webhook", "what", "remedy"),
     [
-        (
-            "http://hooks.slack.com/services/T0/B0/topsecret",
-            "http:// tells the webhook to whoever listens",
-            "begin it with https://",
-        ),
         *[
             (
                 url,
@@ -393,8 +388,16 @@ def test_other_hosts_are_asked_for_nothing_that_is_secret():
                 "https://app.slack.com/client/T0/topsecret",
             )
         ],
-        ("http://127.0.0.1:1/hooks/topsecret", "127.0.0.1:1: no connection (NewConnectionError)", ""),
-        ("http://u:topsecret@name.invalid/hooks/x?y", "name.invalid: no connection (NameResolutionError)", ""),
+        (
+            "http://127.0.0.1:1/hooks/topsecret",
+            "127.0.0.1:1: no connection (NewConnectionError)",
+            "is it the right address?",
+        ),
+        (
+            "http://u:topsecret@name.invalid/hooks/x?y",
+            "name.invalid: no connection (there is no such host)",
+            "is it the right address?",
+        ),
     ],
 )
 def test_address_that_takes_no_message_is_a_line_and_is_not_asked(watch, monkeypatch, webhook, what, remedy):
@@ -403,6 +406,13 @@ def test_address_that_takes_no_message_is_a_line_and_is_not_asked(watch, monkeyp
     settings = Settings.from_environment({"SLACK_WEBHOOK": webhook})
     (found,) = slack_notifier._check_destinations(settings, Deadline.after(30))
     assert found == (BAD, f"SLACK_WEBHOOK ({fingerprint(webhook)}): {what}", remedy)
+
+
+def test_value_of_the_environment_in_place_of_that_of_the_file_is_a_line(checked, ready, tmp_path):
+    (tmp_path / ".env").write_text("SLACK_ENVIRONMENT=staging\nSLACK_REMIND_MINUTES=60\n")
+    out = checked(SLACK_ENVIRONMENT="production", SLACK_REMIND_MINUTES="60")
+    assert "! SLACK_ENVIRONMENT: the environment's value counts, not that of .env\n  → unset SLACK_ENVIRONMENT" in out
+    assert "unset SLACK_REMIND_MINUTES" not in out
 
 
 # ---- Mail and heartbeat ----------------------------------------------------------------------------------------------
@@ -420,7 +430,7 @@ def test_wrong_password_of_the_mail_server_is_a_line(checked, ready, mail, trust
     line = re.search(r"(?m)^✗ Mail server.*(?:\n  .*)*", out)[0]
     assert (
         " ".join(line.split()) == f"✗ Mail server {server}: the server does not accept the login of SMTP_URL "
-        "(535 5.7.8 [masked] is not it, nor is [masked])"
+        "(535 5.7.8 [masked] is not it, nor is [masked]) → see SMTP_URL in docs/delivery.md"
     )
     assert PASSWORD not in out
 

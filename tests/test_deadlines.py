@@ -232,6 +232,19 @@ def test_a_connection_that_breaks_is_opened_again(settings, slack, tasks, proxy,
     assert told(slack) == [[task_id]]
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_commit_that_is_lost_where_nothing_is_told_is_no_trouble(
+    settings, slack, tasks, proxy, database_url, number, answered
+):
+    notifier = SlackNotifier(settings=settings._replace(database_url=proxy.url(database_url)))
+    assert notifier.send_combined_notification()["error"] is None
+    proxy.stop(statement="COMMIT\0", number=number, answered=answered, then="reset")
+    assert notifier.send_combined_notification()["error"] is None
+    assert proxy.stopped.is_set()
+    assert slack.messages() == []
+
+
 def test_a_restart_of_the_server_is_neither_blindness_nor_an_error(slack, make_tasks, run):
     with postgres_server() as server:
         url = create_database(server.url)

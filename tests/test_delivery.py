@@ -286,7 +286,7 @@ ALERTS = {
     "no such port": Row(front(closed=True), False, AS_MANY, CALL, "no connection (NewConnectionError)"),
     "no such host": Row(
         lambda _: "http://name.invalid/services/T/B/secret",
-        False, AS_MANY, CALL, "no connection (NameResolutionError)", None,
+        False, AS_MANY, CALL, "no connection (there is no such host)", None,
     ),
     "hang": Row(fault("hang"), False, 1, CALL, MAY_HAVE_ARRIVED),
     "drip": Row(fault("drip"), False, 1, CALL, f"no complete answer within … s; {MAY_HAVE_ARRIVED}", 2),

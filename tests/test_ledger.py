@@ -360,6 +360,27 @@ def test_one_more_task_failed_beside_one_that_still_is_not_beside_one_that_heale
     ]
 
 
+def test_a_cause_stays_known_where_the_same_task_fails_again(notifier, slack, tasks, pass_time, fails_again):
+    task_id = tasks.fail(error="no codec")
+    for _ in range(3):
+        assert notifier.send_failed_tasks_notification()
+        # For a history that is long enough to know what is new.
+        tasks.execute("UPDATE slack_notifications SET event_at = now() - interval '2 days' WHERE alert = ''")
+        pass_time(36)
+        fails_again(task_id, "no codec")
+    seen = [re.findall(r"no codec(.*)", message["text"]) for message in slack.messages()]
+    assert seen == [[""], [" (2× in 7 days)"], [" (2× in 7 days)"]]
+
+
+def test_ids_of_an_earlier_table_do_no_harm(notifier, slack, tasks):
+    tasks.fail()
+    assert notifier.send_failed_tasks_notification()
+    tasks.execute("DELETE FROM tasks; ALTER TABLE tasks ALTER COLUMN id TYPE uuid USING id::uuid")
+    task_id = tasks.fail(id="00000000-0000-4000-8000-000000000001")
+    assert notifier.send_combined_notification()["error"] is None
+    assert told(slack)[1:] == [[task_id]]
+
+
 # ---- Stuck -----------------------------------------------------------------------------------------------------------
 
 
@@ -844,12 +865,25 @@ def test_a_single_missing_right_is_enough_for_the_warning(restricted, notifier, 
     assert MISSING_RIGHT.format(role=role.name) in caplog.text
 
 
-def test_a_role_that_may_not_read_the_tasks_gets_a_clear_error(restricted, role, slack, tasks, caplog):
+@pytest.mark.parametrize(
+    ("columns", "grant"),
+    [
+        ("", "GRANT SELECT ON tasks TO {role}"),
+        (
+            " (id, user_api_key, status, error, created_at, updated_at)",
+            "GRANT SELECT (log_uri, started_at) ON tasks TO {role}",
+        ),
+    ],
+)
+def test_a_role_that_may_not_read_the_tasks_is_told_which_grant_it_lacks(
+    restricted, role, slack, tasks, caplog, columns, grant
+):
     tasks.execute(f"REVOKE SELECT ON tasks FROM {role.name}")
+    if columns:
+        tasks.execute(f"GRANT SELECT{columns} ON tasks TO {role.name}")
     tasks.fail()
     assert restricted.send_failed_tasks_notification() is False
-    assert "permission denied for table tasks" in caplog.text
-    assert "GRANT SELECT ON tasks" in caplog.text
+    assert f"permission denied for table tasks; {grant.format(role=role.name)}" in caplog.text
 
 
 def test_a_role_that_may_not_even_have_temporary_tables_gets_a_clear_error(restricted, role, slack, tasks, caplog):

@@ -71,6 +71,7 @@ PARAMETERS: dict[str, object] = {
     "remind": timedelta(minutes=240),
     "notify_on_recovery": True,
     "paced": False,
+    "told_as": ["failed"],
 }
 LIMITS = dict.fromkeys(["statement_milliseconds", "lock_milliseconds", "hold_milliseconds"], 60_000)
 # Of a claim with tasks.

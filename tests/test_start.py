@@ -189,6 +189,12 @@ def write(path: Path, **variables: str) -> Path:
     return path
 
 
+def test_misspelt_setting_is_a_warning_of_each_run(cli, slack):
+    log = cli(SLACK_QUIET_HOUR="22:00-07:00").log
+    assert "WARNING SLACK_QUIET_HOUR is no setting: did you mean SLACK_QUIET_HOURS?" in log
+    assert "is no setting" not in cli(SLACK_QUIET_HOURS="22:00-07:00").log
+
+
 def test_env_file_is_read_and_the_real_environment_wins(run, failed_and_stuck, database_url, slack, tmp_path):
     write(tmp_path / ".env", DATABASE_URL=database_url, SLACK_WEBHOOK=slack.webhook("file"))
     assert run("--failed-only").code == 0

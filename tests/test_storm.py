@@ -351,3 +351,40 @@ def test_a_ledger_that_is_not_as_it_was_made_is_said_with_the_remedy(settings, s
     caplog.clear()
     assert notifier.send_combined_notification()["error"] is None
     assert "Cannot remember" not in caplog.text
+
+
+def test_what_ended_in_a_long_gap_is_looked_up_in_parts(notifier, slack, tasks, monkeypatch):
+    monkeypatch.setattr(slack_notifier, "CLAIM_TASKS", 10)
+    healed = tasks.fail(updated=20)
+    stuck = tasks.add("queued", created=100)
+    assert notifier.send_combined_notification()["error"] is None
+    tasks.execute("UPDATE slack_notifications SET event_at = event_at - interval '1 day' WHERE task_id = ''")
+    for number in range(25):
+        tasks.add("finished", created=1400, updated=1400 - number)
+    tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now() WHERE id IN (%s, %s)", [healed, stuck])
+    slack.clear()
+    for _ in range(4):
+        assert notifier.send_combined_notification()["error"] is None
+    assert [(title(message), healed in message["text"], stuck in message["text"]) for message in slack.messages()] == [
+        (HEALED, True, False),
+        (RECOVERED, False, True),
+    ]
+
+
+def test_a_channel_that_was_told_of_nothing_does_not_look_for_what_has_mended(notifier, slack, tasks):
+    assert notifier.send_failed_tasks_notification()
+    tasks.execute("UPDATE slack_notifications SET event_at = event_at - interval '200 days' WHERE task_id = ''")
+    tasks.execute("CREATE INDEX ON tasks (status, updated_at)")
+    tasks.execute(
+        """
+        INSERT INTO tasks (id, user_api_key, status, created_at, updated_at)
+        SELECT i::text, 'key', 'finished', now() - i * interval '1 hour', now() - i * interval '1 hour'
+        FROM generate_series(1, 4000) AS i
+        """
+    )
+    read = "SELECT sum(idx_tup_fetch) + sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname = 'tasks'"
+    before = value(tasks.connection, read)
+    assert notifier.send_stuck_tasks_notification()
+    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    wait_until(lambda: value(tasks.connection, others) == 0)
+    assert value(tasks.connection, read) - before < 50
