@@ -54,6 +54,7 @@ with psycopg2.connect(url) as connection, connection.cursor() as cursor:
 """
 
 
+@pytest.mark.slow
 def test_a_storm_is_three_messages_at_once_and_one_a_minute_from_then_on(
     tasks, settings, database_url, monkeypatch, figures
 ):
@@ -212,6 +213,7 @@ def test_a_claim_takes_a_part_and_the_next_run_the_rest(settings, slack, tasks, 
     assert {task_id for (task_id,) in rows(tasks.connection, TOLD)} == expected
 
 
+@pytest.mark.slow
 def test_a_claim_that_takes_too_long_takes_few_tasks(settings, slack, tasks, monkeypatch):
     """Each row of the ledger takes this server 50 ms to write: all of the tasks, longer than a statement may take."""
     monkeypatch.setattr(slack_notifier, "DATABASE_STATEMENT_SECONDS", 3)
