@@ -502,6 +502,7 @@ def assert_complete(message: dict[str, Any], count: int) -> None:
 NASTY_ERROR = "repeat('<&>`', 2500)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 11, 25, 5000])
 @pytest.mark.parametrize("error", ["'out of memory'", NASTY_ERROR], ids=["short", "10,000-characters"])
 def test_alerts_of_any_number_of_tasks_are_one_complete_message_each(tasks, notifier, slack, count, error):

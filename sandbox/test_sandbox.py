@@ -619,6 +619,7 @@ def test_worker_needs_the_password_and_the_superuser_none(server: Server) -> Non
         psycopg2.connect(postgres.url_of(server.url, login="worker:wrong"))
 
 
+@pytest.mark.slow
 def test_standby_follows_and_is_read_only(server: Server) -> None:
     with server.standby() as standby:
         assert query(standby.url, "SELECT pg_is_in_recovery()") == [(True,)]
@@ -751,6 +752,7 @@ def test_night_holds_all_but_what_is_critical_until_the_morning(stage: Stage, sl
     assert len(held) == 3
 
 
+@pytest.mark.slow
 def test_every_scenario_can_be_chosen_and_none_else(stage: Stage) -> None:
     assert stage.play("sample") == 0
     assert len(SCENARIOS) == 4

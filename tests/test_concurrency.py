@@ -180,18 +180,19 @@ def test_workers_and_cron_at_once_tell_each_failure_once(slack, tasks, settings,
 
 
 @pytest.mark.slow
-def test_stuck_and_recovered_tasks_are_told_once_by_8_processes(start, slack, tasks, figures):
+def test_stuck_and_recovered_tasks_are_told_once_by_4_processes(start, slack, tasks, figures):
     stuck = [tasks.add("queued", created=40) for _ in range(4)] + [tasks.add("in_progress", started=50)]
     slack.answer(times=None, delay=0.05)
-    all_end_well([start() for _ in range(AT_ONCE)])
+    all_end_well([start() for _ in range(4)])
     assert told(slack, STUCK) == [sorted(stuck)]
     tasks.execute(f"UPDATE tasks SET status = 'finished', updated_at = {NOW}")
-    all_end_well([start() for _ in range(AT_ONCE)])
+    all_end_well([start() for _ in range(4)])
     assert told(slack, STUCK) == told(slack, RECOVERED) == [sorted(stuck)]
     assert no_deadlock(tasks)
-    figures(runs=2 * AT_ONCE, tasks=len(stuck), missed=0, repeated=0)
+    figures(runs=2 * 4, tasks=len(stuck), missed=0, repeated=0)
 
 
+@pytest.mark.slow
 def test_overlapping_windows_tell_each_failure_once(notifier, slack, tasks, figures):
     """A window of 30 minutes every 15, as cron runs it, with failures at any age and some of them touched again."""
     runs, luck = 20, random.Random(20)

@@ -167,6 +167,7 @@ def test_a_server_that_is_frozen_holds_nobody_and_is_told_as_blindness(slack):
         assert [message["text"].partition("\n")[0] for message in slack.messages()] == [BLIND]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 def test_ten_destinations_and_a_locked_table_are_a_blind_message_that_says_who_locks_it(
     settings, slack, tasks, database_url
@@ -184,6 +185,7 @@ def test_ten_destinations_and_a_locked_table_are_a_blind_message_that_says_who_l
     assert all("🙈" in slack.messages(f"team-{number}")[0]["text"] for number in range(10))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("table", ["tasks", "slack_notifications"])
 def test_a_lock_taken_within_a_run_is_no_other_run(settings, slack, tasks, proxy, database_url, table):
@@ -245,6 +247,7 @@ def test_a_commit_that_is_lost_where_nothing_is_told_is_no_trouble(
     assert slack.messages() == []
 
 
+@pytest.mark.slow
 def test_a_restart_of_the_server_is_neither_blindness_nor_an_error(slack, make_tasks, run):
     with postgres_server() as server:
         url = create_database(server.url)
@@ -303,6 +306,7 @@ def flooding(beginning: bytes, again: bytes, greet: bool = False) -> Iterator[in
         listener.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_a_webhook_server_that_never_ends_leaves_no_thread_at_work(settings, tasks, kind):

@@ -180,6 +180,7 @@ def test_recipient_that_is_refused_keeps_it_from_no_other(tasks, slack, with_ema
     assert "E-mail refused for nobody@refused.example" in caplog.messages
 
 
+@pytest.mark.slow
 def test_two_dead_webhooks_need_one_email_and_the_next_failure_another(tasks, slack, with_email, mail):
     # The second alert says another time than the first.
     slack.answer(404, "no_service", times=None, channel="alerts", delay=1.1)

@@ -281,6 +281,7 @@ def test_a_row_that_is_committed_late_is_not_lost(notifier, slack, tasks, settin
     assert told(slack) == [[others], *([["late"]] if is_told else [])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("skew", [-29.5, -15, 0, 15, 29.5])
 def test_a_worker_with_a_skewed_clock_is_told_once(notifier, slack, tasks, pass_time, skew):
     """`skew` in minutes: its clock is behind (-) or ahead (+)."""
@@ -306,6 +307,7 @@ def test_a_failure_of_the_future_hides_none_that_comes_before_it(notifier, slack
     assert told(slack) == [[future], [earlier]]
 
 
+@pytest.mark.slow
 def test_workers_whose_clocks_disagree_are_each_told_once(notifier, slack, tasks, pass_time, figures):
     runs, luck, failed = 40, random.Random(4), []
     for _ in range(runs):
@@ -417,6 +419,7 @@ def test_reminders_follow_the_interval_for_days(settings, slack, tasks, pass_tim
     figures(runs=runs, reminders=24 * days - 1)
 
 
+@pytest.mark.slow
 def test_without_reminders_a_stuck_task_is_told_once_for_ever(settings, slack, tasks, pass_time):
     notifier = SlackNotifier(settings=settings._replace(remind_minutes=0))
     task_id = tasks.add("queued", created=40)
@@ -756,6 +759,7 @@ def test_nothing_younger_than_a_week_is_deleted(notifier, slack, tasks, pass_tim
     assert {row[2] for row in ledger(tasks.connection)} == {"", *failed}
 
 
+@pytest.mark.slow
 def test_the_table_stays_small_over_a_month(notifier, slack, tasks, pass_time, figures):
     days, most = 30, 0
     for _ in range(days):

@@ -102,7 +102,7 @@ def test_everything_is_told_once_through_a_pooler(pooled, slack, tasks):
 @two_sessions
 def test_runs_at_once_tell_each_failure_once_through_a_pooler(pool, start, slack, tasks, figures):
     """More runs than the pool has sessions, first runs among them."""
-    rounds, at_once, failed = 5, 6, []
+    rounds, at_once, failed = 3, 6, []
     slack.answer(times=None, delay=0.05)
     for _ in range(rounds):
         failed += [tasks.fail() for _ in range(4)]

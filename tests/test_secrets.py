@@ -119,6 +119,7 @@ def everything_a_notifier_does(environ: dict[str, str]) -> None:
     SlackNotifier(settings=Settings.from_environment(environ), dry_run=True).send_combined_notification()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_answer_spreads_no_secret(tasks, slack, everything, brief, caplog, watch, script):
     tasks.fail()
@@ -309,6 +310,7 @@ print("".join(events), *[span.to_json() for span in spans.get_finished_spans()])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ["sentry_sdk", "opentelemetry"])), reason="no tracing libraries here"
 )

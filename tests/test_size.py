@@ -275,6 +275,7 @@ PAYLOADS = st.recursive(
 )
 
 
+@pytest.mark.slow
 @MANY
 @given(st.none() | WORDS, st.none() | WORDS, PAYLOADS, URIS, WORDS)
 def test_an_event_fits_whatever_the_task_holds(

@@ -33,6 +33,7 @@ def counted(slack: SlackStandIn, alert: str = FAILED, channel: str = "alerts") -
 # ---- The storm -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_storm_is_three_messages_at_once_and_one_a_minute_from_then_on(tasks, settings, database_url, figures):
     """From 8 processes of 20 failures each; what they held back, the next run of the command line tells, once."""
     with SlackStandIn(rate_limit=True, burst=10) as slack:
@@ -177,6 +178,7 @@ def test_a_claim_takes_a_part_and_the_next_run_the_rest(settings, slack, tasks, 
     assert {task_id for (task_id,) in rows(tasks.connection, TOLD)} == expected
 
 
+@pytest.mark.slow
 def test_a_claim_that_takes_too_long_takes_few_tasks(settings, slack, tasks, monkeypatch):
     """Each row of the ledger takes this server 50 ms to write: all of the tasks, longer than a statement may take."""
     monkeypatch.setattr(slack_notifier, "DATABASE_STATEMENT_SECONDS", 3)
