@@ -1704,7 +1704,7 @@ state AS (
 _COMPLETED = """
 completed AS (
     UPDATE slack_notifications AS own
-    SET event_at = greatest(own.event_at, CASE WHEN figures.partial THEN figures.last ELSE now() END)
+    SET event_at = greatest(own.event_at, CASE WHEN figures.partial THEN least(figures.last, now()) ELSE now() END)
     FROM figures
     WHERE own.destination = %(destination)s AND own.alert = %(alert)s AND own.task_id = ''
       AND NOT (SELECT held_back FROM state)
@@ -2664,6 +2664,8 @@ def deliver(webhook: str, message: Message, until: Deadline, least_seconds: floa
     What may heal is tried again with growing pauses, as long as there are `least_seconds` for it. A message that may
     have arrived is not: a webhook has no key by which Slack could tell a repeat.
     """
+    if until.seconds_left < least_seconds:
+        raise DeliveryError("no time left for it in this run")
     for pause in WEBHOOK_PAUSES_SECONDS:
         try:
             _post_readable(webhook, message, until)

@@ -27,6 +27,7 @@ from support import (
     value,
 )
 
+import slack_notifier
 from sandbox.postgres import create_tasks_table, postgres_server, url_of
 from slack_notifier import CREATE_LEDGER, SlackNotifier
 
@@ -381,6 +382,18 @@ def test_ids_of_an_earlier_table_do_no_harm(notifier, slack, tasks):
     task_id = tasks.fail(id="00000000-0000-4000-8000-000000000001")
     assert notifier.send_combined_notification()["error"] is None
     assert told(slack)[1:] == [[task_id]]
+
+
+def test_a_part_that_ends_in_the_future_hides_nothing_that_fails_before_it(
+    notifier, slack, tasks, pass_time, monkeypatch
+):
+    monkeypatch.setattr(slack_notifier, "CLAIM_TASKS", 2)
+    first = [tasks.fail(updated=5), tasks.fail(updated=-120)]
+    assert notifier.send_failed_tasks_notification()
+    pass_time(110)
+    earlier = tasks.fail(updated=100)
+    assert notifier.send_failed_tasks_notification()
+    assert told(slack) == [sorted(first), [earlier]]
 
 
 # ---- Stuck -----------------------------------------------------------------------------------------------------------
