@@ -231,7 +231,7 @@ BREAKS = [
         "emoji count as one character",
         'len(text.encode("utf-16-le", "surrogatepass")) // 2',
         "len(text)",
-        f"{SIZE}a_failed_alert_fits_whatever_the_tasks_hold",
+        f"{SIZE}tasks_of_the_longest_lines_are_as_many_as_fit",
     ),
     Break(
         "a task's own $ is a template's",
