@@ -229,9 +229,11 @@ def assert_whole(text: str) -> None:
         assert re.sub(r"<[^<>]+>", "", line).count("<") == 0
 
 
-def test_tasks_of_the_longest_lines_are_as_many_as_fit() -> None:
-    task = {"id": "a-task", "alert": "failed", "cause": None, "total": 20, "error": "x" * 300}
-    message = failed_message(Claim([task] * 20, 20, NOW, None, (), {}, False, False), 30, Style("$error" * 14, "", ""))
+@pytest.mark.parametrize(("letter", "errors"), [("x", 14), ("😀", 7)])
+def test_tasks_of_the_longest_lines_are_as_many_as_fit(letter: str, errors: int) -> None:
+    task = {"id": "a-task", "alert": "failed", "cause": None, "total": 20, "error": letter * 300}
+    claim = Claim([task] * 20, 20, NOW, None, (), {}, False, False)
+    message = failed_message(claim, 30, Style("$error" * errors, "", ""))
     assert_fits(message)
     assert left_out(message.text) == 19
 

@@ -231,7 +231,7 @@ BREAKS = [
         "emoji count as one character",
         'len(text.encode("utf-16-le", "surrogatepass")) // 2',
         "len(text)",
-        f"{SIZE}a_failed_alert_fits_whatever_the_tasks_hold",
+        f"{SIZE}tasks_of_the_longest_lines_are_as_many_as_fit",
     ),
     Break(
         "a task's own $ is a template's",
@@ -507,5 +507,60 @@ BREAKS = [
         "threading.Timer(self.deadline.seconds_left, self._line.cut)",
         "threading.Timer(300, self._line.cut)",
         f"{DEADLINES}a_silent_database_holds_a_worker_for_ten_seconds_at_the_most",
+    ),
+    # Parts, two at once, and time for an answer.
+    Break(
+        "a part that is told counts as all",
+        "CASE WHEN figures.partial THEN figures.last ELSE now() END",
+        "now()",
+        f"{STORM}a_claim_takes_a_part_and_the_next_run_the_rest",
+    ),
+    Break(
+        "a broken connection is not opened again",
+        "            if not error.lost or self._reopened:\n                raise\n",
+        "            raise\n",
+        f"{DEADLINES}a_connection_that_breaks_is_opened_again",
+    ),
+    Break(
+        "a post is begun without time for its answer",
+        "            if until.seconds_left < POST_SECONDS + COMMIT_SECONDS:\n",
+        "            if False:\n",
+        f"{DELIVERY}call_without_time_for_an_answer_posts_nothing",
+    ),
+    Break(
+        "a post is tried again without time for its answer",
+        "if until.seconds_left < wait + least_seconds:",
+        "if until.seconds_left < wait:",
+        f"{DELIVERY}message_is_not_sent_again_without_time_for_its_answer",
+    ),
+    Break(
+        "a worker's call waits for another run",
+        "lock = LOCK_DESTINATION if self.patient else LOCK_DESTINATION_NOW",
+        "lock = LOCK_DESTINATION",
+        f"{STORM}a_call_waits_for_no_other_run",
+    ),
+    Break(
+        "two runs tell a destination at once",
+        'AND alert = \'\' AND task_id = \'\'\nFOR UPDATE\n"""\nLOCK_DESTINATION_NOW = f"{LOCK_DESTINATION} NOWAIT"',
+        "AND alert = '' AND task_id = ''\n\"\"\"\nLOCK_DESTINATION_NOW = LOCK_DESTINATION",
+        f"{CONCURRENCY}a_run_that_waited_finds_the_tasks_taken",
+    ),
+    Break(
+        "a message whose answer is late is sent again",
+        'no answer within {WEBHOOK_READ_SECONDS} s; the message may have arrived")',
+        'no answer within {WEBHOOK_READ_SECONDS} s; the message may have arrived", retry_after=0)',
+        f"{DELIVERY}message_whose_answer_is_late_is_not_sent_again",
+    ),
+    Break(
+        "a failure of the future completes what comes before it",
+        "CASE WHEN figures.partial THEN figures.last ELSE now() END",
+        "greatest(figures.last, now())",
+        f"{LEDGER}a_failure_of_the_future_hides_none_that_comes_before_it",
+    ),
+    Break(
+        "a message is longer than Slack takes",
+        "MESSAGE_CHARACTERS = 9000",
+        "MESSAGE_CHARACTERS = 90_000",
+        f"{SIZE}tasks_of_the_longest_lines_are_as_many_as_fit",
     ),
 ]
