@@ -1,6 +1,6 @@
 """Puts the program under loads that starve an alert, and prints who was told what, when, and at what cost.
 
-python -m benchmarks loads                   about ten minutes
+python -m benchmarks loads                   ten minutes and more
 python -m benchmarks loads --quick           smaller ones
 python -m benchmarks loads --program PATH    the same loads for another version of the module
 """
