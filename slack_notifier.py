@@ -1687,7 +1687,8 @@ _TELLABLE = "octet_length(tasks.id::text) BETWEEN 1 AND 2000"
 _OF_USER = "(%(user)s = '' OR tasks.user_api_key::text = %(user)s)"
 
 # Where a claim begins: one window before all was told, for what was committed late or by a skewed clock. Nowhere, if
-# this is a call that is held back.
+# this is a call that is held back. With the newest failure that was told, if it is `hurried`: those before it, which
+# earlier parts of a claim took, may be so many that to look each of them up takes too long.
 _BEGINNING = f"""
 state AS (
     SELECT max(event_at) FILTER (WHERE alert = %(alert)s) AS complete,
@@ -1696,7 +1697,12 @@ state AS (
     WHERE destination = %(destination)s AND alert IN ('', %(alert)s) AND task_id = ''
 ), beginning (at) AS (
     SELECT CASE WHEN held_back THEN 'infinity'
-        ELSE least(coalesce(complete, now()), now()) - %(window)s END
+        ELSE greatest(least(coalesce(complete, now()), now()) - %(window)s, (
+            SELECT max(event_at)
+            FROM slack_notifications
+            WHERE %(hurried)s AND %(alert)s = 'failed' AND destination = %(destination)s AND alert = 'failed'
+              AND task_id <> '' AND event_at <= now()
+        )) END
     FROM state
 )
 """
@@ -1768,7 +1774,7 @@ WITH {_BEGINNING}, oldest AS (
     RETURNING event_at
 ), figures AS (
     SELECT count(*) AS total, min(event_at) AS first, max(event_at) AS last,
-           (SELECT count(*) FROM oldest) = %(part)s AS partial
+           %(hurried)s OR (SELECT count(*) FROM oldest) = %(part)s AS partial
     FROM claimed
 ), {_COMPLETED}, {_PACED}
 SELECT total, partial, first, now() AS claimed_at, span.since,
@@ -2481,6 +2487,7 @@ class Ledger:
             "user": destination.user,
             "timeout": timedelta(minutes=minutes),
             "part": CLAIM_TASKS,
+            "hurried": False,
         }
         claim_by = until.before(POST_SECONDS)
         try:
@@ -2488,9 +2495,10 @@ class Ledger:
         except DatabaseError as error:
             if not error.lost and not error.too_slow:
                 raise
-            part = CLAIM_FEW_TASKS if error.too_slow else CLAIM_TASKS
-            logger.warning("%s; trying again with at most %s tasks", error, part)
-            claimed = self._claimed(alerts, {**parameters, "part": part}, claim_by, claim_by)
+            if error.too_slow:
+                parameters.update(part=CLAIM_FEW_TASKS, hurried=True)
+            logger.warning("%s; trying again with at most %s tasks", error, parameters["part"])
+            claimed = self._claimed(alerts, parameters, claim_by, claim_by)
         with claimed[0]:
             yield claimed
 
@@ -2664,7 +2672,8 @@ def deliver(webhook: str, message: Message, until: Deadline, least_seconds: floa
     What may heal is tried again with growing pauses, as long as there are `least_seconds` for it. A message that may
     have arrived is not: a webhook has no key by which Slack could tell a repeat.
     """
-    if until.seconds_left < least_seconds:
+    # Where a claim took most of the time, what it left is less, but enough for an answer of Slack's.
+    if until.seconds_left < EVENT_POST_SECONDS:
         raise DeliveryError("no time left for it in this run")
     for pause in WEBHOOK_PAUSES_SECONDS:
         try:

@@ -54,6 +54,7 @@ CLAIM_PARAMETERS = {
     "alert": "failed",
     "window": timedelta(minutes=30),
     "paced": False,
+    "hurried": False,
     "failed": "failed",
     "part": slack_notifier.CLAIM_TASKS,
     "varying_words": slack_notifier.VARYING_WORDS,

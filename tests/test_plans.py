@@ -72,6 +72,7 @@ PARAMETERS: dict[str, object] = {
     "notify_on_recovery": True,
     "paced": False,
     "told_as": ["failed"],
+    "hurried": False,
 }
 LIMITS = dict.fromkeys(["statement_milliseconds", "lock_milliseconds", "hold_milliseconds"], 60_000)
 # Of a claim with tasks.

@@ -390,3 +390,15 @@ def test_a_channel_that_was_told_of_nothing_does_not_look_for_what_has_mended(no
     others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     wait_until(lambda: value(tasks.connection, others) == 0)
     assert value(tasks.connection, read) - before < 50
+
+
+def test_a_claim_that_is_too_slow_each_time_tells_a_part_each_time(notifier, slack, tasks, monkeypatch):
+    slow = f"SELECT CASE WHEN NOT %(hurried)s THEN pg_sleep(60) END; {slack_notifier.CLAIM_FAILED}"
+    monkeypatch.setattr(slack_notifier, "FAILED", slack_notifier.FAILED._replace(claim=slow))
+    for name, limit in [("CLAIM_FEW_TASKS", 2), ("POST_SECONDS", 1), ("CALL_SECONDS", 5)]:
+        monkeypatch.setattr(slack_notifier, name, limit)
+    failed = [tasks.fail(updated=20 - number) for number in range(5)]
+    for _ in range(4):
+        elapse(tasks.connection, 1)
+        assert notifier.send_failed_tasks_notification()
+    assert told(slack) == [sorted(failed[:2]), sorted(failed[2:4]), failed[4:]]

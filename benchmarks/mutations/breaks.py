@@ -262,8 +262,8 @@ BREAKS = [
     ),
     Break(
         "no connection is not tried again",
-        'return DeliveryError(f"no connection ({type(cause).__name__})", retry_after=0)',
-        'return DeliveryError(f"no connection ({type(cause).__name__})")',
+        'return DeliveryError(f"no connection ({reason})", retry_after=0)',
+        'return DeliveryError(f"no connection ({reason})")',
         f"{DELIVERY}event_outlives_every_fault_within_5_seconds[no such port]",
     ),
     Break(
@@ -367,14 +367,14 @@ BREAKS = [
     ),
     Break(
         "an outage is not made up for",
-        "ELSE least(coalesce(complete, now()), now()) - %(window)s END",
-        "ELSE now() - %(window)s END",
+        "least(coalesce(complete, now()), now()) - %(window)s, (",
+        "now() - %(window)s, (",
         f"{LEDGER}after_3_days_without_cron_everything_is_in_one_message_once",
     ),
     Break(
         "only what is later than the last report is looked at",
-        "ELSE least(coalesce(complete, now()), now()) - %(window)s END",
-        "ELSE least(coalesce(complete, now()), now()) END",
+        "least(coalesce(complete, now()), now()) - %(window)s, (",
+        "least(coalesce(complete, now()), now()), (",
         f"{LEDGER}a_row_that_is_committed_late_is_not_lost",
     ),
     Break(
@@ -403,11 +403,11 @@ BREAKS = [
     ),
     Break(
         "a post that fails is not rolled back",
-        """            if error:
-                raise error
+        """                if error:
+                    raise error
 """,
-        """            if error and not isinstance(error, DeliveryError):
-                raise error
+        """                if error and not isinstance(error, DeliveryError):
+                    raise error
 """,
         f"{LEDGER}slack_down_for_several_runs_then_up_tells_all_in_one_message",
     ),
@@ -511,7 +511,7 @@ BREAKS = [
     # Parts, two at once, and time for an answer.
     Break(
         "a part that is told counts as all",
-        "CASE WHEN figures.partial THEN figures.last ELSE now() END",
+        "CASE WHEN figures.partial THEN least(figures.last, now()) ELSE now() END",
         "now()",
         f"{STORM}a_claim_takes_a_part_and_the_next_run_the_rest",
     ),
@@ -553,7 +553,7 @@ BREAKS = [
     ),
     Break(
         "a failure of the future completes what comes before it",
-        "CASE WHEN figures.partial THEN figures.last ELSE now() END",
+        "CASE WHEN figures.partial THEN least(figures.last, now()) ELSE now() END",
         "greatest(figures.last, now())",
         f"{LEDGER}a_failure_of_the_future_hides_none_that_comes_before_it",
     ),
