@@ -86,6 +86,8 @@ DELIVERY_SECONDS = 15
 EMAIL_SECONDS = 5
 # No post is begun with less time left: it could be accepted, given up, and repeated by the next run.
 POST_SECONDS = 3
+# Nor, where a claim took all of its time and a little more, with less than this.
+LEAST_POST_SECONDS = 1
 # Nothing repeats an event.
 EVENT_POST_SECONDS = 1
 COMMIT_SECONDS = 1
@@ -2672,9 +2674,6 @@ def deliver(webhook: str, message: Message, until: Deadline, least_seconds: floa
     What may heal is tried again with growing pauses, as long as there are `least_seconds` for it. A message that may
     have arrived is not: a webhook has no key by which Slack could tell a repeat.
     """
-    # Where a claim took most of the time, what it left is less, but enough for an answer of Slack's.
-    if until.seconds_left < EVENT_POST_SECONDS:
-        raise DeliveryError("no time left for it in this run")
     for pause in WEBHOOK_PAUSES_SECONDS:
         try:
             _post_readable(webhook, message, until)
@@ -3282,6 +3281,8 @@ class Run:
                     transaction.step = NOTING
                     what = plural(claim.total, f"{alert.name} task")
                     post_by = until.before(COMMIT_SECONDS).within(DELIVERY_SECONDS)
+                    if post_by.seconds_left < LEAST_POST_SECONDS:
+                        raise DeliveryError(f"No time left to tell {destination} of {what}: the next run does")
                     self.outbox.post_or_mail(destination, message, what, post_by)
                     sent = not self.dry_run
                 if self.dry_run:
