@@ -1732,8 +1732,8 @@ paced AS (
 # A task that failed again is news: from one minute after the failure that was told if it has another cause (a task that
 # fails is often written twice within seconds, with two texts), else from one window after. As long as updated_at is as
 # it was told, it is the same failure, also where a skewed clock put it into the future. The earlier one is kept with
-# those that have healed: its cause stays known. Here and below, rows of the
-# ledger are looked up by their key, to which OFFSET 0 keeps the planner: it knows little of a table that changes fast.
+# those that have healed: its cause stays known. Here and below, rows of the ledger are looked up by their key, to which
+# OFFSET 0 keeps the planner: it knows little of a table that changes fast.
 CLAIM_FAILED = f"""
 WITH {_BEGINNING}, oldest AS (
     SELECT tasks.id::text AS task_id, {_TELLABLE} AS tellable, failed.at AS event_at, {SHOWN_ERROR} AS error,
@@ -2295,7 +2295,8 @@ class Session:
             return self._held(step)
         reason, advice = _driver_line(error, self._parameters.get("password")), _DATABASE_ADVICE.get(type(error))
         if isinstance(error, psycopg2.errors.InsufficientPrivilege):
-            advice = self._missing_grant() or advice
+            tasks = self._look_up(TASKS_STATE, {"columns": list(TASK_COLUMNS)})
+            advice = next(map(_grant, tasks), "") or advice
         if self._line.is_cut:
             reason, advice = "no answer from the database in the time there was", None
         return DatabaseError(
@@ -2305,18 +2306,15 @@ class Session:
             blind=step == READING,
         )
 
-    def _missing_grant(self) -> str:
+    def _look_up(self, statement: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
+        """What the database says of its own failure; [] where it can't."""
         with suppress(psycopg2.Error), self.connection.cursor() as cursor:
-            cursor.execute(TASKS_STATE, {"columns": list(TASK_COLUMNS)})
-            return _grant(_rows(cursor)[0])
-        return ""
+            cursor.execute(statement, parameters)
+            return _rows(cursor)
+        return []
 
     def _held(self, step: str) -> NotifierError:
-        holders: list[dict[str, Any]] = []
-        with suppress(psycopg2.Error), self.connection.cursor() as cursor:
-            cursor.execute(TABLE_LOCK)
-            holders = _rows(cursor)
-        for holder in holders:
+        for holder in self._look_up(TABLE_LOCK):
             session = f"session {holder['pid']} ({one_line(holder['application']) or 'unnamed'})"
             return DatabaseError(
                 f"Cannot {step}: the table {holder['relation']} is locked by {session}, a migration or VACUUM FULL?"
@@ -2922,8 +2920,7 @@ def send_email(email: Email, message: Message | None, reason: str, until: Deadli
         raise DeliveryError(str(error)) from None
     except (OSError, ValueError) as error:
         kind = type(error).__name__
-        reason = next((words for name, words in _MAIL_ADVICE.items() if name == kind), kind)
-        raise DeliveryError(f"{reason}{_mail_answer(email, error)}") from None
+        raise DeliveryError(f"{_MAIL_ADVICE.get(kind, kind)}{_mail_answer(email, error)}") from None
 
 
 def _mail_answer(email: Email, error: Exception) -> str:
@@ -3249,7 +3246,7 @@ class Run:
     def _tell_destination(
         self, ledger: Ledger, destination: Destination, alerts: Wanted, until: Deadline, seconds: float
     ) -> None:
-        """So many seconds for each alert."""
+        """So many seconds for each message."""
         for alert, minutes in alerts:
             news = [alert, MENDED[alert.name]]
             while news:
@@ -3607,10 +3604,11 @@ def _overridden(path: str) -> list[str]:
     return []
 
 
-def _misspelt(environ: Environment) -> Iterator[Finding]:
-    from difflib import get_close_matches
+def _misspelt(names: Iterable[str]) -> Iterator[Finding]:
+    for name in sorted({*names} - VARIABLES.keys()):
+        # Loaded here, as most runs have no such name.
+        from difflib import get_close_matches
 
-    for name in sorted(environ.keys() - VARIABLES.keys()):
         meant = get_close_matches(name.upper(), VARIABLES, 1, 0.85)
         if meant or name.startswith("SLACK_"):
             yield Finding(
@@ -3832,8 +3830,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     settings, errors = _settings(arguments)
     if arguments.check:
         return print_findings(check(settings, errors), as_json=arguments.json)
-    names = {name: "" for name in os.environ if name.startswith("SLACK_") and name not in VARIABLES}
-    for doubt in [*filter(None, map(_exposure, _secret_files())), *(_misspelt(names) if names else ())]:
+    names = (name for name in os.environ if name.startswith("SLACK_"))
+    for doubt in [*filter(None, map(_exposure, _secret_files())), *_misspelt(names)]:
         logger.warning("%s: %s", doubt.what, doubt.remedy)
     if errors:
         return _say_unusable(arguments, settings, errors)

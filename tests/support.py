@@ -119,6 +119,12 @@ def wait_for_blocked(connection: psycopg2.extensions.connection, sessions: int) 
     wait_until(lambda: value(connection, query) >= sessions)
 
 
+def wait_until_alone(connection: psycopg2.extensions.connection) -> None:
+    """Returns once no other session of this database is left; what they read has been counted by then."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    wait_until(lambda: value(connection, query) == 0)
+
+
 # ---- The program -----------------------------------------------------------------------------------------------------
 
 

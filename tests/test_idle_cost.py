@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from clock import standing_clock
-from support import value, wait_until
+from support import value, wait_until_alone
 
 from slack_notifier import SlackNotifier
 
@@ -33,15 +33,14 @@ READ = """
 SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname = %(table)s)
     + (SELECT sum(greatest(idx_tup_read, idx_tup_fetch)) FROM pg_stat_user_indexes WHERE relname = %(table)s)
 """
-OTHER_SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
 def read_by_a_run(tasks: Any, notifier: SlackNotifier) -> dict[str, int]:
     """How many rows a run read of each table."""
-    wait_until(lambda: value(tasks.connection, OTHER_SESSIONS) == 0)
+    wait_until_alone(tasks.connection)
     before = {table: value(tasks.connection, READ, {"table": table}) for table in ("tasks", "slack_notifications")}
     assert notifier.send_combined_notification()["error"] is None
-    wait_until(lambda: value(tasks.connection, OTHER_SESSIONS) == 0)
+    wait_until_alone(tasks.connection)
     return {table: int(value(tasks.connection, READ, {"table": table}) - count) for table, count in before.items()}
 
 

@@ -28,7 +28,7 @@ from hypothesis import HealthCheck, Phase
 from hypothesis import settings as tried
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from support import FAILED, HEALED, RECOVERED, STUCK, Run, summary, title, value, wait_until
+from support import FAILED, HEALED, RECOVERED, STUCK, Run, summary, title, value, wait_until, wait_until_alone
 
 import slack_notifier
 from sandbox.slack import SlackStandIn
@@ -241,8 +241,7 @@ class World:
             if accepted:
                 held.go()
         wait_until(lambda: all(request.reason != "not answered yet" for request in self.slack.requests))
-        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        wait_until(lambda: value(self.database.connection, others) == 0)
+        wait_until_alone(self.database.connection)
 
     def heard(self) -> list[Message]:
         """What the channels accepted since the last time."""

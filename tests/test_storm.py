@@ -13,7 +13,21 @@ from contextlib import closing
 
 import psycopg2
 import pytest
-from support import FAILED, HEALED, PROGRAM, RECOVERED, STUCK, elapse, rows, summary, title, told, value, wait_until
+from support import (
+    FAILED,
+    HEALED,
+    PROGRAM,
+    RECOVERED,
+    STUCK,
+    elapse,
+    rows,
+    summary,
+    title,
+    told,
+    value,
+    wait_until,
+    wait_until_alone,
+)
 
 import slack_notifier
 from benchmarks.loads import storm
@@ -387,8 +401,7 @@ def test_a_channel_that_was_told_of_nothing_does_not_look_for_what_has_mended(no
     read = "SELECT sum(idx_tup_fetch) + sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname = 'tasks'"
     before = value(tasks.connection, read)
     assert notifier.send_stuck_tasks_notification()
-    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    wait_until(lambda: value(tasks.connection, others) == 0)
+    wait_until_alone(tasks.connection)
     assert value(tasks.connection, read) - before < 50
 
 
