@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import re
 import secrets
-import subprocess
-import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -17,6 +17,7 @@ import psycopg2
 import pytest
 
 from sandbox.postgres import TASKS_TABLE, create_database, drop_database, postgres_server, url_of
+from sandbox.program import AS_A_MODULE, AS_A_SCRIPT, Ended, Program
 from sandbox.slack import SlackStandIn
 from slack_notifier import VARIABLES, Settings, SlackNotifier
 
@@ -37,11 +38,14 @@ FOREIGN_VARIABLES = """
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slowest first: no process has one left when the others are done. Who starts the program is slow."""
+    """The slowest first: no process has one left when the others are done. Who starts the program is slow.
+
+    Of the other slow ones, those that wait (as whole files do) stand among those that work: never all wait at once.
+    """
     for item in items:
         if {"run", "cli", "start"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker("slow")
-    items.sort(key=_seconds, reverse=True)
+    items.sort(key=lambda item: (-_seconds(item), _place(item)))
 
 
 def _seconds(item: pytest.Item) -> float:
@@ -49,7 +53,17 @@ def _seconds(item: pytest.Item) -> float:
     return max((mark.args[0] if mark.args else 1 for mark in item.iter_markers("slow")), default=0)
 
 
+def pytest_collection_finish() -> None:
+    """What is loaded by now lives to the end: it need not be looked through for garbage again and again."""
+    gc.freeze()
+
+
 SERVER_URL = pytest.StashKey[str]()
+
+
+def _place(item: pytest.Item) -> int:
+    """By chance, the same in each process."""
+    return zlib.crc32(_scope(item.nodeid).encode()) if item.get_closest_marker("slow") else 0
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -69,6 +83,11 @@ def pytest_configure_node(node: Any) -> None:
 TOGETHER = ("sandbox/test_sandbox.py", "tests/test_delivery.py", "tests/test_plans.py")
 
 
+def _scope(nodeid: str) -> str:
+    file = nodeid.partition("::")[0]
+    return file if file in TOGETHER else nodeid
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Each test goes to the next process that is free; those of the files above, together to one."""
@@ -76,8 +95,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            return file if file in TOGETHER else nodeid
+            return _scope(nodeid)
 
     return Scheduling(config, log)
 
@@ -263,38 +281,27 @@ def notifier(settings: Settings) -> SlackNotifier:
     return SlackNotifier(settings=settings)
 
 
-class Run(NamedTuple):
-    """How a run of the command line ended."""
-
-    code: int
-    out: str
-    log: str
-
-
 @pytest.fixture
-def run(tmp_path: Path, watch: Watch) -> Callable[..., Run]:
+def run(tmp_path: Path, watch: Watch) -> Callable[..., Ended]:
     """Runs the program with the environment's variables as keywords, in a folder of its own with an empty .env."""
     (tmp_path / ".env").touch(mode=0o600)
 
-    def run(*arguments: object, program: Path = PROGRAM, cwd: Path = tmp_path, **environment: str) -> Run:
+    def run(*arguments: object, program: Path = PROGRAM, cwd: Path = tmp_path, **environment: str) -> Ended:
         # As a module, it need not be compiled each time.
-        this = ["-m", PROGRAM.stem] if program == PROGRAM else [str(program)]
-        command = [sys.executable, *this, *map(str, arguments)]
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROGRAM.parent), **environment}
-        done = subprocess.run(command, env=environment, cwd=cwd, capture_output=True, timeout=60, check=False)
-        out, log = done.stdout.decode(errors="replace"), done.stderr.decode()
-        watch.written += [out, log]
-        assert "Traceback" not in log
-        return Run(done.returncode, out, log)
+        code = AS_A_MODULE if program == PROGRAM else AS_A_SCRIPT.format(path=str(program))
+        done = Program(cwd, {"PATH": os.environ["PATH"], **environment}, *arguments, code=code).end()
+        watch.written += [done.out, done.log]
+        assert "Traceback" not in done.log
+        return done
 
     return run
 
 
 @pytest.fixture
-def cli(run: Callable[..., Run], database_url: str, slack: SlackStandIn) -> Callable[..., Run]:
+def cli(run: Callable[..., Ended], database_url: str, slack: SlackStandIn) -> Callable[..., Ended]:
     """The program with a database and a webhook."""
 
-    def cli(*arguments: object, **environment: str) -> Run:
+    def cli(*arguments: object, **environment: str) -> Ended:
         return run(*arguments, **{"DATABASE_URL": database_url, "SLACK_WEBHOOK": slack.webhook(), **environment})
 
     return cli

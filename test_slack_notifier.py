@@ -1136,10 +1136,11 @@ def test_dry_run_says_when_there_is_nothing_to_report(run, database_url):
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_dry_run_prints_to_a_terminal_of_few_characters(cli, failed_and_stuck, encoding):
-    done = cli("--dry-run", PYTHONIOENCODING=encoding)
-    assert done.code == 0
-    assert "Failed Tasks Alert" in done.out
+def test_dry_run_prints_to_a_terminal_of_few_characters(database_url, failed_and_stuck, encoding, tmp_path):
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url, "PYTHONIOENCODING": encoding}
+    command = [sys.executable, slack_notifier.__file__, "--dry-run"]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, check=True)
+    assert b"Failed Tasks Alert" in done.stdout
 
 
 def test_dry_run_into_a_closed_pipe_is_a_good_run(database_url, slack, tasks, tmp_path):

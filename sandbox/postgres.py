@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -28,6 +28,8 @@ _ORDINARY_USER = "nobody"
 _START_ATTEMPTS = 5
 # A Unix socket's path is limited to about 100 bytes; our own part of it takes up to 50.
 _MAX_TEMP_PATH = 50
+# Linux keeps what is written here in memory: a fifth faster, where no container is short of it.
+_MEMORY, _MUCH_MEMORY = "/dev/shm", 4 << 30
 _DATABASE_PREFIX = "sandbox_"
 
 # Speed before safety: nothing here outlives the process. The rest are PostgreSQL's defaults, as the worker's would be.
@@ -185,7 +187,11 @@ def _major_version(programs: Path) -> int:
 
 
 def _temp_parent(user: str | None) -> str | None:
-    """Where another user can reach the folder, and where a socket's path stays short enough."""
+    """Where another user can reach the folder, a socket's path stays short enough, and memory is not short."""
+    with suppress(OSError):
+        memory = os.statvfs(_MEMORY)
+        if memory.f_bavail * memory.f_frsize > _MUCH_MEMORY and not memory.f_flag & os.ST_NOEXEC:
+            return _MEMORY
     return "/tmp" if user or len(tempfile.gettempdir()) > _MAX_TEMP_PATH else None
 
 

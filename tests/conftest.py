@@ -10,9 +10,10 @@ from typing import Any, Callable
 import pytest
 import trustme
 from servers import PASSWORD, QUOTED_PASSWORD, Heart, MailServer, TlsSlack, mail_server
-from support import ROOM, Proxy, Run
+from support import ROOM, ROOMY_PROGRAM, Proxy
 
 import slack_notifier
+from sandbox.program import Program
 from sandbox.slack import SlackStandIn
 from slack_notifier import SlackNotifier
 
@@ -53,21 +54,20 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def start(tmp_path: Path, watch: Any, database_url: str, slack: SlackStandIn) -> Iterator[Callable[..., Run]]:
-    """Starts the program and returns at once; at the end of the test none of them runs any more."""
+def start(tmp_path: Path, watch: Any, database_url: str, slack: SlackStandIn) -> Iterator[Callable[..., Program]]:
+    """Starts the program, with ROOM, and returns at once; at the end of the test none of them runs any more."""
     (tmp_path / ".env").touch(mode=0o600)
-    runs: list[Run] = []
+    runs: list[Program] = []
 
-    def start(*arguments: object, **environment: str) -> Run:
+    def start(*arguments: object, **environment: str) -> Program:
         defaults = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url, "SLACK_WEBHOOK": slack.webhook()}
-        run = Run(tmp_path, {**defaults, **environment}, *arguments)
+        run = Program(tmp_path, {**defaults, **environment}, *arguments, code=ROOMY_PROGRAM)
         runs.append(run)
         return run
 
     yield start
     for run in runs:
-        if not run.process.stdout.closed:
-            watch.written.append(run.kill().log)
+        watch.written += run.kill()[1:]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the long suites share: counting in messages, letting time pass, a program to kill, a line to cut."""
+"""What the long suites share: counting in messages, letting time pass, a line to cut."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import re
 import select
 import socket
 import struct
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -29,11 +27,7 @@ CREATED, STARTED = "🎬 New Task Created", "▶️ Task Started Processing"
 
 # For counting in messages: so many tasks are listed one by one.
 ROOM = {"MAX_DESCRIBED_TASKS": 20, "MAX_TASKS_OF_A_STATUS": 20}
-_ROOMY_PROGRAM = f"""
-import slack_notifier
-vars(slack_notifier).update({ROOM})
-raise SystemExit(slack_notifier.main())
-"""
+ROOMY_PROGRAM = f"import slack_notifier as module; vars(module).update({ROOM}); raise SystemExit(module.main())"
 
 
 # ---- Counting in messages --------------------------------------------------------------------------------------------
@@ -123,45 +117,6 @@ def wait_until_alone(connection: psycopg2.extensions.connection) -> None:
     """Returns once no other session of this database is left; what they read has been counted by then."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     wait_until(lambda: value(connection, query) == 0)
-
-
-# ---- The program -----------------------------------------------------------------------------------------------------
-
-
-class Ended(NamedTuple):
-    """How a run of the program ended; `log` is its stderr."""
-
-    code: int
-    log: str
-
-
-class Run:
-    """The program in a process of its own, running from the start; its messages have room for 20 tasks."""
-
-    def __init__(self, folder: Path, environment: Mapping[str, str], *arguments: object) -> None:
-        command = [sys.executable, "-c", _ROOMY_PROGRAM, *map(str, arguments)]
-        self.process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**environment, "PYTHONPATH": str(PROGRAM.parent)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-
-    @property
-    def running(self) -> bool:
-        return self.process.poll() is None
-
-    def end(self, seconds: float = 60) -> Ended:
-        """Waits for the end."""
-        log, _ = self.process.communicate(timeout=seconds)
-        return Ended(self.process.returncode, log.decode())
-
-    def kill(self) -> Ended:
-        """SIGKILL: no goodbye, no clean-up."""
-        self.process.kill()
-        return self.end()
 
 
 # ---- The line to the database ----------------------------------------------------------------------------------------

@@ -28,9 +28,10 @@ from hypothesis import HealthCheck, Phase
 from hypothesis import settings as tried
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from support import FAILED, HEALED, RECOVERED, STUCK, Run, summary, title, value, wait_until, wait_until_alone
+from support import FAILED, HEALED, RECOVERED, STUCK, summary, title, value, wait_until, wait_until_alone
 
 import slack_notifier
+from sandbox.program import Program
 from sandbox.slack import SlackStandIn
 
 # ---- The model -------------------------------------------------------------------------------------------------------
@@ -183,7 +184,7 @@ class World:
         slack: SlackStandIn,
         clock: Clock,
         variables: dict[str, str],
-        start: Callable[..., Run],
+        start: Callable[..., Program],
         log: pytest.LogCaptureFixture,
     ) -> None:
         self.database, self.slack, self.clock = tasks, slack, clock
@@ -278,7 +279,7 @@ def written(channel: str, alert: str, news: list[Task]) -> Message:
 
 @pytest.fixture
 def world(
-    tasks: Any, slack: SlackStandIn, settings: Any, start: Callable[..., Run], tmp_path: Path, caplog: Any
+    tasks: Any, slack: SlackStandIn, settings: Any, start: Callable[..., Program], tmp_path: Path, caplog: Any
 ) -> Iterator[World]:
     path = tmp_path / "users.json"
     path.write_text(json.dumps({user: slack.webhook(channel) for channel, user in CHANNELS.items() if user}))

@@ -6,6 +6,7 @@ import http.client
 import importlib.util
 import json
 import logging
+import os
 import subprocess
 import sys
 from base64 import b64encode
@@ -17,7 +18,7 @@ from urllib.parse import quote
 
 import pytest
 from servers import QUOTED_PASSWORD, Front, port_of, says
-from support import ledger, rows
+from support import PROGRAM, ledger, rows
 
 import slack_notifier
 from sandbox.slack import SlackStandIn
@@ -197,18 +198,20 @@ def test_program_spreads_no_secret_through_any_failure_at_debug(tasks, slack, ru
     assert len(mail.mails) == 6
 
 
-def test_process_and_database_session_show_no_secret(tasks, slack, start, everything, watch):
+def test_process_and_database_session_show_no_secret(tasks, slack, everything, watch, tmp_path):
     tasks.fail()
     with slack.hold() as held:
-        running = start(**everything())
+        command = [sys.executable, "-m", "slack_notifier"]
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROGRAM.parent), **everything()}
+        running = subprocess.Popen(command, env=environment, cwd=tmp_path)
         held.wait_received()
-        process = Path("/proc") / str(running.process.pid)
+        process = Path("/proc") / str(running.pid)
         seen = [(process / name).read_bytes().decode() for name in ("cmdline", "comm")]
         seen += [str(rows(tasks.connection, "SELECT application_name, query FROM pg_stat_activity"))]
         held.go()
-        assert running.end().code == 0
+        assert running.wait(60) == 0
     watch.written += seen
-    assert "slack_notifier.main" in seen[0]
+    assert "slack_notifier" in seen[0]
     assert "('slack_notifier', " in seen[2]
 
 

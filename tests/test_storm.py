@@ -405,6 +405,7 @@ def test_a_channel_that_was_told_of_nothing_does_not_look_for_what_has_mended(no
     assert value(tasks.connection, read) - before < 50
 
 
+@pytest.mark.slow(9)
 def test_a_claim_that_is_too_slow_each_time_tells_a_part_each_time(notifier, slack, tasks, monkeypatch):
     slow = f"SELECT CASE WHEN NOT %(hurried)s THEN pg_sleep(60) END; {slack_notifier.CLAIM_FAILED}"
     monkeypatch.setattr(slack_notifier, "FAILED", slack_notifier.FAILED._replace(claim=slow))
