@@ -1732,8 +1732,9 @@ paced AS (
 # A task that failed again is news: from one minute after the failure that was told if it has another cause (a task that
 # fails is often written twice within seconds, with two texts), else from one window after. As long as updated_at is as
 # it was told, it is the same failure, also where a skewed clock put it into the future. The earlier one is kept with
-# those that have healed: its cause stays known. Here and below, rows of the ledger are looked up by their key, to which
-# OFFSET 0 keeps the planner: it knows little of a table that changes fast.
+# those that have healed: its cause stays known. Here and below, rows of the ledger are looked up by their whole key, to
+# which OFFSET 0 keeps the planner: it knows little of a table that changes fast. (For `alert IN (…)`, PostgreSQL before
+# 17 would go through all of the destination's rows each time.)
 CLAIM_FAILED = f"""
 WITH {_BEGINNING}, oldest AS (
     SELECT tasks.id::text AS task_id, {_TELLABLE} AS tellable, failed.at AS event_at, {SHOWN_ERROR} AS error,
@@ -1804,7 +1805,8 @@ STUCK_IN_PROGRESS = "stuck:in_progress"
 
 # Claims stuck tasks that the destination has not been told of in their present status, or that gave a sign of life
 # since, or of which it was told so long ago that a reminder is due. What it was told of another status is forgotten: a
-# task that returns there is news again.
+# task that returns there is news again. That comes first: else the look-ups, where the planner has them read all of a
+# small ledger, would read all that this claim writes, each of them.
 CLAIM_STUCK = f"""
 WITH stuck AS (
     SELECT tasks.id::text AS task_id, {_TELLABLE} AS tellable,
@@ -1820,11 +1822,12 @@ WITH stuck AS (
         CROSS JOIN LATERAL (
             SELECT ctid
             FROM slack_notifications
-            WHERE destination = %(destination)s AND alert IN ('stuck:queued', 'stuck:in_progress')
-              AND alert <> stuck.alert AND task_id = stuck.task_id
+            WHERE destination = %(destination)s AND task_id = stuck.task_id
+              AND alert = CASE stuck.alert WHEN 'stuck:queued' THEN 'stuck:in_progress' ELSE 'stuck:queued' END
             OFFSET 0
         ) AS told
     ))
+    RETURNING task_id
 ), oldest AS (
     SELECT stuck.task_id, stuck.tellable, stuck.alert, stuck.event_at
     FROM stuck
@@ -1843,7 +1846,7 @@ WITH stuck AS (
     INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
     SELECT DISTINCT ON (alert, task_id) %(destination)s, alert, task_id, event_at, now()
     FROM oldest
-    WHERE tellable
+    WHERE tellable AND (SELECT count(*) FROM left_behind) >= 0
     ORDER BY alert, task_id, event_at
     ON CONFLICT (destination, alert, task_id) DO UPDATE
     SET event_at = excluded.event_at, notified_at = excluded.notified_at
@@ -1916,11 +1919,11 @@ WITH RECURSIVE {_BEGINNING}, {_ENDED}, moved_on AS (
     WHERE ctid = ANY(ARRAY(
         SELECT told.ctid
         FROM ended
+        CROSS JOIN (VALUES ('stuck:queued'), ('stuck:in_progress')) AS stuck (alert)
         CROSS JOIN LATERAL (
             SELECT ctid
             FROM slack_notifications
-            WHERE destination = %(destination)s AND alert IN ('stuck:queued', 'stuck:in_progress')
-              AND task_id = ended.task_id
+            WHERE destination = %(destination)s AND alert = stuck.alert AND task_id = ended.task_id
             OFFSET 0
         ) AS told
         WHERE ended.status <> 'failed'
@@ -1930,14 +1933,15 @@ WITH RECURSIVE {_BEGINNING}, {_ENDED}, moved_on AS (
     INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
     SELECT DISTINCT %(destination)s, 'recovered', task_id, now(), now()
     FROM moved_on
-    LEFT JOIN LATERAL (
-        SELECT true AS told
-        FROM slack_notifications
-        WHERE destination = %(destination)s AND alert IN ('failed', 'healed') AND task_id = moved_on.task_id
-          AND notified_at >= moved_on.notified_at
-        OFFSET 0
-    ) AS failure ON true
-    WHERE failure.told IS NULL AND %(notify_on_recovery)s
+    WHERE %(notify_on_recovery)s AND NOT EXISTS (
+        SELECT FROM (VALUES ('failed'), ('healed')) AS failure (alert)
+        CROSS JOIN LATERAL (
+            SELECT FROM slack_notifications
+            WHERE destination = %(destination)s AND alert = failure.alert AND task_id = moved_on.task_id
+              AND notified_at >= moved_on.notified_at
+            OFFSET 0
+        ) AS told
+    )
     ON CONFLICT (destination, alert, task_id) DO UPDATE
     SET event_at = excluded.event_at, notified_at = excluded.notified_at
     RETURNING task_id

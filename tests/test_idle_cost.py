@@ -1,4 +1,4 @@
-"""A run that has nothing to tell reads next to nothing, however much was told before and however long ago."""
+"""What a run reads: next to nothing where it has nothing to tell, however much was told; else each row a few times."""
 
 from __future__ import annotations
 
@@ -67,3 +67,49 @@ def test_an_idle_run_reads_nothing_of_what_was_told(
         assert read_by_a_run(tasks, unlike)["tasks"] <= FEW
         tasks.execute("DROP INDEX tasks_status_updated_at_idx")
         assert read_by_a_run(tasks, notifier)["tasks"] >= TOLD, "it would not be noticed"
+
+
+MANY = 4_000
+# So many pages of the ledger and of its index are looked at for each task that is told, whatever else is told: its rows
+# are found by their key.
+PAGES = 35
+
+WHAT_HAPPENS = {
+    "stuck": f"""
+        INSERT INTO tasks (id, user_api_key, status, created_at, updated_at)
+        SELECT 'task-' || i, 'user', 'queued', now() - interval '2 hours', now() - interval '2 hours'
+        FROM generate_series(1, {MANY}) AS i
+        """,
+    "stuck elsewhere": "UPDATE tasks SET status = 'inprogress', updated_at = now() - interval '1 hour'",
+    "recovered": "UPDATE tasks SET status = 'finished', updated_at = now()",
+    "failed": "UPDATE tasks SET status = 'failed', error = 'one', updated_at = now()",
+    "failed again": "UPDATE tasks SET error = 'another', updated_at = now() + interval '2 minutes'",
+    "healed": "UPDATE tasks SET status = 'finished', updated_at = now() + interval '3 minutes'",
+}
+
+LOOKED_AT = """
+SELECT heap_blks_hit + heap_blks_read + idx_blks_hit + idx_blks_read
+FROM pg_statio_user_tables WHERE relname = 'slack_notifications'
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("unhurried")
+@pytest.mark.parametrize("known", ["ANALYZE slack_notifications", "SELECT"], ids=["known to be small", "unknown"])
+def test_what_is_told_of_a_task_is_looked_up_however_many_others_there_are(
+    tasks: Any, notifier: SlackNotifier, slack: Any, known: str
+) -> None:
+    tasks.fail()
+    assert notifier.send_combined_notification()["failed_tasks_count"] == 1
+    tasks.clear()
+    # What PostgreSQL knows of the ledger from now on: nothing, or that its one page is best read whole.
+    tasks.execute("ALTER TABLE slack_notifications SET (autovacuum_enabled = false)")
+    tasks.execute(known)
+    for number, (what, statement) in enumerate(WHAT_HAPPENS.items(), 2):
+        tasks.execute(statement)
+        wait_until_alone(tasks.connection)
+        before = value(tasks.connection, LOOKED_AT)
+        assert notifier.send_combined_notification()["error"] is None
+        assert len(slack.messages()) == number, what
+        wait_until_alone(tasks.connection)
+        assert value(tasks.connection, LOOKED_AT) - before < PAGES * MANY, what

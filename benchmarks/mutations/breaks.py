@@ -385,9 +385,15 @@ BREAKS = [
     ),
     Break(
         "recoveries cannot be switched off",
-        "WHERE failure.told IS NULL AND %(notify_on_recovery)s\n",
-        "WHERE failure.told IS NULL\n",
+        "WHERE %(notify_on_recovery)s AND NOT EXISTS (\n",
+        "WHERE NOT EXISTS (\n",
         f"{LEDGER}recoveries_can_be_switched_off",
+    ),
+    Break(
+        "a claim of many reads all that it writes, for each task",
+        "WHERE tellable AND (SELECT count(*) FROM left_behind) >= 0\n",
+        "WHERE tellable\n",
+        "tests/test_idle_cost.py::test_what_is_told_of_a_task_is_looked_up_however_many_others_there_are",
     ),
     Break(
         "a task that is still stuck is never told again",
