@@ -1,8 +1,10 @@
 """Puts the program under loads that starve an alert, and prints who was told what, when, and at what cost.
 
 python -m benchmarks loads                   ten minutes and more
-python -m benchmarks loads --quick           smaller ones
+python -m benchmarks loads --quick           smaller ones, for CI
 python -m benchmarks loads --program PATH    the same loads for another version of the module
+
+Exit code 1: somebody was not told.
 """
 
 from __future__ import annotations
@@ -55,7 +57,16 @@ DROP INDEX ix_tasks_user_api_key, tasks_status_updated_at_idx
 """
 CREATE_INDEXES = "ALTER TABLE tasks ADD PRIMARY KEY (id); CREATE INDEX ix_tasks_user_api_key ON tasks (user_api_key);"
 
-Lines = Iterator[tuple[str, str]]
+
+class Line(NamedTuple):
+    """What was looked at and what came of it; `good` is False where somebody was not told."""
+
+    what: str
+    figure: str
+    good: bool = True
+
+
+Lines = Iterator[Line]
 
 
 class Sizes(NamedTuple):
@@ -167,14 +178,13 @@ def a_storm(loads: Loads) -> Lines:
     what = f"storm of {count} failures"
     with loads.load(slack=SlackStandIn(rate_limit=True, burst=STORM_BURST)) as load:
         calls = storm(load.program, load.environment(["alerts"]), loads.sizes.storm)
-        yield f"{what}: messages in the busiest minute", f"{busiest_minute(load.slack)}"
-        yield f"{what}: answers of 429", f"{sum(request.status == 429 for request in load.slack.requests)}"
-        yield (
-            f"{what}: the median call, the worst",
-            f"{calls[len(calls) // 2].seconds:.2f} s, {calls[-1].seconds:.1f} s",
-        )
+        yield Line(f"{what}: messages in the busiest minute", f"{busiest_minute(load.slack)}")
+        refused = sum(request.status == 429 for request in load.slack.requests)
+        yield Line(f"{what}: answers of 429", f"{refused}")
+        median, worst = calls[len(calls) // 2], calls[-1]
+        yield Line(f"{what}: the median call, the worst", f"{median.seconds:.2f} s, {worst.seconds:.1f} s")
         [told] = load.run().told
-        yield f"{what}: told when the program has run", f"{told} of {count}"
+        yield Line(f"{what}: told when the program has run", f"{told} of {count}", told == count)
 
 
 # ---- Many channels ---------------------------------------------------------------------------------------------------
@@ -202,8 +212,9 @@ def in_three_runs(loads: Loads, what: str, count: int, hanging: int) -> Lines:
             load.tasks.add("failed", 5, TWENTY_MINUTES)
             runs.append(load.run(channels))
     served = [sum(map(bool, run.told)) for run in runs]
-    yield f"{what}: told after 1 run, after 3", f"{served[0]}, {served[2]} of {count - hanging}"
-    yield f"{what}: the longest run", longest(runs)
+    others = count - hanging
+    yield Line(f"{what}: told after 1 run, after 3", f"{served[0]}, {served[2]} of {others}", served[2] == others)
+    yield Line(f"{what}: the longest run", longest(runs))
 
 
 def longest(runs: Sequence[Ran]) -> str:
@@ -221,7 +232,7 @@ def ids_of_uuid(loads: Loads) -> Lines:
         load.tasks.add("failed", count, TWENTY_MINUTES)
         load.tasks.settle()
         runs = until_told(load, count, ["one", "two", "three"])
-    yield from of_runs(f"uuid ids, {loads.sizes.table:,} tasks, {count:,} failures, 3 channels", runs)
+    yield from of_runs(f"uuid ids, {loads.sizes.table:,} tasks, {count:,} failures, 3 channels", runs, count)
 
 
 def many_failures(loads: Loads) -> Lines:
@@ -232,7 +243,7 @@ def many_failures(loads: Loads) -> Lines:
         load.tasks.execute(CREATE_INDEXES + INDEX)
         load.tasks.settle()
         runs = until_told(load, count)
-    yield from of_runs(f"{count:,} new failures", runs)
+    yield from of_runs(f"{count:,} new failures", runs, count)
 
 
 def slow_reads(loads: Loads) -> Lines:
@@ -240,7 +251,7 @@ def slow_reads(loads: Loads) -> Lines:
         load.tasks.add("failed", 5, TWENTY_MINUTES)
         load.tasks.execute(SLOW_VIEW)
         runs = until_told(load, 5)
-    yield from of_runs(f"5 failures, each read of tasks takes {READ_SECONDS} s", runs)
+    yield from of_runs(f"5 failures, each read of tasks takes {READ_SECONDS} s", runs, 5)
 
 
 def until_told(load: Load, count: int, channels: Sequence[str] = ("alerts",)) -> list[Ran]:
@@ -257,10 +268,11 @@ def until_told(load: Load, count: int, channels: Sequence[str] = ("alerts",)) ->
     return runs
 
 
-def of_runs(what: str, runs: Sequence[Ran]) -> Lines:
-    yield f"{what}: told by the first run", f"{sum(runs[0].told):,}"
-    yield f"{what}: told in the end", f"{sum(runs[-1].told):,} after {len(runs)}"
-    yield f"{what}: the longest run", longest(runs)
+def of_runs(what: str, runs: Sequence[Ran], count: int) -> Lines:
+    last = runs[-1].told
+    yield Line(f"{what}: told by the first run", f"{sum(runs[0].told):,}")
+    yield Line(f"{what}: told in the end", f"{sum(last):,} after {len(runs)}", min(last) == count)
+    yield Line(f"{what}: the longest run", longest(runs))
 
 
 # ---- Large failures --------------------------------------------------------------------------------------------------
@@ -277,8 +289,9 @@ def large_errors(loads: Loads) -> Lines:
         load.tasks.forget()
         limited = load.run(prefix=[found("prlimit"), f"--as={ADDRESS_SPACE_MB << 20}"])
     what = f"20 errors of {size} MB"
-    yield f"{what}: peak memory (of 20 short ones)", f"{long.memory:.0f} MB ({short.memory:.0f} MB)"
-    yield f"{what}, {ADDRESS_SPACE_MB} MB of address space: told", f"{limited.told[0] - long.told[0]} of 20"
+    told = limited.told[0] - long.told[0]
+    yield Line(f"{what}: peak memory (of 20 short ones)", f"{long.memory:.0f} MB ({short.memory:.0f} MB)")
+    yield Line(f"{what}, {ADDRESS_SPACE_MB} MB of address space: told", f"{told} of 20", told == 20)
 
 
 LOADS = (a_storm, many_channels, hanging_channels, ids_of_uuid, many_failures, slow_reads, large_errors)
@@ -294,8 +307,10 @@ def main(argv: Sequence[str]) -> int:
     with postgres_server() as server, tempfile.TemporaryDirectory() as folder:
         # A copy, so that it finds no .env file of yours.
         program = Path(shutil.copy(arguments.program, Path(folder, "slack_notifier.py")))
+        all_told = True
         for load in LOADS:
             if arguments.only in load.__name__:
-                for what, figure in load(Loads(server, program, sizes)):
-                    print(f"{what:<84} {figure:>20}", flush=True)
-    return 0
+                for line in load(Loads(server, program, sizes)):
+                    print(f"{line.what:<84} {line.figure:>20}", flush=True)
+                    all_told &= line.good
+    return 0 if all_told else 1
