@@ -317,7 +317,8 @@ def test_missing_package_is_pythons_own_error_to_a_program_that_imports(bare):
 @pytest.mark.parametrize("version", ["3.7", "3.8"])
 def test_older_python_is_one_line(bare, version):
     root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    python = next(iter(sorted(root.glob(f"versions/{version}.*/bin/python{version}"))), None)
+    found = root.glob(f"versions/{version}.*/bin/python{version}") if os.access(root, os.X_OK) else []
+    python = min(found, default=None)
     if not python:
         pytest.skip(f"no Python {version} here")
     done = start(bare, python=str(python))
