@@ -75,7 +75,7 @@ def pytest_configure_node(node: Any) -> None:
     if SERVER_URL not in config.stash:
         stack = ExitStack()
         config.add_cleanup(stack.close)
-        config.stash[SERVER_URL] = stack.enter_context(postgres_server()).url
+        config.stash[SERVER_URL] = stack.enter_context(postgres_server(in_memory=True)).url
     node.workerinput["server_url"] = config.stash[SERVER_URL]
 
 
@@ -161,7 +161,7 @@ def server_url(request: pytest.FixtureRequest) -> Iterator[str]:
         return
     with ExitStack() as stack:
         of_all = getattr(request.config, "workerinput", {}).get("server_url")
-        url = of_all or stack.enter_context(postgres_server()).url
+        url = of_all or stack.enter_context(postgres_server(in_memory=True)).url
         yield url_of(url, login=f"postgres:{DATABASE_PASSWORD}")
 
 

@@ -3604,7 +3604,7 @@ def _overridden(path: str) -> list[str]:
 
     with suppress(OSError, ValueError):
         values = dotenv.dotenv_values(path, interpolate=False) if path else {}
-        return [name for name in VARIABLES if values.get(name) is not None and os.environ.get(name) != values[name]]
+        return [name for name in VARIABLES if values.get(name) and os.environ.get(name) != values[name]]
     return []
 
 
@@ -3784,7 +3784,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=_timeout_argument,
         default=DEFAULT_TIMEOUT_MINUTES,
         metavar="MINUTES",
-        help="a task is stuck after this many minutes queued or in progress (default: %(default)s)",
+        help="a task is stuck after this many minutes without a sign of life (default: %(default)s)",
     )
     options.add_argument("--webhook-url", metavar="URL", help="send there instead of to the webhooks of the settings")
     options.add_argument("--dry-run", action="store_true", help="print the messages instead of sending them")

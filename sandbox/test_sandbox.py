@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import requests
 from sandbox import mrkdwn, postgres, rules, view
 from sandbox.__main__ import SCENARIOS, environment
 from sandbox.postgres import Server, postgres_server
+from sandbox.program import Program
 from sandbox.scenarios import Stage
 from sandbox.slack import SlackStandIn, pings
 from slack_notifier import VARIABLES
@@ -774,3 +776,39 @@ def test_demonstration_names_a_port_that_is_taken(slack: SlackStandIn) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == f"The sandbox did not start: port {port} cannot be used: Address already in use\n"
+
+
+# ---- The program -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "ended"),
+    [
+        ("print('a', flush=True); raise SystemExit(3)", (3, "a\n", "")),
+        ("raise SystemExit('words')", (1, "", "words\n")),
+        ("import atexit; atexit.register(print, 'at the end')", (0, "at the end\n", "")),
+        ("import atexit, os; atexit.register(os._exit, 9)", (9, "", "")),
+        ("import threading; threading.Timer(0.1, print, ['a thread']).start()", (0, "a thread\n", "")),
+        ("import os; print('not written'); os._exit(0)", (0, "", "")),
+        ("import os; print(sorted(os.environ), flush=True); os.kill(os.getpid(), 9)", (-9, "['ONE']\n", "")),
+    ],
+)
+def test_program_ends_as_under_an_interpreter_of_its_own(
+    tmp_path: Path, code: str, ended: tuple[int, str, str]
+) -> None:
+    assert Program(tmp_path, {"ONE": "1"}, code=code).end() == ended
+
+
+def test_program_of_which_nothing_ran_can_be_killed(tmp_path: Path) -> None:
+    assert Program(tmp_path, {}, code="import time; time.sleep(600)").kill() == (-9, "", "")
+
+
+def test_program_refuses_what_only_the_start_of_an_interpreter_reads(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="interpreter"):
+        Program(tmp_path, {"PYTHONIOENCODING": "ascii"})
+
+
+def test_programs_of_several_threads_end_with_their_own_codes(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        ended = pool.map(lambda code: Program(tmp_path, {}, code=f"raise SystemExit({code})").end().code, range(60))
+    assert [*ended] == [*range(60)]

@@ -409,8 +409,8 @@ def test_address_that_takes_no_message_is_a_line_and_is_not_asked(watch, monkeyp
 
 
 def test_value_of_the_environment_in_place_of_that_of_the_file_is_a_line(checked, ready, tmp_path):
-    (tmp_path / ".env").write_text("SLACK_ENVIRONMENT=staging\nSLACK_REMIND_MINUTES=60\n")
-    out = checked(SLACK_ENVIRONMENT="production", SLACK_REMIND_MINUTES="60")
+    (tmp_path / ".env").write_text("SLACK_ENVIRONMENT=staging\nSLACK_REMIND_MINUTES=60\nSLACK_QUIET_HOURS=\n")
+    out = checked(SLACK_ENVIRONMENT="production", SLACK_REMIND_MINUTES="60", SLACK_QUIET_HOURS="22:00-07:00")
     assert "! SLACK_ENVIRONMENT: the environment's value counts, not that of .env\n  → unset SLACK_ENVIRONMENT" in out
     assert "unset SLACK_REMIND_MINUTES" not in out
 

@@ -136,6 +136,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--jobs", type=int, default=JOBS, help="so many at a time (default: three for each core)")
     arguments = parser.parse_args(argv)
     breaks = [b for b in BREAKS if arguments.only in b.what + b.test]
+    if not breaks:
+        parser.error(f"no break has this word: {arguments.only}")
     verdicts = fit(breaks) if arguments.fit else judged(breaks, arguments.jobs, quick=arguments.quick)
     missed = [verdict.broken.what for verdict in verdicts if not verdict.caught]
     found = "fit the module" if arguments.fit else "found by their tests"
