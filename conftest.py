@@ -36,6 +36,10 @@ FOREIGN_VARIABLES = """
 # ---- Several processes (pytest -n) -------------------------------------------------------------------------------
 
 
+# The files whose tests share what takes long to make.
+TOGETHER = ("sandbox/test_sandbox.py", "tests/test_delivery.py", "tests/test_plans.py")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slowest first: no process has one left when the others are done. Who starts the program is slow.
@@ -53,17 +57,23 @@ def _seconds(item: pytest.Item) -> float:
     return max((mark.args[0] if mark.args else 1 for mark in item.iter_markers("slow")), default=0)
 
 
+def _place(item: pytest.Item) -> int:
+    """By chance, the same in each process."""
+    return zlib.crc32(_scope(item.nodeid).encode()) if item.get_closest_marker("slow") else 0
+
+
+def _scope(nodeid: str) -> str:
+    """What goes to one process together."""
+    file = nodeid.partition("::")[0]
+    return file if file in TOGETHER else nodeid
+
+
 def pytest_collection_finish() -> None:
     """What is loaded by now lives to the end: it need not be looked through for garbage again and again."""
     gc.freeze()
 
 
 SERVER_URL = pytest.StashKey[str]()
-
-
-def _place(item: pytest.Item) -> int:
-    """By chance, the same in each process."""
-    return zlib.crc32(_scope(item.nodeid).encode()) if item.get_closest_marker("slow") else 0
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -77,15 +87,6 @@ def pytest_configure_node(node: Any) -> None:
         config.add_cleanup(stack.close)
         config.stash[SERVER_URL] = stack.enter_context(postgres_server(in_memory=True)).url
     node.workerinput["server_url"] = config.stash[SERVER_URL]
-
-
-# The files whose tests share what takes long to make.
-TOGETHER = ("sandbox/test_sandbox.py", "tests/test_delivery.py", "tests/test_plans.py")
-
-
-def _scope(nodeid: str) -> str:
-    file = nodeid.partition("::")[0]
-    return file if file in TOGETHER else nodeid
 
 
 @pytest.hookimpl(optionalhook=True)

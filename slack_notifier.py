@@ -1805,8 +1805,8 @@ STUCK_IN_PROGRESS = "stuck:in_progress"
 
 # Claims stuck tasks that the destination has not been told of in their present status, or that gave a sign of life
 # since, or of which it was told so long ago that a reminder is due. What it was told of another status is forgotten: a
-# task that returns there is news again. That comes first: else the look-ups, where the planner has them read all of a
-# small ledger, would read all that this claim writes, each of them.
+# task that returns there is news again. That (`left_behind`) comes first: else each look-up, where the planner has it
+# read all of a small ledger, would read all that this claim writes.
 CLAIM_STUCK = f"""
 WITH stuck AS (
     SELECT tasks.id::text AS task_id, {_TELLABLE} AS tellable,

@@ -1136,11 +1136,18 @@ def test_dry_run_says_when_there_is_nothing_to_report(run, database_url):
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_dry_run_prints_to_a_terminal_of_few_characters(database_url, failed_and_stuck, encoding, tmp_path):
-    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url, "PYTHONIOENCODING": encoding}
+def test_dry_run_prints_to_a_terminal_of_few_characters(
+    database_url, slack, failed_and_stuck, encoding, tmp_path, watch
+):
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url, "SLACK_WEBHOOK": slack.webhook()}
     command = [sys.executable, slack_notifier.__file__, "--dry-run"]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, check=True)
-    assert b"Failed Tasks Alert" in done.stdout
+    done = subprocess.run(
+        command, env={**environment, "PYTHONIOENCODING": encoding}, cwd=tmp_path, capture_output=True, check=False
+    )
+    out, log = done.stdout.decode(errors="replace"), done.stderr.decode()
+    watch.written += [out, log]
+    assert (done.returncode, "Traceback" in log) == (0, False)
+    assert "Failed Tasks Alert" in out
 
 
 def test_dry_run_into_a_closed_pipe_is_a_good_run(database_url, slack, tasks, tmp_path):

@@ -203,15 +203,15 @@ def test_process_and_database_session_show_no_secret(tasks, slack, everything, w
     with slack.hold() as held:
         command = [sys.executable, "-m", "slack_notifier"]
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROGRAM.parent), **everything()}
-        running = subprocess.Popen(command, env=environment, cwd=tmp_path)
-        held.wait_received()
-        process = Path("/proc") / str(running.pid)
-        seen = [(process / name).read_bytes().decode() for name in ("cmdline", "comm")]
-        seen += [str(rows(tasks.connection, "SELECT application_name, query FROM pg_stat_activity"))]
-        held.go()
-        assert running.wait(60) == 0
+        with subprocess.Popen(command, env=environment, cwd=tmp_path) as running:
+            held.wait_received()
+            process = Path("/proc") / str(running.pid)
+            seen = [(process / name).read_bytes().decode() for name in ("cmdline", "comm")]
+            seen += [str(rows(tasks.connection, "SELECT application_name, query FROM pg_stat_activity"))]
+            held.go()
+        assert running.returncode == 0
     watch.written += seen
-    assert "slack_notifier" in seen[0]
+    assert "\0-m\0slack_notifier\0" in seen[0]
     assert "('slack_notifier', " in seen[2]
 
 
