@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import sys
@@ -91,6 +92,8 @@ def _become(code: str, arguments: list[str], folder: Path, environment: dict[str
     os.environ.update(environment)
     time.tzset()
     sys.argv = ["slack_notifier.py", *arguments]
+    # What all runs share need not be looked through for garbage, at the end of each.
+    gc.freeze()
     # With what comes after the last line: threads, atexit, what is not yet written. Else multiprocessing would end it.
     failed = ctypes.pythonapi.PyRun_SimpleString(code.encode())
     ctypes.pythonapi.Py_Exit(1 if failed else 0)
