@@ -175,15 +175,6 @@ def database(server_url: str) -> Iterator[str]:
 
 EMPTY = "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO PUBLIC"
 
-
-@pytest.fixture
-def database_url(database: str) -> str:
-    """As new, with the worker's empty table. (A clone of a template for each test takes 30 times as long.)"""
-    with closing(psycopg2.connect(database)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(f"{EMPTY}; {TASKS_TABLE.format(timestamps='timestamp')}")
-    return database
-
-
 Time = Union[float, str, None]
 
 
@@ -191,8 +182,24 @@ class Tasks:
     """Writes to the worker's table. Times are minutes ago, counted by the database, or a literal of PostgreSQL's."""
 
     def __init__(self, database_url: str) -> None:
-        self.connection = psycopg2.connect(database_url, options="-c TimeZone=UTC")
+        self._url = database_url
+        self._connect()
+
+    def _connect(self) -> None:
+        self.connection = psycopg2.connect(self._url, options="-c TimeZone=UTC")
         self.connection.autocommit = True
+
+    def begin_anew(self) -> None:
+        """As new, with the worker's empty table. (A clone of a template for each test takes 30 times as long.)"""
+        try:
+            self.connection.rollback()
+            self.connection.autocommit = True
+            self.execute("DISCARD ALL")
+        except psycopg2.Error:
+            # A test closed it, or had it closed.
+            self.connection.close()
+            self._connect()
+        self.execute(f"{EMPTY}; {TASKS_TABLE.format(timestamps='timestamp')}")
 
     def execute(self, statement: str, parameters: Any = None) -> None:
         with self.connection.cursor() as cursor:
@@ -227,6 +234,25 @@ class Tasks:
         self.execute("DELETE FROM tasks")
 
 
+@pytest.fixture(scope="session")
+def writer(database: str) -> Iterator[Tasks]:
+    """Who writes for each test: what a session knows of a database takes longer to learn than most of them take."""
+    tasks = Tasks(database)
+    yield tasks
+    tasks.connection.close()
+
+
+@pytest.fixture
+def database_url(database: str, writer: Tasks) -> str:
+    writer.begin_anew()
+    return database
+
+
+@pytest.fixture
+def tasks(database_url: str, writer: Tasks) -> Tasks:
+    return writer
+
+
 @pytest.fixture
 def make_tasks() -> Iterator[Callable[[str], Tasks]]:
     """Tasks in a database of your choice."""
@@ -238,11 +264,6 @@ def make_tasks() -> Iterator[Callable[[str], Tasks]]:
             return tasks
 
         yield make
-
-
-@pytest.fixture
-def tasks(make_tasks: Callable[[str], Tasks], database_url: str) -> Tasks:
-    return make_tasks(database_url)
 
 
 class Role(NamedTuple):

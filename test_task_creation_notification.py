@@ -284,7 +284,7 @@ REQUESTS = JUNK | st.fixed_dictionaries(
 
 @pytest.mark.slow
 @hypothesis_settings(
-    max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(task_id=TEXT, key=TEXT, payload=REQUESTS, log_uri=st.none() | TEXT | TEXT.map("https://x/{}".format))
 @example(task_id="&" * 5000, key="<>" * 500, payload=REQUEST, log_uri="https://x/" + "&" * 5000)

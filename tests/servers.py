@@ -7,6 +7,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -60,6 +61,13 @@ def forward(client: socket.socket, port: int) -> None:
     with socket.create_connection(("127.0.0.1", port)) as server:
         threading.Thread(target=pipe, args=(server, client), daemon=True).start()
         pipe(client, server)
+
+
+def flood(client: socket.socket, data: bytes) -> None:
+    """Sends it again and again until the client is gone; leaves other tests a little of this machine."""
+    while True:
+        client.sendall(data)
+        time.sleep(0.01)
 
 
 class Listener:
@@ -137,8 +145,8 @@ def says(answer: str, *, for_ever: bool = False) -> Treat:
     def treat(client: socket.socket) -> None:
         read_request(client)
         client.sendall(answer.encode("latin-1"))
-        while for_ever:
-            client.sendall(b"x" * 65536)
+        if for_ever:
+            flood(client, b"x" * 65536)
 
     return treat
 

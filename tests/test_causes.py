@@ -249,7 +249,7 @@ PIECES = st.sampled_from(
 
 
 @pytest.mark.slow
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(errors=st.lists(st.lists(PIECES, max_size=12).map("".join), min_size=5, max_size=5))
 @example(errors=[traceback("RuntimeError: x")])
 @example(errors=["\n\n" + traceback("RuntimeError: x") + "\n\n"])

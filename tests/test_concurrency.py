@@ -54,7 +54,7 @@ def requested_or_over(slack, requests: int, runs) -> bool:
 
 @pytest.mark.slow(15)
 def test_8_processes_at_once_tell_each_failure_once(start, slack, tasks, figures):
-    rounds = 3
+    rounds = 2
     failed: list[str] = []
     # Long enough that the runs of a round meet in the middle of each other.
     slack.answer(times=None, delay=0.05)
@@ -118,7 +118,7 @@ def test_first_runs_at_once_bring_up_a_ledger_of_version_1_and_keep_what_it_know
 @pytest.mark.slow
 def test_many_first_runs_at_the_same_instant_all_succeed(slack, tasks, settings, figures):
     """Threads meet closer than processes do."""
-    rounds = 8
+    rounds = 4
     failed: list[str] = []
     barrier = threading.Barrier(AT_ONCE)
 
@@ -142,7 +142,7 @@ def test_many_first_runs_at_the_same_instant_all_succeed(slack, tasks, settings,
 def test_workers_and_cron_at_once_tell_each_failure_once(slack, tasks, settings, figures):
     """Workers report each failure as it happens, while runs from cron look at the whole; what they hold back, the next
     run tells."""
-    each = 40
+    each = 20
     notifier = SlackNotifier(settings=settings)
     failed: list[str] = []
 

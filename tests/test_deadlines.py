@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ from typing import Any, Callable
 
 import psycopg2
 import pytest
-from servers import Front, says
+from servers import Front, flood, says
 from support import BLIND, FAILED, told, value, wait_until
 
 import slack_notifier
@@ -107,17 +108,20 @@ SESSIONS = (
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
-@pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("fault", ["silent at once", "silent after the login", "drip", "reset"])
-def test_fifty_calls_leave_no_more_behind_than_one(settings, slack, tasks, proxy, database_url, call, fault):
+def test_fifty_calls_leave_no_more_behind_than_one(settings, slack, tasks, proxy, database_url, fault):
+    def call(kind: str) -> bool:
+        with no_longer_than(kind):
+            return CALLS[kind](notifier)
+
     tasks.fail()
     with silent_server() as port:
         url = f"postgresql://a:b@127.0.0.1:{port}/c" if fault == "silent at once" else proxy.url(database_url)
         proxy.always(statement="BEGIN", then=fault if fault in ("drip", "reset") else "silent")
         notifier = SlackNotifier(settings=settings._replace(database_url=url))
         port = port if fault == "silent at once" else proxy.port
-        with ThreadPoolExecutor(50) as pool, no_longer_than(call):
-            assert not any(pool.map(CALLS[call], [notifier] * 50))
+        with ThreadPoolExecutor(50) as pool:
+            assert not any(pool.map(call, itertools.islice(itertools.cycle(CALLS), 50)))
         wait_until(lambda: left_behind(port) == (0, 0), 30)
     proxy.close()
     wait_until(lambda: value(tasks.connection, SESSIONS) == 0, 30)
@@ -152,7 +156,7 @@ def silent_server() -> Iterator[int]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 def test_a_server_that_is_frozen_holds_nobody_and_is_told_as_blindness(slack):
-    with postgres_server() as server:
+    with postgres_server(in_memory=True) as server:
         url = create_database(server.url)
         create_tasks_table(url)
         settings = Settings.from_environment({"DATABASE_URL": url, "SLACK_WEBHOOK": slack.webhook()})
@@ -250,7 +254,7 @@ def test_a_commit_that_is_lost_where_nothing_is_told_is_no_trouble(
 
 @pytest.mark.slow
 def test_a_restart_of_the_server_is_neither_blindness_nor_an_error(slack, make_tasks, run):
-    with postgres_server() as server:
+    with postgres_server(in_memory=True) as server:
         url = create_database(server.url)
         create_tasks_table(url)
         tasks = make_tasks(url)
@@ -293,8 +297,7 @@ def flooding(beginning: bytes, again: bytes, greet: bool = False) -> Iterator[in
             if not greet:
                 client.recv(65536)
             client.sendall(beginning)
-            while True:
-                client.sendall(again)
+            flood(client, again)
 
     def accept() -> None:
         with suppress(OSError):

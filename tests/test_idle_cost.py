@@ -10,7 +10,7 @@ from support import value, wait_until_alone
 
 from slack_notifier import SlackNotifier
 
-TOLD = 20_000
+TOLD = 5_000
 # A few rows of its own, and those that every run looks at once.
 FEW = 50
 

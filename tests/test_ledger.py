@@ -936,7 +936,7 @@ def test_a_read_only_role_alerts_and_the_remedy_of_its_warning_is_one(restricted
 
 @pytest.mark.slow
 def test_a_standby_is_a_clear_error_and_never_silence(slack, make_tasks, run, notifier):
-    with postgres_server() as primary:
+    with postgres_server(in_memory=True) as primary:
         create_tasks_table(primary.url)
         make_tasks(primary.url).fail()
         with primary.standby() as standby:

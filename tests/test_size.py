@@ -238,7 +238,7 @@ def test_tasks_of_the_longest_lines_are_as_many_as_fit(letter: str, errors: int)
     assert left_out(message.text) == 19
 
 
-MANY = tried(max_examples=60, deadline=None)
+MANY = tried(max_examples=40, deadline=None)
 
 
 @pytest.mark.slow
