@@ -1135,6 +1135,7 @@ def test_dry_run_says_when_there_is_nothing_to_report(run, database_url):
     assert logged(done.log, "INFO") == [NOTHING]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_dry_run_prints_to_a_terminal_of_few_characters(
     database_url, slack, failed_and_stuck, encoding, tmp_path, watch
@@ -1150,6 +1151,7 @@ def test_dry_run_prints_to_a_terminal_of_few_characters(
     assert "Failed Tasks Alert" in out
 
 
+@pytest.mark.slow
 def test_dry_run_into_a_closed_pipe_is_a_good_run(database_url, slack, tasks, tmp_path):
     tasks.fail()
     environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url, "SLACK_WEBHOOK": slack.webhook()}
@@ -1162,6 +1164,7 @@ def test_dry_run_into_a_closed_pipe_is_a_good_run(database_url, slack, tasks, tm
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_interrupted_run_ends_with_130_and_no_traceback(database_url, slack, tasks, tmp_path):
     tasks.fail()
     environment = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url, "SLACK_WEBHOOK": slack.webhook()}
@@ -1219,6 +1222,7 @@ assert dict(os.environ) == before
 """
 
 
+@pytest.mark.slow
 def test_import_has_no_effect(tmp_path):
     (tmp_path / ".env").write_text(
         "SLACK_WEBHOOK=https://hooks.slack.com/services/T0/B0/x\nDATABASE_URL=postgresql:///x\n"
@@ -1229,6 +1233,7 @@ def test_import_has_no_effect(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_a_run_with_nothing_to_report_loads_only_what_it_needs(database_url, slack, tmp_path):
     # A copy, so that no .env lies beside it.
     command = [sys.executable, "-X", "importtime", shutil.copy(slack_notifier.__file__, tmp_path)]

@@ -577,6 +577,7 @@ def query(url: str, statement: str) -> list[tuple[Any, ...]]:
         return cursor.fetchall()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("timestamps", "type_name"), [("timestamp", "without"), ("timestamptz", "with")])
 def test_sample_has_what_the_alerts_are_about(server: Server, timestamps: str, type_name: str) -> None:
     url = postgres.create_database(server.url)
@@ -601,6 +602,7 @@ def test_sample_has_what_the_alerts_are_about(server: Server, timestamps: str, t
     postgres.drop_database(url)
 
 
+@pytest.mark.slow
 def test_database_is_cloned_and_dropped_whoever_is_connected(server: Server) -> None:
     template = postgres.create_database(server.url)
     postgres.create_tasks_table(template)
@@ -703,6 +705,7 @@ def test_demonstration_says_where_to_look_and_how_to_go_on_until_it_is_ended() -
     assert (by_hand.returncode, by_hand.stderr.count("Slack message sent successfully")) == (0, 1), by_hand.stderr
 
 
+@pytest.mark.slow
 def test_failing_a_task_needs_a_database_of_the_sandbox() -> None:
     command = [sys.executable, "-m", "sandbox.fail"]
     for url, complaint in (("postgresql://db.example.com/protoreel", "not a database of the sandbox"), ("", "not a")):
@@ -770,6 +773,7 @@ def test_demonstration_once_ends_with_the_exit_code_of_the_notifier() -> None:
     assert (done.returncode, done.stderr.count("Slack message sent successfully")) == (0, 2), done.stderr
 
 
+@pytest.mark.slow
 def test_demonstration_names_a_port_that_is_taken(slack: SlackStandIn) -> None:
     port = slack.page.rstrip("/").rpartition(":")[2]
     command = [sys.executable, "-m", "sandbox", "--once", "--port", port]
@@ -808,6 +812,7 @@ def test_program_refuses_what_only_the_start_of_an_interpreter_reads(tmp_path: P
         Program(tmp_path, {"PYTHONIOENCODING": "ascii"})
 
 
+@pytest.mark.slow
 def test_programs_of_several_threads_end_with_their_own_codes(tmp_path: Path) -> None:
     with ThreadPoolExecutor(6) as pool:
         ended = pool.map(lambda code: Program(tmp_path, {}, code=f"raise SystemExit({code})").end().code, range(24))

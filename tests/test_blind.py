@@ -83,6 +83,7 @@ def test_program_that_cannot_read_says_so_in_slack_or_by_email_with_how_long_it_
     assert heart.beats == ["/ping/secret-of-heart/fail"] * 2
 
 
+@pytest.mark.slow
 def test_blind_alert_reaches_each_webhook_of_the_kinds_once(slack, gone, impatient):
     slack.answer(404, "no_service", channel="failed", times=None)
     webhooks = {"": [slack.webhook("all")], "failed": [slack.webhook("failed"), slack.webhook("all")]}
@@ -105,6 +106,7 @@ def test_combined_notification_without_a_table_is_blind_at_once(tasks, notifier,
     assert "is this the worker's database" in texts(message)[1]
 
 
+@pytest.mark.slow
 def test_database_that_comes_back_between_the_attempts_is_no_alarm(tasks, slack, gone):
     task = tasks.fail()
 
@@ -155,6 +157,7 @@ def test_slack_that_refuses_is_not_blindness(tasks, notifier, slack):
     assert slack.messages() == []
 
 
+@pytest.mark.slow
 def test_dry_run_shows_the_blind_alert_and_sends_nothing(slack, gone, impatient, printed, heart):
     settings = Settings(database_url=gone.address, heartbeat_url=heart.address).with_webhook(slack.webhook())
     SlackNotifier(settings=settings, dry_run=True).send_combined_notification()
@@ -253,6 +256,7 @@ def test_heartbeat_that_finds_nobody_is_a_warning_and_changes_nothing(
     assert warnings[0].startswith(f"Heartbeat not sent: {reason}")
 
 
+@pytest.mark.slow
 def test_heartbeat_that_hangs_takes_no_more_than_its_time(tasks, settings, slack, monkeypatch, caplog):
     monkeypatch.setattr(slack_notifier, "HEARTBEAT_SECONDS", 1)
     slack.answer(fault="hang", channel="heart", times=None)

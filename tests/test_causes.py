@@ -259,6 +259,7 @@ def test_the_cause_is_the_line_that_the_task_shows(database_url: str, errors: li
         assert_shown(cause, slack_notifier.error_line(error, slack_notifier.CAUSE_CHARACTERS))
 
 
+@pytest.mark.slow
 def test_the_cause_of_an_error_of_megabytes_is_the_line_that_the_task_shows(database_url: str) -> None:
     stack = traceback(*["  stack"] * 300_000, "RuntimeError: the end")
     long_line = traceback("RuntimeError: ffmpeg failed: " + "frame dropped, " * 2000)
@@ -331,6 +332,7 @@ SECRETS = {
 }
 
 
+@pytest.mark.slow
 def test_causes_carry_no_secrets(notifier: SlackNotifier, slack: SlackStandIn, tasks: Any) -> None:
     for secret in SECRETS:
         errors = [f"Login failed, password={secret}", f"Failed with Authorization: Bearer {secret}"]
@@ -355,6 +357,7 @@ def test_more_causes_than_fit_are_counted(notifier: SlackNotifier, slack: SlackS
     assert more == [f"… and {left} more causes ({2 * left} tasks)"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seconds", "warning"),
     [
@@ -573,6 +576,7 @@ def test_failures_that_no_worker_ever_started_are_critical(
     assert all("<!here>" in pings(message) for message in slack.messages())
 
 
+@pytest.mark.slow
 def test_the_same_trouble_calls_people_once_an_hour_and_another_at_once(
     database_url: str, slack: SlackStandIn, tasks: Any
 ) -> None:

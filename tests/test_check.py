@@ -110,6 +110,7 @@ def test_json_is_an_object_for_each_finding(cli, ready):
     assert {"mark": BAD, "what": "DEBUG must be true or false (or 1/0, yes/no, on/off)", "remedy": ""} in found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
 def test_colours_are_for_a_terminal(database_url, ready, slack, tmp_path, no_color, coloured):
     parent, child = os.openpty()
@@ -274,6 +275,7 @@ def test_database_that_is_not_there_is_a_line(checked, login, words):
     assert re.search(rf"(?m)^✗ Cannot connect to the database: .*{words}.*; check DATABASE_URL$", line)
 
 
+@pytest.mark.slow
 def test_locked_table_is_a_line(ready, make_tasks, settings, monkeypatch):
     monkeypatch.setattr(slack_notifier, "LOCK_WAIT_SECONDS", 0.3)
     other = make_tasks(settings.database_url)

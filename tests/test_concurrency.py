@@ -95,6 +95,7 @@ def test_two_first_runs_at_once_both_succeed(start, slack, tasks, figures):
     assert result == EXACTLY_ONCE
 
 
+@pytest.mark.slow
 def test_first_runs_at_once_bring_up_a_ledger_of_version_1_and_keep_what_it_knows(slack, tasks, settings):
     known = tasks.fail()
     assert SlackNotifier(settings=settings).send_failed_tasks_notification()

@@ -210,6 +210,7 @@ def test_a_lock_taken_within_a_run_is_no_other_run(settings, slack, tasks, proxy
     assert f"the table {table} is locked by session" in error
 
 
+@pytest.mark.slow
 def test_a_session_that_holds_a_destinations_row_does_not_let_anybody_repeat(
     notifier, slack, tasks, database_url, caplog
 ):
@@ -322,6 +323,7 @@ def test_a_webhook_server_that_never_ends_leaves_no_thread_at_work(settings, tas
         wait_until(lambda: left_behind(port) == (0, 0), 10)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 def test_a_retry_after_of_any_length_takes_no_time(settings, tasks):
     tasks.fail()

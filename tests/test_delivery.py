@@ -435,6 +435,7 @@ def message_ids(message: dict[str, Any]) -> list[str]:
     return ["failed-task"] if "`failed-task`" in message["text"] else []
 
 
+@pytest.mark.slow
 def test_message_whose_answer_is_late_is_not_sent_again(slack, monkeypatch):
     monkeypatch.setattr(slack_notifier, "WEBHOOK_READ_SECONDS", 0.2)
     slack.answer(fault="hang")

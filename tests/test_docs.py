@@ -121,6 +121,7 @@ def is_filled_in(line: str) -> bool:
     return any(pattern.fullmatch(line) for pattern in patterns_of_the_source())
 
 
+@pytest.mark.slow
 def test_the_troubleshooting_table_quotes_lines_of_the_program():
     texts = texts_of_the_source()
     quotes = quoted_lines()
@@ -311,6 +312,7 @@ def installed(tmp_path, database_url, slack):
     return run
 
 
+@pytest.mark.slow
 def test_the_line_for_cron_runs_as_cron_runs_it(installed, slack, tasks, tmp_path):
     lines = re.findall(r"(?m)^\*/15 \* \* \* \* (cd .*)$", PAGES["README.md"] + PAGES["docs/running.md"])
     assert len(lines) == 2
@@ -321,6 +323,7 @@ def test_the_line_for_cron_runs_as_cron_runs_it(installed, slack, tasks, tmp_pat
     assert "Slack message sent successfully" in (tmp_path / "notifier.log").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_service_starts_what_runs(installed, slack, tasks):
     (unit,) = blocks("ini", PAGES["docs/running.md"])
     (command,) = re.findall(r"(?m)^ExecStart=(.*)$", unit)
@@ -329,6 +332,7 @@ def test_the_service_starts_what_runs(installed, slack, tasks):
     assert len(slack.messages("alerts")) == 1
 
 
+@pytest.mark.slow
 def test_the_checks_of_the_set_up_find_nothing_wrong(installed, slack):
     for command in blocks("bash", chapter("Set it up"))[-1].splitlines():
         installed(command)

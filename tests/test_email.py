@@ -125,6 +125,7 @@ def test_no_email_where_slack_takes_the_alert(tasks, slack, with_email, mail):
     assert mail.mails == []
 
 
+@pytest.mark.slow
 def test_no_email_where_slack_takes_the_alert_for_many_channels(tasks, slack, with_email, mail):
     """However little time each of them has."""
     task = tasks.fail()
@@ -278,6 +279,7 @@ def test_server_without_tls_gets_neither_password_nor_alert(tasks, slack, with_e
     assert server.mails == []
 
 
+@pytest.mark.slow
 def test_mail_server_that_hangs_takes_no_more_than_its_time(tasks, slack, with_email, monkeypatch, caplog):
     monkeypatch.setattr(slack_notifier, "EMAIL_SECONDS", 1)
     tasks.fail()
@@ -290,6 +292,7 @@ def test_mail_server_that_hangs_takes_no_more_than_its_time(tasks, slack, with_e
     assert NO_EMAIL in caplog.text
 
 
+@pytest.mark.slow
 def test_mail_server_that_hangs_is_tried_once_a_run(tasks, slack, with_email, monkeypatch):
     """So that it does not use up the time of the webhooks that work."""
     monkeypatch.setattr(slack_notifier, "EMAIL_SECONDS", 1)

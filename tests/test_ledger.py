@@ -82,6 +82,7 @@ def test_a_first_run_starts_with_the_last_30_minutes(notifier, slack, tasks, min
     assert told(slack) == ([[task_id]] if is_told else [])
 
 
+@pytest.mark.slow
 def test_a_failure_is_told_once(notifier, slack, tasks, pass_time):
     task_id = tasks.fail(updated=0)
     for _ in range(8):
@@ -106,6 +107,7 @@ def test_every_caller_goes_through_the_ledger(notifier, slack, tasks, cli):
     assert (told(slack, FAILED), told(slack, STUCK)) == ([[failed]], [[stuck]])
 
 
+@pytest.mark.slow
 def test_ten_failures_in_ten_minutes_from_the_worker_are_ten_messages_with_one_task_each(
     notifier, slack, tasks, pass_time
 ):
@@ -154,6 +156,7 @@ def test_a_task_that_was_queued_again_and_failed_again_is_news_after_30_minutes_
     assert told(slack) == [[task_id]] * times
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("errors", "times"),
     [
@@ -217,6 +220,7 @@ def test_after_3_days_without_cron_everything_is_in_one_message_once(notifier, s
     figures(runs=4, failures=len(failed) + 1, missed=0, repeated=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first_run", [False, True], ids=["later on", "from the very first run on"])
 def test_slack_down_for_several_runs_then_up_tells_all_in_one_message(
     notifier, slack, tasks, pass_time, figures, first_run
@@ -345,6 +349,7 @@ def test_all_of_it_holds_for_both_types_of_time_in_every_time_zone(
     assert spans == ["1 task failed in the last 30 minutes:", f"1 task failed since {since}:"]
 
 
+@pytest.mark.slow
 def test_one_more_task_failed_beside_one_that_still_is_not_beside_one_that_healed(notifier, slack, tasks, pass_time):
     first = tasks.fail(updated=2)
     assert notifier.send_failed_tasks_notification()
@@ -455,6 +460,7 @@ def test_a_reminder_names_only_the_tasks_that_are_due(notifier, slack, tasks, pa
     assert told(slack, STUCK) == [[first], [second], [first]]
 
 
+@pytest.mark.slow
 def test_a_task_stuck_in_another_status_and_back_is_told_each_time(notifier, slack, tasks, becomes, pass_time):
     task_id = tasks.add("queued", created=40)
     for status in ("in_progress", "queued", "in_progress"):
@@ -549,6 +555,7 @@ def test_a_stuck_task_that_was_deleted_is_forgotten_in_silence(notifier, slack, 
     assert {row[2] for row in ledger(tasks.connection)} == {"", stuck}
 
 
+@pytest.mark.slow
 def test_a_task_that_recovered_and_is_stuck_again_is_told_again(notifier, slack, tasks, becomes, pass_time):
     task_id = tasks.add("queued", created=40)
     for _ in range(3):
@@ -575,6 +582,7 @@ def test_recoveries_can_be_switched_off(settings, slack, tasks, becomes, pass_ti
     assert told(slack, RECOVERED) == []
 
 
+@pytest.mark.slow
 def test_slack_down_holds_stuck_and_recovered_tasks(notifier, slack, tasks, becomes):
     first, second = tasks.add("queued", created=40), tasks.add("queued", created=40)
     assert notifier.send_stuck_tasks_notification()
@@ -603,6 +611,7 @@ def test_a_refused_failed_alert_does_not_hold_back_the_stuck_one(notifier, slack
 # ---- Destinations ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_destination_that_refuses_three_runs_gets_all_of_it_once_and_the_other_is_not_disturbed(
     notifier, other, slack, tasks, pass_time, figures
 ):
@@ -618,6 +627,7 @@ def test_a_destination_that_refuses_three_runs_gets_all_of_it_once_and_the_other
     figures(runs=12, failures=len(failed), destinations=2, missed=0, repeated=0)
 
 
+@pytest.mark.slow
 def test_a_destination_dead_for_ten_days_gets_all_of_it_and_nothing_twice(notifier, other, slack, tasks, pass_time):
     """The other one's clean-up takes nothing away that this one still needs."""
     failed = [tasks.fail(updated=minutes) for minutes in (1, 20)]
@@ -732,6 +742,7 @@ def test_a_dead_webhook_keeps_no_recovery_from_the_others(settings, slack, tasks
     assert told(slack, RECOVERED) == [[stuck[0]]]
 
 
+@pytest.mark.slow
 def test_old_rows_are_deleted_and_those_still_needed_stay(notifier, slack, tasks, becomes, pass_time):
     forgotten = [tasks.fail(updated=1), tasks.add("queued", created=40)]
     still_stuck = tasks.add("queued", created=40)
@@ -762,6 +773,7 @@ def test_a_row_that_another_run_uses_does_not_hold_up_the_clean_up(notifier, sla
     assert old[1] not in remembered
 
 
+@pytest.mark.slow
 def test_nothing_younger_than_a_week_is_deleted(notifier, slack, tasks, pass_time):
     failed = [tasks.fail(updated=1)]
     for _ in range(7):
@@ -786,6 +798,7 @@ def test_the_table_stays_small_over_a_month(notifier, slack, tasks, pass_time, f
     assert most <= 10 * 8 + 1
 
 
+@pytest.mark.slow
 def test_the_history_can_be_queried(notifier, other, slack, tasks, pass_time):
     """The shape of the table is what operators' queries rely on."""
     first = [tasks.fail(updated=1) for _ in range(3)]
@@ -864,6 +877,7 @@ def test_a_role_that_may_not_write_alerts_all_the_same_and_the_grant_of_its_warn
     assert told(slack, STUCK) == [[stuck]] * 2
 
 
+@pytest.mark.slow
 def test_without_memory_each_run_tells_the_last_30_minutes(restricted, slack, tasks):
     task_id, _too_old = tasks.fail(updated=29), tasks.fail(updated=31)
     for _ in range(3):
@@ -917,6 +931,7 @@ def test_a_role_that_may_not_even_have_temporary_tables_gets_a_clear_error(restr
     assert MISSING_TABLE.format(role=role.name) in caplog.text
 
 
+@pytest.mark.slow
 def test_a_read_only_role_alerts_and_the_remedy_of_its_warning_is_one(restricted, role, settings, slack, tasks, caplog):
     tasks.execute(f"GRANT CREATE ON SCHEMA public TO {role.name}")
     tasks.execute(f"ALTER ROLE {role.name} SET default_transaction_read_only = on")

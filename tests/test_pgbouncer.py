@@ -85,6 +85,7 @@ two_sessions = pytest.mark.parametrize("pool", [2], indirect=True)
 one_session = pytest.mark.parametrize("pool", [1], indirect=True)
 
 
+@pytest.mark.slow
 @two_sessions
 def test_everything_is_told_once_through_a_pooler(pooled, slack, tasks):
     failed, stuck = [tasks.fail() for _ in range(3)], tasks.add("queued", created=40)

@@ -63,6 +63,7 @@ def test_what_is_planted_is_called_where_nothing_is_done_against_it(tasks: Any) 
             tasks.execute(f"SELECT {expression}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("indexed", [True, False])
 def test_no_statement_calls_what_is_planted(
     notifier: SlackNotifier, slack: SlackStandIn, tasks: Any, *, indexed: bool

@@ -235,6 +235,7 @@ def test_fingerprint_tells_webhook_and_user_apart():
 # ---- One destination's trouble ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dead", ["a", "b", "c"])
 def test_dead_destination_neither_hides_nor_repeats(tasks, slack, route, dead):
     first = tasks.fail()
@@ -458,6 +459,7 @@ def around_now(tasks):
     return around_now
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York", "Asia/Kathmandu"])
 def test_quiet_hours_hold_alerts_and_the_first_run_after_them_tells_all(tasks, slack, route, around_now, caplog, zone):
     before = tasks.fail()

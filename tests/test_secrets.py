@@ -198,6 +198,7 @@ def test_program_spreads_no_secret_through_any_failure_at_debug(tasks, slack, ru
     assert len(mail.mails) == 6
 
 
+@pytest.mark.slow
 def test_process_and_database_session_show_no_secret(tasks, slack, everything, watch, tmp_path):
     tasks.fail()
     with slack.hold() as held:
@@ -215,6 +216,7 @@ def test_process_and_database_session_show_no_secret(tasks, slack, everything, w
     assert "('slack_notifier', " in seen[2]
 
 
+@pytest.mark.slow
 def test_host_programs_own_debug_log_gets_no_secret_from_a_left_behind_thread(slack, everything, watch, monkeypatch):
     monkeypatch.setattr(slack_notifier, "EVENT_SECONDS", 2)
     written: list[str] = []

@@ -83,6 +83,7 @@ def of_30_000(unhurried: None, notifier: SlackNotifier, slack: SlackStandIn, tas
     return request.payload
 
 
+@pytest.mark.slow
 def test_30_000_failures_are_one_message_of_causes_with_the_newest_of_each(of_30_000: dict[str, Any]) -> None:
     for text in ("\n".join(texts_of(of_30_000["blocks"])), of_30_000["text"]):
         assert "30000 tasks failed in the last 30 minutes:" in text
@@ -98,6 +99,7 @@ def test_30_000_failures_are_one_message_of_causes_with_the_newest_of_each(of_30
         assert left_out(text) == 30_000 - len(newest)
 
 
+@pytest.mark.slow
 def test_30_000_stuck_tasks_are_one_message_with_the_oldest(
     unhurried: None, notifier: SlackNotifier, slack: SlackStandIn, tasks: Any
 ) -> None:

@@ -71,6 +71,7 @@ def test_a_storm_is_three_messages_at_once_and_one_a_minute_from_then_on(tasks, 
         )
 
 
+@pytest.mark.slow
 def test_calls_that_are_held_back_tell_nothing_and_later_ones_all_of_it(settings, slack, tasks):
     first = [tasks.fail(updated=0) for _ in range(1)]
     for _ in range(STORM_BURST + 3):
@@ -83,6 +84,7 @@ def test_calls_that_are_held_back_tell_nothing_and_later_ones_all_of_it(settings
     assert sorted(task for message in told(slack) for task in message) == sorted(first)
 
 
+@pytest.mark.slow
 def test_a_destination_in_a_storm_holds_back_no_other(settings, slack, tasks):
     for _ in range(STORM_BURST + 1):
         tasks.fail(updated=0)
@@ -102,6 +104,7 @@ def test_the_program_and_the_combined_call_are_never_held_back(settings, slack, 
     assert counted(slack) == [1] * (STORM_BURST + 2)
 
 
+@pytest.mark.slow
 def test_a_call_beside_one_that_delivers_leaves_it_alone_and_holds_no_connection(settings, slack, tasks):
     """Of 11 workers that call at once, one delivers; the others close their connections and go."""
     tasks.fail()
@@ -121,6 +124,7 @@ def test_a_call_beside_one_that_delivers_leaves_it_alone_and_holds_no_connection
     assert counted(slack) == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unhurried")
 def test_a_call_waits_for_no_other_run(settings, slack, tasks, database_url, monkeypatch):
     """It ends while the other still holds the destination, for however long that might be."""
@@ -178,6 +182,7 @@ def test_channels_that_hang_keep_no_other_from_being_served(settings, slack, tas
 # ---- Many failures, slow databases -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_claim_takes_a_part_and_the_next_run_the_rest(settings, slack, tasks, monkeypatch):
     """Of an outage of hours: what is told is complete until the last that was told, not until now."""
     monkeypatch.setattr(slack_notifier, "CLAIM_TASKS", 50)
@@ -224,6 +229,7 @@ def test_failures_are_told_where_each_read_of_the_tasks_takes_three_seconds(sett
     assert "the alert goes out without" in caplog.text
 
 
+@pytest.mark.slow
 def test_many_statuses_without_an_index_cost_no_alert(settings, slack, tasks):
     for number in range(1000):
         tasks.add(f"status-{number}", created=60, started=50)
@@ -369,6 +375,7 @@ def test_a_ledger_that_is_not_as_it_was_made_is_said_with_the_remedy(settings, s
     assert "Cannot remember" not in caplog.text
 
 
+@pytest.mark.slow
 def test_what_ended_in_a_long_gap_is_looked_up_in_parts(notifier, slack, tasks, monkeypatch):
     monkeypatch.setattr(slack_notifier, "CLAIM_TASKS", 10)
     healed = tasks.fail(updated=20)
@@ -387,6 +394,7 @@ def test_what_ended_in_a_long_gap_is_looked_up_in_parts(notifier, slack, tasks, 
     ]
 
 
+@pytest.mark.slow
 def test_a_channel_that_was_told_of_nothing_does_not_look_for_what_has_mended(notifier, slack, tasks):
     assert notifier.send_failed_tasks_notification()
     tasks.execute("UPDATE slack_notifications SET event_at = event_at - interval '200 days' WHERE task_id = ''")

@@ -64,6 +64,7 @@ def test_the_corpus_is_large_enough():
     assert len(ORDINARY) >= 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("heading", ["place", "form", "library"])
 def test_secrets_in_real_exceptions_are_masked(figures, heading):
     rate = rates(((leak[heading], is_masked(leak["secret"], leak["line"])) for leak in KNOWABLE), figures)
@@ -140,6 +141,7 @@ WORDED_FORMS = {
 }
 
 
+@pytest.mark.slow
 def test_a_named_value_is_masked_in_every_form(figures):
     forms = {**dict.fromkeys(FORMS, STRONG_NAMES + WEAK_NAMES), **dict.fromkeys(WORDED_FORMS, STRONG_NAMES)}
     texts = {**FORMS, **WORDED_FORMS}
@@ -303,6 +305,7 @@ def seconds(piece: str, characters: int) -> float:
     return min(times)
 
 
+@pytest.mark.slow
 def test_no_text_takes_long():
     slow = {piece: seconds(piece, LINE_CHARACTERS) for piece in PIECES}
     # CPU time, and ten times what the slowest takes: a pattern that goes wrong takes a hundred times as long.
