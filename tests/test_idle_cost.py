@@ -11,8 +11,8 @@ from support import value, wait_until_alone
 from slack_notifier import SlackNotifier
 
 TOLD = 5_000
-# A few rows of its own, and those that every run looks at once.
-FEW = 50
+# A few rows of its own, with their earlier versions that other sessions have kept from being cleared away.
+FEW = 200
 
 # The failures of the last half hour among what ended well before; with the index that the README recommends.
 FILL = f"""
