@@ -1547,10 +1547,12 @@ SELECT
         WHERE attrelid = 'tasks'::regclass AND attname = 'status') AS status_labels,
     EXISTS (
         SELECT FROM pg_index
+        JOIN pg_attribute AS first ON first.attrelid = indrelid AND first.attnum = indkey[0]
+        JOIN pg_attribute AS second ON second.attrelid = indrelid AND second.attnum = indkey[1]
         JOIN pg_class ON pg_class.oid = indexrelid
+        JOIN pg_am ON pg_am.oid = relam AND amname = 'btree'
         WHERE indrelid = 'tasks'::regclass AND indisvalid AND indpred IS NULL AND indnkeyatts > 1
-          AND relam = (SELECT oid FROM pg_am WHERE amname = 'btree')
-          AND pg_get_indexdef(indexrelid, 1, true) = 'status' AND pg_get_indexdef(indexrelid, 2, true) = 'updated_at'
+          AND first.attname = 'status' AND second.attname = 'updated_at'
     ) AS indexed,
     row_security_active('tasks') AS row_security
 WHERE NOT EXISTS (

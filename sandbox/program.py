@@ -40,7 +40,7 @@ class Program:
     """A run of `code`, by default the program, from its start; it ends as under an interpreter of its own.
 
     `environment` is all that it has. What only the start of an interpreter reads is refused; the seed of hash() is that
-    of all the others.
+    of all the others. What the loaded packages hold, and the globals of `code` itself, end without __del__.
     """
 
     def __init__(

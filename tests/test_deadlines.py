@@ -115,6 +115,7 @@ def test_fifty_calls_leave_no_more_behind_than_one(settings, slack, tasks, proxy
             return CALLS[kind](notifier)
 
     tasks.fail()
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     with silent_server() as port:
         url = f"postgresql://a:b@127.0.0.1:{port}/c" if fault == "silent at once" else proxy.url(database_url)
         proxy.always(statement="BEGIN", then=fault if fault in ("drip", "reset") else "silent")
@@ -125,6 +126,8 @@ def test_fifty_calls_leave_no_more_behind_than_one(settings, slack, tasks, proxy
         wait_until(lambda: left_behind(port) == (0, 0), 30)
     proxy.close()
     wait_until(lambda: value(tasks.connection, SESSIONS) == 0, 30)
+    # Those that were shut and not closed have no other end any more.
+    wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before, 30)  # noqa: PTH208
 
 
 def left_behind(port: int) -> tuple[int, int]:
