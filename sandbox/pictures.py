@@ -1,7 +1,8 @@
-"""Makes the pictures of the documents again, with Chromium: python -m sandbox.pictures."""
+"""Makes the pictures of the documents again, with Chromium; those in docs/ are overwritten."""
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import subprocess
 import tempfile
@@ -62,6 +63,10 @@ PICTURES = (
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m sandbox.pictures", description=__doc__).parse_args()
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if not chromium:
+        raise SystemExit("Chromium is not installed: apt install chromium fonts-noto-color-emoji")
     with SlackStandIn() as slack, postgres_server() as server:
         for picture in PICTURES:
             slack.clear()
@@ -69,11 +74,10 @@ def main() -> None:
             database = create_database(server.url)
             create_tasks_table(database)
             picture.play(Stage(slack, database, environment(database, slack.webhook())))
-            take(picture, slack.page)
+            take(picture, slack.page, chromium)
 
 
-def take(picture: Picture, page: str) -> None:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome") or "chromium"
+def take(picture: Picture, page: str, chromium: str) -> None:
     with tempfile.TemporaryDirectory() as profile:
         subprocess.run(
             [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from textwrap import dedent
 
 import dotenv
 import pytest
-from support import CREATED, FAILED, PROGRAM, STARTED, STUCK, rows, title, value
+from support import CREATED, FAILED, PROGRAM, STARTED, STUCK, rows, title, value, wait_until
 
 import slack_notifier
 from sandbox.__main__ import SCENARIOS
@@ -334,9 +335,19 @@ def test_the_service_starts_what_runs(installed, slack, tasks):
 
 @pytest.mark.slow
 def test_the_checks_of_the_set_up_find_nothing_wrong(installed, slack):
-    for command in blocks("bash", chapter("Set it up"))[-1].splitlines():
-        installed(command)
-    assert [title(message) for message in slack.messages("alerts")] == [CREATED]
+    check, sample = blocks("bash", chapter("Set it up"))[-1].splitlines()
+    installed(check)
+    assert slack.messages("alerts") == []
+
+    def succeeds() -> bool:
+        # On a busy machine an answer may take longer than a notice waits for it.
+        with contextlib.suppress(subprocess.CalledProcessError):
+            installed(sample)
+            return True
+        return False
+
+    wait_until(succeeds)
+    assert {title(message) for message in slack.messages("alerts")} == {CREATED}
 
 
 def test_the_scenarios_of_the_sandbox_are_named():

@@ -283,7 +283,13 @@ def main(argv: Sequence[str]) -> int:
         factor = arguments.seconds / amount.seconds
         amount = Amount(arguments.seconds, *(round(count * factor) for count in amount[1:]))
     print(f"seed {arguments.seed}, {amount.seconds:g} s or more each, {os.cpu_count()} cores", flush=True)
-    outcomes = {name: chaos(name, amount, arguments.seed) for name in VARIANTS if arguments.only in name}
+    chosen = [name for name in VARIANTS if arguments.only in name]
+    if not chosen:
+        parser.error(f"--only: a word of {', '.join(VARIANTS)}")
+    outcomes = {}
+    for name in chosen:
+        print(f"{name} …", flush=True)
+        outcomes[name] = chaos(name, amount, arguments.seed)
     show(outcomes)
     found = judged(outcomes)
     print("\n".join(found))
