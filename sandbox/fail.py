@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             (task_id,) = add_tasks(url, "failed", error=arguments.error)
             logging.info("Task %s failed", task_id)
             if arguments.tell:
-                # As the worker does in its except: a notifier of its own for each call.
+                # As a worker's except clause; with a notifier of its own for each call, the costlier way.
                 SlackNotifier().send_failed_tasks_notification()
     except SandboxError as error:
         raise SystemExit(f"DATABASE_URL: {error}") from None

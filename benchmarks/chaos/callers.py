@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 from benchmarks.chaos.accounts import Call
 
-# What main_worker.py and timeout_checker.py call; cron runs the program.
+# What workers call, and a checker that reports both kinds; cron runs the program.
 METHODS = {"worker": "send_failed_tasks_notification", "checker": "send_combined_notification"}
 EIGHT = ("cron", "cron", "cron", "worker", "worker", "worker", "checker", "checker")
 # None of them takes that long unless it hangs.
@@ -27,7 +28,7 @@ class Callers:
 
     def __init__(self, module: Path, url: str, webhooks: list[str], luck: random.Random) -> None:
         self.calls: list[Call] = []
-        self.kills = 0
+        self.kills: Counter[str] = Counter()
         self._module = module
         self._url = url
         self._webhooks = webhooks
@@ -67,7 +68,8 @@ class Callers:
             name = self._luck.choice(found)
             self._killed.add(name)
             self._running[name].kill()
-            self.kills += 1
+            self.kills["callers killed"] += 1
+            self.kills["callers killed while they told"] += names is not None
 
     def run_once(self, webhooks: list[str], url: str) -> int:
         """A run of the program that nothing disturbs; its exit code."""

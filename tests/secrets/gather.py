@@ -3,8 +3,8 @@
 
     /tmp/libraries/bin/python tests/secrets/gather.py [--all FILE]
 
-The texts of `raise` and of log calls, with made-up ids, paths and numbers in their gaps. One in a fixed share is
-written, picked by its hash; --all writes every one elsewhere, for a measurement at large.
+The texts of `raise` and of log calls, with made-up ids, paths and numbers in their gaps. 3,000 of them are
+written, picked by their hash; --all writes every one elsewhere, for a measurement at large.
 """
 
 from __future__ import annotations
