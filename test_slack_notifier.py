@@ -21,6 +21,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import slack_notifier
+from sandbox.pictures import HEADLESS, find_browser
 from sandbox.postgres import create_database, create_tasks_table, database_name, drop_database, insert_sample, url_of
 from sandbox.slack import SlackStandIn, pings
 from slack_notifier import Settings, SlackNotifier, error_line, format_time, log_link, mask_key, redact, task_info
@@ -1250,15 +1251,9 @@ def test_a_run_with_nothing_to_report_loads_only_what_it_needs(database_url, sla
 # ---- The page of the sandbox -------------------------------------------------------------------------------------
 
 
-def find_browser() -> str | None:
-    return next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
-
-
 def page_in_browser(browser: str, url: str, profile: Path) -> str:
     """The page as it stands once its scripts have run."""
-    options = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    options += " --disable-component-update --disable-sync --virtual-time-budget=3000 --dump-dom"
-    command = [browser, *options.split(), f"--user-data-dir={profile}", url]
+    command = [browser, *HEADLESS, "--virtual-time-budget=3000", "--dump-dom", f"--user-data-dir={profile}", url]
     environment = {**os.environ, "TZ": "UTC"}
     done = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=True)
     return done.stdout.decode()

@@ -16,9 +16,10 @@ from sandbox.scenarios import MEMORY, VOICE, Stage
 from sandbox.slack import SlackStandIn
 
 DOCS = Path(__file__).parent.parent / "docs"
-OPTIONS = """
+# To show this machine's own page, and to ask nobody else for anything.
+HEADLESS = """
     --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
-    --disable-component-update --disable-sync --hide-scrollbars --virtual-time-budget=1500
+    --disable-component-update --disable-sync
 """.split()  # noqa: SIM905
 
 
@@ -64,8 +65,8 @@ PICTURES = (
 
 def main() -> None:
     argparse.ArgumentParser(prog="python -m sandbox.pictures", description=__doc__).parse_args()
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if not chromium:
+    browser = find_browser()
+    if not browser:
         raise SystemExit("Chromium is not installed: apt install chromium fonts-noto-color-emoji")
     with SlackStandIn() as slack, postgres_server() as server:
         for picture in PICTURES:
@@ -74,15 +75,21 @@ def main() -> None:
             database = create_database(server.url)
             create_tasks_table(database)
             picture.play(Stage(slack, database, environment(database, slack.webhook())))
-            take(picture, slack.page, chromium)
+            take(picture, slack.page, browser)
 
 
-def take(picture: Picture, page: str, chromium: str) -> None:
+def find_browser() -> str | None:
+    return next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+
+
+def take(picture: Picture, page: str, browser: str) -> None:
     with tempfile.TemporaryDirectory() as profile:
         subprocess.run(
             [
-                chromium,
-                *OPTIONS,
+                browser,
+                *HEADLESS,
+                "--hide-scrollbars",
+                "--virtual-time-budget=1500",
                 f"--user-data-dir={profile}",
                 f"--window-size={picture.width},{picture.height}",
                 f"--screenshot={DOCS / picture.file}",
