@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from statistics import median
 from time import process_time
@@ -28,6 +29,7 @@ from typing import NamedTuple
 import psycopg2
 
 import slack_notifier
+from benchmarks.choice import chosen
 from benchmarks.delay import delayed
 from benchmarks.instead import IDLE, alternatives, measured, takes_anything
 from benchmarks.instead import show as show_costs
@@ -278,15 +280,13 @@ def main() -> int:
     parser.add_argument("--only", metavar="WORD", default="", help="only the groups of lines whose name has the word")
     arguments = parser.parse_args()
     sizes = QUICK if arguments.quick else FULL
-    chosen = [group for group in GROUPS if arguments.only in group.__name__]
-    if not chosen:
-        parser.error(f"--only: a word of {', '.join(group.__name__ for group in GROUPS)}")
-    if chosen != [instead]:
+    groups = chosen(parser, arguments.only, GROUPS, attrgetter("__name__"))
+    if groups != [instead]:
         print(f"{'what':<66} {'bare':>10} {'ours':>10} {'ratio':>9} {'target':>8} {'met?':>5}")
     far_off = False
     with postgres_server() as server, SlackStandIn() as slack, tempfile.TemporaryDirectory() as folder:
         bench = Bench(server, slack, Path(folder), sizes)
-        for group in chosen:
+        for group in groups:
             for line in group(bench):
                 show(line)
                 far_off = far_off or line.far_off

@@ -19,10 +19,12 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
 import slack_notifier
+from benchmarks.choice import chosen
 from benchmarks.measure import Program
 from benchmarks.tables import INDEX, TWENTY_MINUTES, Table, table
 from sandbox.postgres import WORKER, Server, postgres_server
@@ -303,15 +305,13 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--only", metavar="WORD", default="", help="only the loads whose name has the word")
     parser.add_argument("--program", metavar="PATH", default=slack_notifier.__file__, help="another slack_notifier.py")
     arguments = parser.parse_args(argv)
-    chosen = [load for load in LOADS if arguments.only in load.__name__]
-    if not chosen:
-        parser.error(f"--only: a word of {', '.join(load.__name__ for load in LOADS)}")
+    loads = chosen(parser, arguments.only, LOADS, attrgetter("__name__"))
     sizes = QUICK if arguments.quick else FULL
     with postgres_server() as server, tempfile.TemporaryDirectory() as folder:
         # A copy, so that it finds no .env file of yours.
         program = Path(shutil.copy(arguments.program, Path(folder, "slack_notifier.py")))
         all_told = True
-        for load in chosen:
+        for load in loads:
             for line in load(Loads(server, program, sizes)):
                 print(f"{line.what:<84} {line.figure:>20}", flush=True)
                 all_told &= line.good

@@ -24,6 +24,7 @@ from benchmarks.chaos.callers import Callers
 from benchmarks.chaos.line import Line
 from benchmarks.chaos.variants import BEFORE, THE_NOTIFIER, VARIANTS, write_variant
 from benchmarks.chaos.world import Amount, Worker, World, repeat_until
+from benchmarks.choice import chosen
 from sandbox.postgres import postgres_server
 from sandbox.slack import Request, SlackStandIn
 
@@ -283,12 +284,10 @@ def main(argv: Sequence[str]) -> int:
     if arguments.seconds:
         factor = arguments.seconds / amount.seconds
         amount = Amount(arguments.seconds, *(round(count * factor) for count in amount[1:]))
+    names = chosen(parser, arguments.only, VARIANTS, str)
     print(f"seed {arguments.seed}, {amount.seconds:g} s or more each, {os.cpu_count()} cores", flush=True)
-    chosen = [name for name in VARIANTS if arguments.only in name]
-    if not chosen:
-        parser.error(f"--only: a word of {', '.join(VARIANTS)}")
     outcomes = {}
-    for name in chosen:
+    for name in names:
         print(f"{name} …", flush=True)
         outcomes[name] = chaos(name, amount, arguments.seed)
     show(outcomes)
