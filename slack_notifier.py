@@ -1448,8 +1448,13 @@ STATEMENT_TIMEOUT = "SET LOCAL statement_timeout = %(statement_milliseconds)s"
 # Where tasks have the recommended index: the planner cannot know how few of them are new, and would read all where most
 # have one status.
 BY_INDEX = "SET LOCAL enable_seqscan = off"
-# From PostgreSQL 17 on: a role's own must not end a claim half-way.
-NO_TRANSACTION_TIMEOUT = "SET LOCAL transaction_timeout = 0"
+# Each where the server knows it. Compiling the plans of these statements (jit) takes a hundred times as long as running
+# them. A role's own transaction_timeout (PostgreSQL 17) must not end a claim half-way.
+SERVER_SETTINGS = """
+SELECT set_config(name, value, true)
+FROM (VALUES ('jit', 'off'), ('transaction_timeout', '0')) AS wanted (name, value)
+WHERE current_setting(name, true) IS NOT NULL
+"""
 
 # Of a task's error and link, of whatever type, what can be shown of them: of errors of megabytes the ends. Concatenated
 # with nothing, a compressed one is unpacked once and not wherever it is used.
@@ -2355,10 +2360,9 @@ class Transaction:
             "lock_milliseconds": int(min(seconds / 2, LOCK_WAIT_SECONDS) * 1000) + 1,
             "hold_milliseconds": CLAIM_HOLD_SECONDS * 1000,
         }
-        begin = [BEGIN, NO_TRANSACTION_TIMEOUT] if connection.info.server_version >= 170000 else [BEGIN]
         with self._or_roll_back():
             self._cursor = connection.cursor()
-            self._cursor.execute(";".join([*begin, *statements]), {**self.parameters, **limits})
+            self._cursor.execute(";".join([BEGIN, SERVER_SETTINGS, *statements]), {**self.parameters, **limits})
 
     def __enter__(self) -> Transaction:
         return self

@@ -339,6 +339,30 @@ def test_an_id_that_cannot_be_told_blocks_no_other(settings, slack, tasks, caplo
 # ---- What the database can do to us, said right ----------------------------------------------------------------------
 
 
+OBSERVE_SETTINGS = """
+CREATE TABLE observed (name text, value text);
+CREATE FUNCTION observe() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO observed
+    SELECT name, current_setting(name, true) FROM unnest('{jit,transaction_timeout}'::text[]) AS name;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER observe AFTER INSERT ON slack_notifications FOR EACH STATEMENT EXECUTE FUNCTION observe();
+"""
+
+
+def test_a_claim_compiles_no_plan_and_is_not_ended_half_way_whatever_the_role_has_set(notifier, slack, tasks, role):
+    tasks.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role.name}")
+    assert notifier.send_combined_notification()["error"] is None
+    tasks.execute(f"GRANT ALL ON slack_notifications TO {role.name}; {OBSERVE_SETTINGS}")
+    tasks.execute(f"GRANT ALL ON observed TO {role.name}; ALTER ROLE {role.name} SET jit = on")
+    if value(tasks.connection, "SELECT current_setting('server_version_num')::int >= 170000"):
+        tasks.execute(f"ALTER ROLE {role.name} SET transaction_timeout = '1min'")
+    tasks.fail()
+    assert SlackNotifier(settings=notifier.settings._replace(database_url=role.url)).send_failed_tasks_notification()
+    observed = value(tasks.connection, "SELECT array_agg(DISTINCT name || '=' || value) FROM observed")
+    assert sorted(observed) in (["jit=off"], ["jit=off", "transaction_timeout=0"])
+
+
 def test_policies_that_may_hide_tasks_are_a_warning_in_each_run(settings, tasks, role, caplog, slack):
     tasks.execute(
         f"ALTER TABLE tasks ENABLE ROW LEVEL SECURITY; GRANT SELECT ON tasks TO {role.name};"
