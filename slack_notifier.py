@@ -35,7 +35,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from datetime import datetime, time, timedelta, timezone, tzinfo
 from functools import partial
 from string import Template
@@ -57,9 +57,9 @@ import psycopg2.errors
 import psycopg2.extensions
 
 if TYPE_CHECKING:
-    from email.message import EmailMessage
+    import socket
 
-    import requests
+    from requests.adapters import HTTPAdapter
 
 __version__ = "2.0.0"
 __all__ = ["Settings", "SlackNotifier"]
@@ -121,7 +121,14 @@ CRITICAL_ENDED_TASKS = 5
 
 
 class NotifierError(Exception):
-    """Base of what can go wrong here; the text is one line, fit for a log, free of secrets."""
+    """Base of what can go wrong here; the text is one line, fit for a log, free of secrets.
+
+    What more is `known` of one of them takes the place of its class's usual.
+    """
+
+    def __init__(self, text: str, **known: Any) -> None:
+        super().__init__(text)
+        vars(self).update(known)
 
 
 class SettingError(NotifierError, ValueError):
@@ -129,44 +136,26 @@ class SettingError(NotifierError, ValueError):
 
 
 class DatabaseError(NotifierError):
-    """Raised if the database does not do what it should; the text says what to do about it.
+    """Raised if the database does not do what it should; the text says what to do about it."""
 
-    `may_heal`: it is worth trying again. `lost`: the connection broke. `too_slow`: a statement ran out of time.
-    `blind`: so the tasks could not be read.
-    """
-
-    def __init__(
-        self, text: str, *, may_heal: bool = True, lost: bool = False, too_slow: bool = False, blind: bool = True
-    ) -> None:
-        super().__init__(text)
-        self.may_heal = may_heal
-        self.lost = lost
-        self.too_slow = too_slow
-        self.blind = blind
+    # It is worth trying again; the connection broke; a statement ran out of time; the tasks could not be read.
+    may_heal, lost, too_slow, blind = True, False, False, True
 
 
 class BusyError(NotifierError):
     """Raised if another run holds the same tasks for too long; what it cannot deliver, the next run will."""
 
 
-class OutOfTime(NotifierError):
-    """Raised if something is not over in the time that it has."""
-
-
 class DeliveryError(NotifierError):
-    """Raised if a message was not accepted; the text gives the reason.
+    """Raised if a message was not accepted; the text gives the reason."""
 
-    `reason`: why, without what was to be delivered. `retry_after`: it may heal, so try again after that many seconds or
-    more; None: do not repeat it. `layout_refused`: the blocks were the reason, the text alone may pass.
-    """
+    # May heal: try again after so many seconds or more. The blocks were the reason: the text alone may pass.
+    retry_after: float | None = None
+    layout_refused = False
 
-    def __init__(
-        self, text: str, *, reason: str = "", retry_after: float | None = None, layout_refused: bool = False
-    ) -> None:
-        super().__init__(text)
-        self.reason = reason or text
-        self.retry_after = retry_after
-        self.layout_refused = layout_refused
+
+class OutOfTime(DeliveryError):
+    """Raised if something is not over in the time that it has."""
 
 
 # ---- Deadlines -------------------------------------------------------------------------------------------------------
@@ -230,13 +219,11 @@ Result = TypeVar("Result")
 _DELIVERY_THREAD = "slack-notifier-delivery"
 
 
-def _within(
-    seconds: float, action: Callable[[Line], Result], discard: Callable[[Result], None] | None = None
-) -> Result:
-    """What `action` returns, or its error; OutOfTime when the time is up.
+def _within(seconds: float, action: Callable[[Line], Result], doubt: str = "") -> Result:
+    """What `action` returns, or its error; OutOfTime, with the doubt that remains, when the time is up.
 
     In a thread, as nothing bounds a name server that does not answer. Whatever else holds it up is over with the
-    sockets that it has added to its line; a result that comes too late is discarded.
+    sockets that it has added to its line; a result that comes too late, nobody holds.
     """
     if seconds <= 0:
         raise OutOfTime("no time left for it in this run")
@@ -250,25 +237,16 @@ def _within(
         except BaseException as error:
             errors.append(error)
         line.close()
-        if line.is_cut:
-            too_late()
-
-    def too_late() -> None:
-        with suppress(IndexError):
-            late = results.pop()
-            if discard:
-                discard(late)
 
     thread = threading.Thread(target=run, name=_DELIVERY_THREAD, daemon=True)
     thread.start()
     thread.join(seconds)
     if errors:
         raise errors[0]
-    if results:
-        return results[0]
-    line.cut()
-    too_late()
-    raise OutOfTime(f"no complete answer within {seconds:.0f} s")
+    if not results:
+        line.cut()
+        raise OutOfTime(f"no complete answer within {seconds:.0f} s{doubt}")
+    return results[0]
 
 
 # ---- Settings --------------------------------------------------------------------------------------------------------
@@ -2215,7 +2193,7 @@ class Session:
     def _connect(self) -> None:
         try:
             self.connection: Connection = _within(
-                self.deadline.seconds_left, lambda _: psycopg2.connect(**self._parameters), Connection.close
+                self.deadline.seconds_left, lambda _: psycopg2.connect(**self._parameters)
             )
         except OutOfTime as error:
             raise DatabaseError(f"Cannot connect to the database: {error}") from None
@@ -2626,67 +2604,57 @@ _SLACK_ADVICE = {
     "team_disabled": "the Slack workspace is closed",
 }
 _LAYOUT_REFUSED = ("invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long")
-_ANSWER_CHARACTERS = 300
-SMTP_ANSWER_BYTES = 100_000
+# So much of an answer is read: a refusal's first lines.
+_ANSWER_BYTES = 500
+_MARKUP = r"<[^<>]*>|\(_ssl\.c:\d+\)?"
+_PLAIN_WORD = r"(?:[aAI]|(?:[A-Z][a-z]|[a-z]{2})[a-z]{0,14}(?:['_-][a-z]{1,15})*|[A-Z]{2,9}|-?\d[\d.]{1,5})[.!?]?"
 
 
 def deliver(webhook: str, message: Message, until: Deadline, least_seconds: float = POST_SECONDS) -> None:
-    """Delivers the message by then, or raises DeliveryError.
+    """Delivers the message by then, as text only where Slack refuses the blocks, or raises DeliveryError.
 
     What may heal is tried again with growing pauses, as long as there are `least_seconds` for it. A message that may
     have arrived is not: a webhook has no key by which Slack could tell a repeat.
     """
-    for pause in WEBHOOK_PAUSES_SECONDS:
+    pauses = iter(WEBHOOK_PAUSES_SECONDS)
+    while True:
         try:
-            _post_readable(webhook, message, until)
+            _post(webhook, message.payload(), until)
             return
         except DeliveryError as error:
-            if error.retry_after is None:
+            if error.layout_refused and message.blocks:
+                logger.error("Slack refused the message's layout (%s): sending it as text only", error)
+                message = message._replace(blocks=[])
+                continue
+            pause = next(pauses, None)
+            if pause is None or error.retry_after is None:
                 raise
             wait = max(pause, error.retry_after)
             if until.seconds_left < wait + least_seconds:
                 raise
         sleep(wait)
-    _post_readable(webhook, message, until)
-
-
-def _post_readable(webhook: str, message: Message, until: Deadline) -> None:
-    """As text only where Slack refuses the blocks."""
-    try:
-        _post(webhook, message.payload(), until)
-    except DeliveryError as error:
-        if not error.layout_refused or not message.blocks:
-            raise
-        logger.error("Slack refused the message's layout (%s): sending it as text only", error)
-        _post(webhook, Message(message.text, []).payload(), until)
 
 
 def _post(webhook: str, payload: Mapping[str, Any], until: Deadline) -> None:
-    try:
-        data = json.dumps(payload, allow_nan=False).encode()
-    except (TypeError, ValueError) as error:
-        raise DeliveryError(f"the blocks cannot be written as JSON ({type(error).__name__})") from None
-    if not until.seconds_left:
-        raise DeliveryError("no time left for it in this run")
-    try:
-        status, headers, body = _within(
-            until.seconds_left,
-            lambda line: _request("POST", webhook, until, line, {"Content-Type": "application/json"}, data),
-        )
-    except OutOfTime as error:
-        raise DeliveryError(f"{error}; the message may have arrived") from None
+    status, headers, body = _request("POST", webhook, until, payload)
     if not _accepted(webhook, status, body):
-        raise _refusal(status, headers, _without_path(webhook, body))
+        raise _refusal(status, headers, body, webhook)
 
 
-def _refusal(status: int, headers: Mapping[str, str], body: str) -> DeliveryError:
+def _accepted(webhook: str, status: int, body: str) -> bool:
+    if _is_slack(_web_address(webhook)):
+        return status == 200 and body.strip() == "ok"
+    return 200 <= status < 300
+
+
+def _refusal(status: int, headers: Mapping[str, str], body: str, webhook: str = "") -> DeliveryError:
     """What a refusal means. Statuses differ between Slack's own reports of the same error, so its word counts first."""
-    word = shorten(redact(one_line(body)), 100)
-    reason = f"HTTP {status} {word}".rstrip()
+    word = body.strip()
     if word in _LAYOUT_REFUSED:
-        return DeliveryError(reason, layout_refused=True)
+        return DeliveryError(f"HTTP {status} {word}", layout_refused=True)
     if word in _SLACK_ADVICE:
-        return DeliveryError(f"{reason}: {_SLACK_ADVICE[word]}")
+        return DeliveryError(f"HTTP {status} {word}: {_SLACK_ADVICE[word]}")
+    reason = f"HTTP {status} {_words(body, webhook)}".rstrip()
     if status == 429:
         return DeliveryError(f"{reason} (rate limited)", retry_after=_retry_after(headers))
     if status >= 500:
@@ -2696,54 +2664,35 @@ def _refusal(status: int, headers: Mapping[str, str], body: str) -> DeliveryErro
     return DeliveryError(f"{reason}: check the webhook's URL")
 
 
-def _accepted(webhook: str, status: int, body: str) -> bool:
-    if _is_slack(_web_address(webhook)):
-        return status == 200 and body.strip() == "ok"
-    return 200 <= status < 300
-
-
-def _without_path(webhook: str, body: str) -> str:
-    """Error pages like to quote the address, also escaped."""
-    from urllib.parse import urlsplit
-
-    _, _, path, query, _ = urlsplit(webhook)
-    return _without((path, query), body)
-
-
-# So much of a secret in a row is told by nobody by chance.
-_PIECE_CHARACTERS = 8
-
-
-def _without(secrets: Iterable[str], text: str) -> str:
-    """The text without what it quotes of them: whole or a piece, in any case, escaped, percent-encoded or as base64."""
-    from base64 import b64encode
-    from html import unescape
-    from urllib.parse import unquote
-
-    pieces: set[str] = set()
-    for secret in filter(lambda secret: len(secret) > 1, secrets):
-        plain = unquote(secret)
-        # What base64 makes of it depends on how many bytes stand before it.
-        encoded = (b64encode(b"\0" * shift + plain.encode()).decode().rstrip("=") for shift in range(3))
-        for spelled in (secret, plain, *encoded):
-            length = min(_PIECE_CHARACTERS, len(spelled))
-            pieces.update(spelled[start : start + length] for start in range(len(spelled) - length + 1))
-    found = "|".join(map(re.escape, pieces))
-    return re.sub(rf"(?i)(?:{found})[^\s\"'<>]*", _MASK, unquote(unescape(text))) if found else text
-
-
 def _retry_after(headers: Mapping[str, str]) -> float:
     """Seconds, of either form that HTTP knows; 0 where there is no sense in it."""
-    from email.utils import parsedate_to_datetime
+    import urllib3
 
-    # A date takes 29 characters; to read one takes longer the longer it is.
-    value = headers.get("Retry-After", "")[:100].strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - datetime.now(timezone.utc).timestamp())
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return 0
+    with suppress(urllib3.exceptions.HTTPError, ValueError, OverflowError):
+        # A date takes 29 characters; to read one takes longer the longer it is.
+        return urllib3.Retry().parse_retry_after(headers.get("Retry-After", "")[:40])
+    return 0
+
+
+def _words(text: str, secret: str) -> str:
+    """Of what a server says, its plain words and small numbers: all else may quote a secret, in whatever encoding."""
+    from urllib.parse import unquote
+
+    # All of Slack's addresses have "services", and many errors the word.
+    known = f"{secret} {unquote(secret)}".casefold().replace("/services/", "/")
+
+    def shown(found: re.Match[str]) -> str:
+        word = found[0].casefold()
+        quoted = len(word) > 3 and any(word[start : start + 8] in known for start in range(max(1, len(word) - 7)))
+        return found[0] if re.fullmatch(_PLAIN_WORD, found[0]) and not quoted else _MASK
+
+    text = re.sub(r"[^\s\"'<>{}\[\](),;:]+", shown, re.sub(_MARKUP, " ", one_line(text)))
+    return shorten(" ".join(re.sub(rf"(?:{re.escape(_MASK)}[^\w\[]*){{2,}}", f"{_MASK} ", text).split()), 100)
+
+
+def _cause(error: Exception, secret: str) -> str:
+    """What the innermost cause of an error says, likewise."""
+    return _words(re.split(r"[\]:] |\(b?'|, b?'", str(error))[-1].rstrip("'\")}"), secret)
 
 
 @contextmanager
@@ -2760,17 +2709,11 @@ def _untraced() -> Iterator[None]:
         yield
 
 
-def _request(
-    method: str,
-    url: str,
-    until: Deadline,
-    line: Line,
-    headers: Mapping[str, str] | None = None,
-    data: bytes | None = None,
-) -> tuple[int, Mapping[str, str], str]:
-    """One HTTP request: status, headers and the start of the body; DeliveryError if there is no answer.
+def _request(method: str, url: str, until: Deadline, payload: object = None) -> tuple[int, Mapping[str, str], str]:
+    """One HTTP request: status, headers and the start of the body; DeliveryError if there is no answer by then.
 
-    Redirects are not followed: requests would turn the POST into a GET and find a friendly 200.
+    By the adapter alone, as a session of requests would follow a redirect (a POST becomes a GET, and finds a friendly
+    200), or at least load all of its body.
     """
     # Loaded here because most runs have nothing to report, and requests takes longer to load than they take to run.
     import requests
@@ -2780,28 +2723,25 @@ def _request(
         logging.getLogger(name).addFilter(_holds_no_secret)
     seconds = max(0.01, until.seconds_left)
     timeout = (min(WEBHOOK_CONNECT_SECONDS, seconds), min(WEBHOOK_READ_SECONDS, seconds))
-    # Nothing is unpacked: a few bytes can become endlessly many.
-    headers = {"Accept-Encoding": "identity", **(headers or {})}
-    options: dict[str, Any] = {"data": data, "headers": headers, "timeout": timeout, "stream": True}
-    options |= {"allow_redirects": False, "hooks": {"response": _forget_redirect}}
-    try:
-        with _untraced(), _http_session(line) as session, session.request(method, url, **options) as response:
-            # With room for the address, which is masked before the cut.
-            body = b""
-            while len(body) < _ANSWER_CHARACTERS + len(url):
-                byte = response.raw.read(1, decode_content=False)
-                if not byte:
-                    break
-                body += byte
+
+    def send(line: Line) -> tuple[int, Mapping[str, str], str]:
+        # Nothing is unpacked: a few bytes can become endlessly many.
+        headers = {**requests.utils.default_headers(), "Accept-Encoding": "identity"}
+        request = requests.Request(method, url, headers, json=payload).prepare()
+        how: Any = requests.Session().merge_environment_settings(url, {}, True, None, None)
+        with closing(_adapter(line)) as adapter, _untraced(), adapter.send(request, timeout=timeout, **how) as response:
+            body = response.raw.read(_ANSWER_BYTES, decode_content=False)
             return response.status_code, response.headers, body.decode(errors="replace")
+
+    try:
+        return _within(until.seconds_left, send, "; the message may have arrived")
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
         # The exception's own text and its chain hold the webhook's path.
-        raise _network_error(error) from None
+        raise _network_error(error, url) from None
 
 
-def _http_session(line: Line) -> requests.Session:
-    """A session whose sockets hang on the line, and whose connections print nothing."""
-    import requests
+def _adapter(line: Line) -> HTTPAdapter:
+    """One whose sockets hang on the line, and whose connections print nothing."""
     from requests.adapters import HTTPAdapter
 
     class Adapter(HTTPAdapter):
@@ -2820,54 +2760,30 @@ def _http_session(line: Line) -> requests.Session:
             pool.ConnectionCls = Watched
             return pool
 
-    session = requests.Session()
-    session.mount("https://", Adapter())
-    session.mount("http://", Adapter())
-    return session
+    return Adapter()
 
 
-def _forget_redirect(response: requests.Response, **_: object) -> None:
-    # Also where it does not follow a redirect, requests works out its target and loads its body, however long.
-    response.headers.pop("Location", None)
-
-
-def _network_error(error: Exception) -> DeliveryError:
-    import requests
-    import urllib3.exceptions
-
-    cause = getattr(error.args[0] if error.args else None, "reason", None)
-    if isinstance(error, requests.ConnectTimeout):
-        return DeliveryError(f"no connection within {WEBHOOK_CONNECT_SECONDS} s", retry_after=0)
-    if isinstance(error, requests.exceptions.SSLError):
-        if "CERTIFICATE" in str(error).upper():
-            return DeliveryError("the server's certificate was not accepted")
-        return DeliveryError("no TLS connection, does the server speak https?")
-    if isinstance(cause, urllib3.exceptions.NewConnectionError):
-        kind = type(cause).__name__
-        reason = "there is no such host" if kind == "NameResolutionError" else kind
-        return DeliveryError(f"no connection ({reason})", retry_after=0)
-    if isinstance(error, requests.exceptions.ProxyError):
-        return DeliveryError("no connection through the proxy", retry_after=0)
-    if isinstance(error, requests.ReadTimeout):
-        return DeliveryError(f"no answer within {WEBHOOK_READ_SECONDS} s; the message may have arrived")
-    if isinstance(error, ValueError):
-        return DeliveryError(f"the URL cannot be used ({type(error).__name__})")
-    return DeliveryError(f"connection lost ({type(error).__name__}); the message may have arrived")
+def _network_error(error: Exception, url: str) -> DeliveryError:
+    """Only of what fails before there is a connection is it sure that the message has not arrived."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None) or error
+    kind, words = type(reason).__name__, _cause(reason, url)
+    if kind in ("ConnectTimeoutError", "NewConnectionError", "NameResolutionError", "ProxyError"):
+        return DeliveryError(f"no connection ({words})", retry_after=0)
+    if kind == "SSLError":
+        return DeliveryError(f"no TLS connection ({words}): is the certificate right, does the server speak https?")
+    if isinstance(error, ValueError) or kind == "InvalidJSONError":
+        return DeliveryError(f"the {'URL' if isinstance(error, ValueError) else 'message'} cannot be used ({kind})")
+    if kind == "ReadTimeoutError":
+        return DeliveryError("no answer in time; the message may have arrived")
+    return DeliveryError(f"connection lost ({words or kind}); the message may have arrived")
 
 
 # What an error of the mail server's means to the person who reads the log.
 _MAIL_ADVICE = {
     "SMTPAuthenticationError": "the server does not accept the login of SMTP_URL",
     "SMTPNotSupportedError": "the server offers no STARTTLS, or no login: check the port of SMTP_URL",
-    "SMTPException": "the server offers no login by password",
-    "SMTPConnectError": "the server takes no connections now",
-    "SMTPHeloError": "the server takes no connections now",
-    "SMTPResponseException": "the server takes no TLS now",
     "SMTPSenderRefused": "the server does not accept ALERT_EMAIL_FROM",
     "SMTPRecipientsRefused": "the server accepts no address of ALERT_EMAIL_TO",
-    "SMTPDataError": "the server does not accept the message",
-    "SMTPServerDisconnected": "the server closed the connection",
-    "ConnectionResetError": "the server closed the connection",
     "SSLCertVerificationError": "the server's certificate was not accepted",
     "SSLError": "no TLS connection: is it smtp:// instead of smtps://, or another port?",
     "gaierror": "there is no such host, check SMTP_URL",
@@ -2876,115 +2792,49 @@ _MAIL_ADVICE = {
 
 
 def send_email(email: Email, message: Message | None, reason: str, until: Deadline) -> None:
-    """Delivers the message as text and simple HTML by then, or raises DeliveryError. Without one, only logs in."""
+    """Delivers the message as text by then, or raises DeliveryError. Without one, only logs in."""
     try:
-        mail = _mail(email, message, reason) if message else None
-        _within(until.seconds_left, lambda line: _smtp(email, mail, until, line))
-    except OutOfTime as error:
-        raise DeliveryError(str(error)) from None
+        _within(until.seconds_left, lambda line: _smtp(email, message, reason, until, line))
     except (OSError, ValueError) as error:
         kind = type(error).__name__
-        raise DeliveryError(f"{_MAIL_ADVICE.get(kind, kind)}{_mail_answer(email, error)}") from None
+        raise DeliveryError(f"{_MAIL_ADVICE.get(kind, kind)} ({_cause(error, email.smtp_url)})") from None
 
 
-def _mail_answer(email: Email, error: Exception) -> str:
-    """In parentheses what the server, or this machine, said of it; '' for nothing."""
-    from urllib.parse import unquote, urlsplit
-
-    # Of the refusals of several recipients, which are all there is of such an error, the first.
-    refusals = [
-        *getattr(error, "recipients", {}).values(),
-        (getattr(error, "smtp_code", ""), getattr(error, "smtp_error", "")),
-    ]
-    code, words = refusals[0]
-    # Of other errors only what tells of sockets and certificates: their text may quote what was sent.
-    words = words or getattr(error, "verify_message", None) or getattr(error, "strerror", None) or ""
-    text = words.decode(errors="replace") if isinstance(words, bytes) else str(words)
-    # It may quote what was sent, which is base64 of the password, or of both with zero bytes before.
-    server = urlsplit(email.smtp_url)
-    login = f"\0{unquote(server.username or '')}\0{unquote(server.password or '')}"
-    text = _without((server.password or "", login if server.password else ""), text)
-    answer = f"{code} {shorten(redact(one_line(text)), 100)}".strip()
-    return f" ({answer})" if answer else ""
-
-
-def _mail(email: Email, message: Message, reason: str) -> EmailMessage:
-    from email.message import EmailMessage
-
-    why = f"Sent by e-mail because Slack did not take it: {reason}"
-    mail = EmailMessage()
-    mail["Subject"] = plain(message.text.partition("\n")[0])
-    mail["From"] = email.sender
-    mail["To"] = ", ".join(email.to)
-    mail.set_content(f"{plain(message.text)}\n\n{why}\n")
-    mail.add_alternative(_html(f"{message.text}\n\n{escape(why)}"), subtype="html")
-    return mail
-
-
-def _html(mrkdwn: str) -> str:
-    """Slack's escaping is HTML's as well; what stands in angle brackets is a link or a mention of ours."""
-    text = re.sub(r"<([^|>]+)\|([^>]*)>", r'<a href="\1">\2</a>', _plain_mentions(mrkdwn))
-    # The heading of a group stands above a task's line.
-    text = re.sub(r"(?m)^(?![•…])(.+)(?=\n• `)", r"\n<b>\1</b>", text)
-    text = re.sub(r"`([^`\n]*)`", r"<code>\1</code>", text)
-    return "<html><body><p>" + text.replace("\n", "<br>\n") + "</p></body></html>\n"
-
-
-def _smtp(email: Email, mail: EmailMessage | None, until: Deadline, line: Line) -> None:
+def _smtp(email: Email, message: Message | None, reason: str, until: Deadline, line: Line) -> None:
     import smtplib
+    import socket
     import ssl
+    from email.message import EmailMessage
     from urllib.parse import unquote, urlsplit
-
-    class Limited:
-        """What a server says, which may go on for ever."""
-
-        def __init__(self, file: Any) -> None:
-            self.file = file
-            self.left = SMTP_ANSWER_BYTES
-
-        def readline(self, size: int) -> bytes:
-            words: bytes = self.file.readline(size)
-            self.left -= len(words)
-            if self.left < 0:
-                raise smtplib.SMTPServerDisconnected("the server talks without end")
-            return words
-
-        def close(self) -> None:
-            self.file.close()
-
-    class Smtp(smtplib.SMTP):
-        def _get_socket(self, host: str, port: int, timeout: float) -> Any:
-            connection = super()._get_socket(host, port, timeout)  # type: ignore[misc]
-            line.add(connection.fileno())
-            return connection
-
-        def getreply(self) -> tuple[int, bytes]:
-            self.file = self.file or Limited(self.sock and self.sock.makefile("rb"))
-            return super().getreply()
-
-    class SmtpOverTls(smtplib.SMTP_SSL, Smtp):
-        pass
 
     server = urlsplit(email.smtp_url)
     tls = ssl.create_default_context()
-    host, seconds = server.hostname or "", max(0.01, until.seconds_left)
-    smtp = (
-        SmtpOverTls(host, server.port or 465, timeout=seconds, context=tls)
-        if server.scheme == "smtps"
-        else Smtp(host, server.port or 587, timeout=seconds)
-    )
+
+    class Smtp(smtplib.SMTP):
+        def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+            connection = socket.create_connection((host, port), timeout)
+            line.add(connection.fileno())
+            return tls.wrap_socket(connection, server_hostname=host) if server.scheme == "smtps" else connection
+
+    port = server.port or (465 if server.scheme == "smtps" else 587)
+    smtp = Smtp(server.hostname or "", port, timeout=max(0.01, until.seconds_left))
     try:
         if server.scheme == "smtp":
             # Raises where the server has no TLS: neither the password nor the alert travels in the open.
             smtp.starttls(context=tls)
         if server.username:
             smtp.login(unquote(server.username), unquote(server.password or ""))
-        refused = smtp.send_message(mail) if mail else ()
-        if refused:
-            logger.warning("E-mail refused for %s", ", ".join(refused))
+        if message:
+            mail = EmailMessage()
+            mail["Subject"] = plain(message.text.partition("\n")[0])
+            mail["From"], mail["To"] = email.sender, ", ".join(email.to)
+            mail.set_content(f"{plain(message.text)}\n\nSent by e-mail because Slack did not take it: {reason}\n")
+            refused = smtp.send_message(mail)
+            if refused:
+                logger.warning("E-mail refused for %s", ", ".join(refused))
     finally:
         # Without waiting for an answer: what was accepted is accepted.
-        with suppress(smtplib.SMTPException, OSError):
+        with suppress(OSError):
             smtp.putcmd("quit")
         smtp.close()
 
@@ -2996,8 +2846,7 @@ def send_heartbeat(url: str, *, good: bool) -> None:
     if not good:
         parts = urlsplit(url)
         url = parts._replace(path=parts.path.rstrip("/") + "/fail").geturl()
-    until = Deadline.after(HEARTBEAT_SECONDS)
-    status, _, _ = _within(HEARTBEAT_SECONDS, lambda line: _request("GET", url, until, line))
+    status, _, _ = _request("GET", url, Deadline.after(HEARTBEAT_SECONDS))
     if not 200 <= status < 300:
         raise DeliveryError(f"HTTP {status}")
 
@@ -3020,7 +2869,7 @@ class Outbox:
         self._email = email
         self._preview = preview
         self._mailed: set[str] = set()
-        self._mail_error: str | None = None
+        self._mail_error = ""
         self._lock = threading.Lock()
 
     def post(
@@ -3029,30 +2878,30 @@ class Outbox:
         message: Message,
         what: str,
         until: Deadline,
-        least_seconds: float = EVENT_POST_SECONDS,
+        *,
+        or_mail: bool = False,
     ) -> None:
-        """To its webhook; DeliveryError if it is not accepted. `what` it tells stands in the log."""
+        """By e-mail where the webhook does not take it, if that is wanted and set up; DeliveryError if neither does.
+
+        `what` it tells stands in the log.
+        """
         if self._preview:
             _print(self._preview(message))
             return
+        mails = or_mail and self._email is not None
+        # Of little time, an e-mail has what Slack leaves it.
+        for_email = min(EMAIL_SECONDS, max(0.0, until.seconds_left - POST_SECONDS)) if mails else 0
         try:
-            deliver(destination.webhook, message, until, least_seconds)
+            least = POST_SECONDS if or_mail else EVENT_POST_SECONDS
+            deliver(destination.webhook, message, until.before(for_email), least)
         except DeliveryError as error:
             text = f"Failed to send Slack message: {what} to {destination}: {error}"
-            raise DeliveryError(text, reason=error.reason) from None
-        logger.info("Slack message sent successfully: %s to %s", what, destination)
-
-    def post_or_mail(self, destination: Destination, message: Message, what: str, until: Deadline) -> None:
-        """By e-mail where the webhook does not take it and an address is set; DeliveryError if neither does."""
-        try:
-            # Of little time, an e-mail has what Slack leaves it.
-            for_email = min(EMAIL_SECONDS, max(0.0, until.seconds_left - POST_SECONDS)) if self._email else 0
-            self.post(destination, message, what, until.before(for_email), POST_SECONDS)
-        except DeliveryError as error:
-            if not self._email:
-                raise
-            logger.error("%s", error)
-            self.mail(message, error.reason, until)
+            if not mails:
+                raise DeliveryError(text) from None
+            logger.error("%s", text)
+            self.mail(message, str(error), until)
+        else:
+            logger.info("Slack message sent successfully: %s to %s", what, destination)
 
     def mail(self, message: Message, reason: str, until: Deadline) -> None:
         """Once for each message: two webhooks that are down need one mail."""
@@ -3062,12 +2911,12 @@ class Outbox:
             if news in self._mailed or not self._email:
                 return
             # Tried once a run: a mail server that hangs must not use up the time of the other destinations.
-            if self._mail_error is None:
+            if not self._mail_error:
                 try:
                     send_email(self._email, message, reason, until.within(EMAIL_SECONDS))
                 except DeliveryError as error:
                     self._mail_error = f"Failed to send the e-mail as well: {error}"
-            if self._mail_error is not None:
+            if self._mail_error:
                 raise DeliveryError(self._mail_error)
             self._mailed.add(news)
         logger.warning("Alert sent by e-mail instead")
@@ -3244,7 +3093,7 @@ class Run:
                     post_by = until.before(COMMIT_SECONDS).within(DELIVERY_SECONDS)
                     if post_by.seconds_left < LEAST_POST_SECONDS:
                         raise DeliveryError(f"No time left to tell {destination} of {what}: the next run does")
-                    self.outbox.post_or_mail(destination, message, what, post_by)
+                    self.outbox.post(destination, message, what, post_by, or_mail=True)
                     sent = not self.dry_run
                 if self.dry_run:
                     transaction.roll_back()
@@ -3336,11 +3185,11 @@ class Run:
                 with _Guard() as route:
                     found.update(dict.fromkeys(d for d in self._destinations(kind) if not d.user))
                 guard.error = guard.error or route.error
-            post = self.outbox.post_or_mail if or_mail else self.outbox.post
             least = until.seconds_left / 6
             for left, destination in zip(range(len(found), 0, -1), found):
                 with _Guard() as one:
-                    post(destination, message, what, until.within(max(until.seconds_left / left, least)))
+                    by = until.within(max(until.seconds_left / left, least))
+                    self.outbox.post(destination, message, what, by, or_mail=or_mail)
                 delivered = delivered or not one.error
                 guard.error = guard.error or one.error
         return delivered and not guard.error
@@ -3674,9 +3523,9 @@ def _check_destination(destination: Destination, until: Deadline) -> Finding:
         # Slack looks up the webhook before it refuses an empty message.
         _post(destination.webhook, {"text": ""}, until.within(PROBE_SECONDS))
     except DeliveryError as error:
-        if error.reason.startswith("HTTP 400 no_text"):
+        if str(error).startswith("HTTP 400 no_text"):
             return Finding(GOOD, f"{destination}: Slack knows the webhook")
-        what, _, remedy = error.reason.partition("; the message")[0].partition(": ")
+        what, _, remedy = str(error).partition("; the message")[0].partition(": ")
         return Finding(BAD, f"{destination}: {what}", remedy)
     return Finding(DOUBTFUL, f"{destination}: took an empty message, as Slack does not")
 
@@ -3685,10 +3534,9 @@ def _reached(name: str, url: str, until: Deadline) -> Finding:
     """Connects to the host of the URL, without a word of the rest of it."""
     origin = re.sub("//.*@", "//", re.split(r"(?<![/:])[/?#]", url, maxsplit=1)[0])
     host = origin.partition("//")[2]
-    until = until.within(PROBE_SECONDS)
     try:
-        _within(until.seconds_left, lambda line: _request("HEAD", f"{origin}/", until, line))
-    except (DeliveryError, OutOfTime) as error:
+        _request("HEAD", f"{origin}/", until.within(PROBE_SECONDS))
+    except DeliveryError as error:
         return Finding(BAD, f"{name}: {host}: {str(error).partition('; the message')[0]}", "is it the right address?")
     return Finding(GOOD, f"{name}: {host} answers; nothing more was tried")
 

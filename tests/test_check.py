@@ -392,12 +392,12 @@ def test_other_hosts_are_asked_for_nothing_that_is_secret():
         ],
         (
             "http://127.0.0.1:1/hooks/topsecret",
-            "127.0.0.1:1: no connection (NewConnectionError)",
+            "127.0.0.1:1: no connection (Connection refused)",
             "is it the right address?",
         ),
         (
             "http://u:topsecret@name.invalid/hooks/x?y",
-            "name.invalid: no connection (there is no such host)",
+            "name.invalid: no connection ([masked] or service not known)",
             "is it the right address?",
         ),
     ],
@@ -432,7 +432,7 @@ def test_wrong_password_of_the_mail_server_is_a_line(checked, ready, mail, trust
     line = re.search(r"(?m)^✗ Mail server.*(?:\n  .*)*", out)[0]
     assert (
         " ".join(line.split()) == f"✗ Mail server {server}: the server does not accept the login of SMTP_URL "
-        "(535 5.7.8 [masked] is not it, nor is [masked]) → see SMTP_URL in docs/delivery.md"
+        "(5.7.8 [masked] is not it, nor is [masked]) → see SMTP_URL in docs/delivery.md"
     )
     assert PASSWORD not in out
 
@@ -441,7 +441,7 @@ def test_mail_server_and_heartbeat_that_are_not_there_are_lines(checked, ready):
     down = {"SMTP_URL": "smtp://127.0.0.1:1", "ALERT_EMAIL_TO": "ops@example.com"}
     out = checked(code=1, HEARTBEAT_URL="http://127.0.0.1:1/topsecret", **down).splitlines()
     assert "✗ Mail server 127.0.0.1:1: no server answers there (Connection refused)" in out
-    assert "✗ The heartbeat's host: 127.0.0.1:1: no connection (NewConnectionError)" in out
+    assert "✗ The heartbeat's host: 127.0.0.1:1: no connection (Connection refused)" in out
 
 
 @pytest.mark.slow

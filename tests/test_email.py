@@ -77,7 +77,7 @@ def test_alert_that_slack_refuses_goes_out_by_email_and_counts(
     assert (mail.sender, mail.to) == (FROM, [TO])
     assert (mail.message["From"], mail.message["To"]) == (FROM, TO)
     assert mail.message["Subject"] == FAILED
-    text, html = mail.part("plain"), mail.part("html")
+    text = mail.part("plain")
     for line in (
         "1 task failed in the last 30 minutes:",
         f"• Task ID: `{task}`",
@@ -86,14 +86,6 @@ def test_alert_that_slack_refuses_goes_out_by_email_and_counts(
         "Sent by e-mail because Slack did not take it: HTTP 404 no_service: the webhook was removed",
     ):
         assert line in text
-    for line in (
-        "1 task failed in the last 30 minutes:<br>",
-        f"• Task ID: <code>{task}</code><br>",
-        "Error: Disk full: &lt;b&gt;&amp;<br>",
-        'Logs: <a href="https://logs.example.com/a?b=1&amp;c=2">View Logs</a><br>',
-        "Slack did not take it: HTTP 404 no_service: the webhook was removed",
-    ):
-        assert line in html
     assert "Alert sent by e-mail instead" in caplog.messages
     assert re.search(rf"{NOT_SENT} \([0-9a-f]{{6}}\): HTTP 404 no_service", caplog.text)
 
@@ -237,11 +229,15 @@ def unknown_host(servers: Any, authority: trustme.CA) -> str:
         (
             wrong_password,
             {},
-            "the server does not accept the login of SMTP_URL (535 5.7.8 [masked] is not it, nor is [masked])",
+            "the server does not accept the login of SMTP_URL (5.7.8 [masked] is not it, nor is [masked])",
         ),
         (refused_port, {}, "no server answers there (Connection refused)"),
         (unknown_host, {}, "there is no such host, check SMTP_URL"),
-        (None, {"ALERT_EMAIL_TO": "nobody@refused.example"}, "the server accepts no address of ALERT_EMAIL_TO (550 "),
+        (
+            None,
+            {"ALERT_EMAIL_TO": "nobody@refused.example"},
+            "the server accepts no address of ALERT_EMAIL_TO (no such user here)",
+        ),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

@@ -17,7 +17,6 @@ from slack_notifier import (
     Message,
     Style,
     TaskEvent,
-    _html,
     blind_message,
     event_message,
     failed_message,
@@ -115,25 +114,6 @@ def test_many_failures_stand_under_their_causes() -> None:
         "*2 × no font · 1 user*",
     ]
     lines(message)
-
-
-def test_many_failures_in_an_email_stand_under_bold_headings() -> None:
-    message = failed_message(failures(("no <font> & so", 5, 1, 0), ("HTTP 429", 2, 2, None), links=False), 30, PLAIN)
-    assert _html(message.text).replace("<br>", "") == (
-        "<html><body><p>🚨 Failed Tasks Alert\n"
-        "7 tasks failed in the last 30 minutes:\n"
-        "\n"
-        "<b>5 × no &lt;font&gt; &amp; so · 1 user 🆕</b>\n"
-        "• <code>task-001</code> 1 min ago\n"
-        "• <code>task-002</code> 2 min ago\n"
-        "• <code>task-003</code> 3 min ago\n"
-        "… and 2 more\n"
-        "\n"
-        "<b>2 × HTTP 429 · 2 users</b>\n"
-        "• <code>task-004</code> 4 min ago\n"
-        "• <code>task-005</code> 5 min ago\n"
-        "Reported at 2025-09-01 12:30:00 UTC</p></body></html>\n"
-    )
 
 
 def test_a_line_without_a_link_ends_with_its_age() -> None:
