@@ -120,6 +120,17 @@ DESTINATIONS_FOR_A_CONNECTION = 4
 CRITICAL_ENDED_TASKS = 5
 
 
+GOOD, DOUBTFUL, BAD = "✓", "!", "✗"
+
+
+class Finding(NamedTuple):
+    """Of one thing that a run relies on: how it is, what was found, what to do about it."""
+
+    mark: str
+    what: str
+    remedy: str = ""
+
+
 class NotifierError(Exception):
     """Base of what can go wrong here; the text is one line, fit for a log, free of secrets.
 
@@ -288,9 +299,7 @@ class QuietHours(NamedTuple):
     end: time
     zone: tzinfo
 
-    def __contains__(self, moment: object) -> bool:
-        if not isinstance(moment, datetime):
-            return False
+    def __contains__(self, moment: datetime) -> bool:  # type: ignore[override]
         now = moment.astimezone(self.zone).time()
         if self.start <= self.end:
             return self.start <= now < self.end
@@ -613,15 +622,10 @@ VARIABLES: Mapping[str, Variable] = {
 }
 
 
-def variables_in_words(environ: Environment) -> list[str]:
-    """Each variable with its value, fit for a log: of a secret only whether it is set."""
+def variables_in_words(environ: Environment) -> str:
+    """What is set, fit for a log: of a secret only that it is."""
     env = set_variables(environ)
-    return [
-        f"{name}: {'set' if row.secret else redact(one_line(env[name]))}"
-        if name in env
-        else f"{name}: not set" + (f" (default: {row.default})" if row.default else "")
-        for name, row in VARIABLES.items()
-    ]
+    return "; ".join(n if VARIABLES[n].secret else f"{n}: {redact(one_line(text))}" for n, text in env.items())
 
 
 def _minutes(value: float) -> float:
@@ -720,23 +724,23 @@ def cause_text(error: object) -> str:
 
 
 def _error_message(error: object) -> str:
-    """What stands before the traceback, with the type of the exception where that is not in it; else the exception.
+    """What stands before the first traceback, with the exception's type where that is not in it; else the exception.
 
-    The last traceback's counts. Its type stays as Python writes it, with its module: ConnectionError is one of many.
-    In PostgreSQL, CAUSE says the same.
+    The exception is that of the last traceback. Its type stays as Python writes it, with its module: ConnectionError is
+    one of many. In PostgreSQL, CAUSE says the same.
     """
     text = _string(error)
     if len(text) > SHOWN_CHARACTERS:
         text = f"{text[:SHOWN_END]}{SHOWN_JOINT}{text[-SHOWN_END:]}"
     for old, new in UNGROUP if EXCEPTION_GROUP in text else ():
         text = text.replace(old, new)
-    if TRACEBACK not in text:
+    message, traceback_, _ = text.partition(TRACEBACK)
+    if not traceback_:
         return text
-    message = text.partition(TRACEBACK)[0].strip()
-    # The first line that is not indented, once indented ones are no lines any more.
-    raised = text.rpartition(TRACEBACK)[2].replace("\n ", "\r").partition("\n")[2]
-    raised = re.split("[\r\n]", raised, maxsplit=1)[0].strip()
-    return _with_type(message, raised) if message else raised or text.rpartition("\n")[2]
+    # The first line below it that is not indented.
+    raised = re.search(r"\n([^\s][^\r\n]*)", text.rpartition(TRACEBACK)[2])
+    exception = raised[1].strip() if raised else ""
+    return _with_type(message.strip(), exception) if message.strip() else exception or text.rpartition("\n")[2]
 
 
 def _with_type(message: str, raised: str) -> str:
@@ -939,35 +943,6 @@ LISTED_ERROR_CHARACTERS = 100
 
 
 Block = dict[str, Any]
-
-
-def _mrkdwn(text: str) -> Block:
-    # verbatim: Slack makes no links, channels or mentions of its own from bare words in task text.
-    return {"type": "mrkdwn", "text": text, "verbatim": True}
-
-
-def header(text: str) -> Block:
-    """Only for our own words: a header knows no escaping."""
-    return {"type": "header", "text": {"type": "plain_text", "text": text, "emoji": True}}
-
-
-def section(text: str) -> Block:
-    return {"type": "section", "text": _mrkdwn(text)}
-
-
-def fields(texts: Sequence[str]) -> Block:
-    return {"type": "section", "fields": [_mrkdwn(text) for text in texts]}
-
-
-def context(text: str) -> Block:
-    return {"type": "context", "elements": [_mrkdwn(text)]}
-
-
-def size(text: str) -> int:
-    """Characters as Slack may count them: UTF-16 units of the escaped text."""
-    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
 Row = Mapping[str, Any]
 Task = Row
 
@@ -1021,13 +996,43 @@ class Group(NamedTuple):
     heading: str
     tasks: Sequence[str]
     total: int
-    # A section for each.
-    apart: bool = False
+
+
+def message(
+    title: str, parts: Sequence[str | list[str]], footer: str, text_parts: Sequence[str] | None = None
+) -> Message:
+    """A title, a section for each part (one that is a list: its fields side by side), a line of context.
+
+    As text the same, or other parts, where those would be too many characters.
+    """
+    lines = [part if isinstance(part, str) else " | ".join(map(_without_bold, part)) for part in text_parts or parts]
+    # Only our own words are in a title: a header knows no escaping.
+    header = {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": True}}
+    sections = [{"type": "section", **_mrkdwn(part)} for part in parts if part]
+    context = {"type": "context", "elements": [_mrkdwn(footer)["text"]]}
+    return Message(_without_bold("\n".join(filter(None, [title, *lines, footer]))), [header, *sections, context])
+
+
+def _mrkdwn(text: str | list[str]) -> Block:
+    # verbatim: Slack makes no links, channels or mentions of its own from bare words in task text.
+    if isinstance(text, str):
+        return {"text": {"type": "mrkdwn", "text": text, "verbatim": True}}
+    return {"fields": [_mrkdwn(field)["text"] for field in text]}
+
+
+def size(text: str) -> int:
+    """Characters as Slack may count them: UTF-16 units of the escaped text."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def bold(label: str) -> str:
     # An asterisk of task text would end it.
     return f"*{label.replace('*', '∗')}*"
+
+
+def labelled(values: Mapping[str, object]) -> list[str]:
+    """A line for each value that is there."""
+    return [f"*{name}:* {value}" for name, value in values.items() if value]
 
 
 def titled(title: str, environment: str) -> str:
@@ -1072,7 +1077,7 @@ def task_info(task: Task, template: str = "", now: datetime | None = None, seen:
         text = Template(template).safe_substitute(values, **more, seen=seen).strip()
         if 0 < size(text) <= SECTION_CHARACTERS:
             return text
-    return _TASK_LINES.format_map({**values, "error": " ".join(filter(None, [values["error"], seen]))})
+    return _TASK_LINES.format_map({**values, "error": f"{values['error']} {seen}".strip()})
 
 
 _TASK_LINES = """\
@@ -1093,10 +1098,6 @@ def task_line(task: Task, now: datetime, error: str = "") -> str:
     return " · ".join(filter(None, parts))
 
 
-def recovered_info(task: Task) -> str:
-    return f"• {code(label(task.get('id')))} is {label(task.get('status')) or 'unknown'}"
-
-
 def failed_message(claim: Claim, minutes: float, style: Style) -> Message:
     """Tasks that failed within the last `minutes`, or since the last report where that is longer ago."""
     span = f"since {format_time(claim.since)}" if claim.since else f"in the last {plural(minutes, 'minute')}"
@@ -1104,14 +1105,10 @@ def failed_message(claim: Claim, minutes: float, style: Style) -> Message:
     for cause in claim.causes[:MAX_CAUSES] if claim.total > MAX_DESCRIBED_TASKS else ():
         tasks = [task for task in claim.tasks if task.get("cause") == cause["cause"]][:MAX_TASKS_OF_A_CAUSE]
         if tasks:
-            groups.append(_group(_cause_heading(cause, tasks[0]), tasks, cause["total"], claim, style))
+            name = f"{cause['total']} × {cause_text(tasks[0].get('error'))} · {plural(cause['users'], 'user')}"
+            groups.append(_group(f"{name} {_seen(cause)}".strip(), tasks, cause["total"], claim, style))
     groups = groups or [_group("", claim.tasks[:MAX_LISTED_TASKS], claim.total, claim, style)]
     return _alert_message("🚨 Failed Tasks Alert", f"{_count(claim)} failed {span}:", claim, groups, minutes, style)
-
-
-def _cause_heading(cause: Row, task: Task) -> str:
-    name = f"{cause['total']} × {cause_text(task.get('error'))} · {plural(cause['users'], 'user')}"
-    return " ".join(filter(None, [name, _seen(cause)]))
 
 
 def _seen(cause: Row) -> str:
@@ -1133,6 +1130,20 @@ def stuck_message(claim: Claim, minutes: float, style: Style) -> Message:
     return _alert_message("⚠️ Stuck Tasks Alert", summary, claim, groups, minutes, style)
 
 
+def _ended_message(title: str, what: str, claim: Claim, minutes: float, style: Style) -> Message:
+    lines = [
+        f"• {code(label(task.get('id')))} is {label(task.get('status')) or 'unknown'}"
+        for task in claim.tasks[:MAX_LISTED_TASKS]
+    ]
+    summary = f"{plural(claim.total, 'task')} {what}"
+    return _alert_message(title, summary, claim, [Group("", lines, claim.total)], minutes, style)
+
+
+# Tasks that were reported as stuck and have moved on, or as failed and have ended well since.
+recovered_message = partial(_ended_message, "✅ Stuck Tasks Recovered", "no longer stuck:")
+healed_message = partial(_ended_message, "✅ Failed Tasks Recovered", "no longer failed:")
+
+
 def workers_are_idle(claim: Claim, minutes: float) -> bool:
     """Tasks wait in the queue, or failed without ever having started, and for more than `minutes` none has started or
     ended; False where it could not be found in time when one did."""
@@ -1143,31 +1154,15 @@ def workers_are_idle(claim: Claim, minutes: float) -> bool:
     return last is None or claim.claimed_at - last > timedelta(minutes=minutes)
 
 
-def recovered_message(claim: Claim, minutes: float, style: Style) -> Message:
-    """Tasks that were reported as stuck and have moved on."""
-    return _ended_message("✅ Stuck Tasks Recovered", "no longer stuck:", claim, minutes, style)
-
-
-def healed_message(claim: Claim, minutes: float, style: Style) -> Message:
-    """Tasks that were reported as failed and have ended well since."""
-    return _ended_message("✅ Failed Tasks Recovered", "no longer failed:", claim, minutes, style)
-
-
-def _ended_message(title: str, what: str, claim: Claim, minutes: float, style: Style) -> Message:
-    group = Group("", [*map(recovered_info, claim.tasks[:MAX_LISTED_TASKS])], claim.total)
-    return _alert_message(title, f"{plural(claim.total, 'task')} {what}", claim, [group], minutes, style)
-
-
 def blind_message(error: str, seconds: int, at: datetime, environment: str = "") -> Message:
     """That nobody watches: the tasks could not be read, in `seconds` of trying."""
-    title = titled("🙈 Monitor cannot read the tasks table", environment)
-    footer = f"Reported at {format_time(at)}"
     tried = f"Tried for {plural(seconds, 'second')}. " if seconds else ""
-    lines = [
-        escape(shorten(redact(one_line(error)), 500)),
-        f"{tried}Until it works again, no failed or stuck task is reported.",
-    ]
-    return Message("\n".join([title, *lines, footer]), [header(title), section("\n".join(lines)), context(footer)])
+    said = escape(shorten(redact(one_line(error)), 500))
+    return message(
+        titled("🙈 Monitor cannot read the tasks table", environment),
+        [f"{said}\n{tried}Until it works again, no failed or stuck task is reported."],
+        f"Reported at {format_time(at)}",
+    )
 
 
 def _count(claim: Claim) -> str:
@@ -1178,32 +1173,34 @@ def _count(claim: Claim) -> str:
 
 def _group(heading: str, tasks: Sequence[Task], total: int, claim: Claim, style: Style) -> Group:
     """Few tasks have their five lines each, many a line, without a heading that names it also with their error."""
-    few, now = claim.total <= MAX_DESCRIBED_TASKS, claim.claimed_at
-    if few or style.task_template:
+    now = claim.claimed_at
+    if claim.total <= MAX_DESCRIBED_TASKS or style.task_template:
         seen = {cause["cause"]: _seen(cause) for cause in claim.causes}
         lines = [task_info(task, style.task_template, now, seen.get(task.get("cause"), "")) for task in tasks]
     elif heading:
         lines = [task_line(task, now) for task in tasks]
     else:
         lines = [task_line(task, now, error_line(task.get("error"), LISTED_ERROR_CHARACTERS)) for task in tasks]
-    return Group(heading, lines, total, few)
+    return Group(heading, lines, total)
 
 
 def _alert_message(
     title: str, summary: str, claim: Claim, groups: Sequence[Group], minutes: float, style: Style
 ) -> Message:
     title = titled(title, style.environment)
-    opening = [" ".join(filter(None, [bold(summary), style.mention]))]
+    opening = [f"{bold(summary)} {style.mention}".strip()]
     if workers_are_idle(claim, minutes):
         last = claim.facts["last_activity"]
         since = f"since {format_time(last)}" if last else "yet"
         opening.append(f"No task has started or ended {since}: are the workers running?")
     footer = " · ".join([f"Reported at {format_time(claim.claimed_at)}", *_figures(claim.facts)])
     fixed = size("\n".join([title, *opening, footer]))
-    texts = [text for lines in _listing(groups, claim, MESSAGE_CHARACTERS - fixed) for text in _sections(lines)]
-    blocks = [header(title), *map(section, [*opening, *texts]), context(footer)]
-    lines = [line for lines in _listing(groups, claim, TEXT_CHARACTERS - fixed) for line in lines]
-    return Message(_without_bold("\n".join([title, *opening, *lines, footer])), blocks)
+    listing = _listing(groups, claim, MESSAGE_CHARACTERS - fixed)
+    # A few tasks have a section each, the tasks of a group share some.
+    few = claim.total <= MAX_DESCRIBED_TASKS
+    parts = [part for lines in listing for part in (lines if few else _sections(lines))]
+    text = [line for lines in _listing(groups, claim, TEXT_CHARACTERS - fixed) for line in lines]
+    return message(title, [*opening, *parts], footer, [*opening, *text])
 
 
 def _figures(facts: Row) -> list[str]:
@@ -1215,8 +1212,8 @@ def _figures(facts: Row) -> list[str]:
 
 
 def _listing(groups: Sequence[Group], claim: Claim, characters: int) -> Iterator[list[str]]:
-    """The lines that share a section: headings and tasks, as many as fit, each group given its share of the room; at
-    the end, how many are in no group."""
+    """The lines of each group: its heading and as many of its tasks as fit into its share of the room; at the end, how
+    many tasks are in no group."""
     room = characters - size("… and 1234567890 more causes (1234567890 tasks)\n")
     more = size("**\n… and 1234567890 more\n")
     shown = groups[: len(_fitting([group.heading for group in groups], room, more))]
@@ -1227,7 +1224,7 @@ def _listing(groups: Sequence[Group], claim: Claim, characters: int) -> Iterator
         lines = [bold(group.heading), *tasks] if group.heading else tasks
         if group.total > len(tasks):
             lines.append(f"… and {group.total - len(tasks)} more")
-        yield from [[line] for line in lines] if group.apart else [lines]
+        yield lines
     tasks_left = claim.total - sum(group.total for group in shown)
     causes_left = (claim.causes[0]["causes"] if claim.causes else 0) - len(shown)
     if tasks_left > 0:
@@ -1277,86 +1274,68 @@ class TaskEvent(NamedTuple):
     log_uri: object
 
 
+# How requests name their settings; the first name that is there counts.
+_SUBTITLES = ("subtitle_config", "global_subtitle_config", "subtitles", "subtitle")
+_LOGOS = ("logo_config", "global_logo_config", "logo")
+_SIZES = ("size", "font_size")
+_OF_SUBTITLES = {"Font: {}": ("font", "font_name", "font_family"), "Size: {}": _SIZES, "Position: {}": ("position",)}
+_OF_LOGOS = {"Logo URL provided": ("url", "logo_url", "image_url"), "Position: {}": ("position",), "Size: {}": _SIZES}
+
+
 def event_message(event: Event, task: TaskEvent, at: datetime, environment: str = "") -> Message:
     """What is absent from the task's request makes no line."""
-    title = titled(event.title, environment)
-    task_id = code(label(task.task_id))
-    sentence = f"Task {task_id} {event.sentence}"
-    facts = [f"{bold('Task ID:')} {task_id}"]
-    if one_line(task.user_api_key or ""):
-        facts.append(f"{bold('User API Key:')} {code(mask_key(task.user_api_key))}")
-    facts.append(f"{bold('Status:')} {event.status}")
-    figures = _request_figures(task.payload)
-    details = _request_details(task.payload)
-    details.append(f"{bold('Logs:')} {log_link(task.log_uri, 'View Task Logs') or 'Not available yet'}")
-    footer = f"{event.time_label} {format_time(at)}"
-    blocks = [header(title), section(sentence), section("\n".join(facts))]
-    if figures:
-        blocks.append(fields(figures))
-    blocks += [section("\n".join(details)), context(footer)]
-    lines = [title, sentence, *facts, " | ".join(map(_without_bold, figures)), *details, footer]
-    return Message(_without_bold("\n".join(filter(None, lines))), blocks)
+    task_id, key = code(label(task.task_id)), one_line(task.user_api_key or "")
+    scenes = _first(task.payload, ["scenes"])
+    scenes = scenes if isinstance(scenes, (list, tuple)) else []
+    seconds = _duration(task.payload, scenes)
+    configured = [task.payload, *scenes]
+    facts = {"Task ID": task_id, "User API Key": code(mask_key(key)) if key else "", "Status": event.status}
+    figures = {"Scenes": len(scenes), "Duration": f"{seconds:.10g}s" if seconds > 0 else ""}
+    details = {
+        "Subtitle Config": _config_line(configured, _SUBTITLES, _OF_SUBTITLES),
+        "Logo Config": _config_line(configured, _LOGOS, _OF_LOGOS),
+        "Logs": log_link(task.log_uri, "View Task Logs") or "Not available yet",
+    }
+    return message(
+        titled(event.title, environment),
+        [
+            f"Task {task_id} {event.sentence}",
+            "\n".join(labelled(facts)),
+            labelled(figures),
+            "\n".join(labelled(details)),
+        ],
+        f"{event.time_label} {format_time(at)}",
+    )
 
 
-# How requests name the parts of their subtitle and logo settings; the first name that is there counts.
-_SUBTITLE_NAMES = ("subtitle_config", "global_subtitle_config", "subtitles", "subtitle")
-_LOGO_NAMES = ("logo_config", "global_logo_config", "logo")
-_FONT_NAMES = ("font", "font_name", "font_family")
-_SIZE_NAMES = ("size", "font_size")
-_URL_NAMES = ("url", "logo_url", "image_url")
-
-
-def _first(mapping: object, names: Sequence[str]) -> Any:
+def _first(mapping: object, names: Iterable[str]) -> Any:
     """The first value that is there and not empty; None where there is none or `mapping` is no mapping."""
     if not isinstance(mapping, Mapping):
         return None
     return next((mapping[name] for name in names if mapping.get(name) not in (None, "", [], {})), None)
 
 
-def _scenes(payload: object) -> Sequence[object]:
-    scenes = _first(payload, ["scenes"])
-    return scenes if isinstance(scenes, (list, tuple)) else []
-
-
-def _request_figures(payload: object) -> list[str]:
-    scenes = _scenes(payload)
-    duration = _first(payload, ["duration", "total_duration"])
-    if not _is_number(duration):
-        durations = [_first(scene, ["duration"]) for scene in scenes]
-        # The worker sets the scenes' own where one narration goes through all of them, and those that are absent.
-        known = not _first(payload, ["narration_text"]) and all(map(_is_number, durations))
-        duration = sum(durations) if known else 0
-    figures = [f"{bold('Scenes:')} {len(scenes)}"] if scenes else []
-    return [*figures, f"{bold('Duration:')} {duration:.10g}s"] if duration > 0 else figures
-
-
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9
 
 
-def _request_details(payload: object) -> list[str]:
+def _duration(payload: object, scenes: Sequence[object]) -> float:
+    total = _first(payload, ["duration", "total_duration"])
+    seconds = [total] if _is_number(total) else [_first(scene, ["duration"]) for scene in scenes]
+    # The worker sets the scenes' own where one narration goes through all of them, and those that are absent.
+    known = _is_number(total) or not _first(payload, ["narration_text"])
+    return sum(seconds) if known and all(map(_is_number, seconds)) else 0
+
+
+def _config_line(parts: Sequence[object], names: Iterable[str], shown: Mapping[str, Iterable[str]]) -> str:
     """The settings of the whole video, else of the first scene that has some."""
-    parts = [payload, *_scenes(payload)]
-    details = {
-        "Subtitle Config:": (_subtitle_line(_first(part, _SUBTITLE_NAMES)) for part in parts),
-        "Logo Config:": (_logo_line(_first(part, _LOGO_NAMES)) for part in parts),
-    }
-    found = {label: next(filter(None, lines), "") for label, lines in details.items()}
-    return [f"{bold(label)} {line}" for label, line in found.items() if line]
-
-
-def _subtitle_line(config: object) -> str:
-    return _settings_line({"Font": _FONT_NAMES, "Size": _SIZE_NAMES, "Position": ["position"]}, config)
-
-
-def _logo_line(config: object) -> str:
-    line = _settings_line({"Position": ["position"], "Size": _SIZE_NAMES}, config)
-    return ", ".join(filter(None, ["Logo URL provided" if _first(config, _URL_NAMES) else "", line]))
-
-
-def _settings_line(labels: Mapping[str, Sequence[str]], config: object) -> str:
-    values = {name: task_text(_pixels(_first(config, keys))) for name, keys in labels.items()}
-    return ", ".join(f"{name}: {value}" for name, value in values.items() if value)
+    for part in parts:
+        config = _first(part, names)
+        found = {words: task_text(_pixels(_first(config, keys))) for words, keys in shown.items()}
+        line = ", ".join(words.format(value) for words, value in found.items() if value)
+        if line:
+            return line
+    return ""
 
 
 def _pixels(value: object) -> object:
@@ -1499,21 +1478,14 @@ WHERE NOT EXISTS (
 )
 """
 
-# For --check: what the role lacks of the tasks' columns, and whether everybody may create tables beside the ledger.
-TASKS_STATE = """
-SELECT
-    tasks::text AS tasks,
-    pg_catalog.quote_ident(current_user) AS role,
-    ARRAY(SELECT name FROM pg_catalog.unnest(%(columns)s) AS name
-        WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = tasks AND attname = name)) AS missing,
-    ARRAY(SELECT attname::text FROM pg_attribute
-        WHERE attrelid = tasks AND attname = ANY(%(columns)s) AND NOT has_column_privilege(tasks, attname, 'SELECT')
-        ORDER BY attnum) AS forbidden,
-    (SELECT pg_catalog.quote_ident(nspname) FROM pg_namespace
-        WHERE oid = coalesce((SELECT relnamespace FROM pg_class WHERE pg_class.oid = ledger),
-            to_regnamespace(current_schema()))
-          AND pg_catalog.has_schema_privilege('public', oid, 'CREATE')) AS open_schema
-FROM to_regclass('tasks') AS tasks, to_regclass('slack_notifications') AS ledger
+# What the role may not read of the tasks' columns.
+FORBIDDEN = """
+SELECT pg_catalog.quote_ident(current_user) AS role, ARRAY(
+    SELECT attname::text FROM pg_attribute
+    WHERE attrelid = to_regclass('tasks') AND attname = ANY(%(columns)s)
+      AND NOT has_column_privilege(attrelid, attname, 'SELECT')
+    ORDER BY attnum
+) AS columns
 """
 TASK_COLUMNS = ("id", "user_api_key", "status", "error", "log_uri", "created_at", "updated_at", "started_at")
 # For --check: how much the ledger remembers, and since when.
@@ -1566,6 +1538,9 @@ SELECT
     pg_catalog.quote_ident(current_user) AS role
 FROM to_regclass('slack_notifications') AS ledger
 """
+
+# What a run looks at first.
+FIRST_LOOK = f"SELECT * FROM ({CATALOGUE}) AS tasks, ({LEDGER_STATE}) AS ledger"
 
 # Two first runs at once: IF NOT EXISTS alone does not keep the second from failing on the first one's catalogue rows.
 _ALONE = "SELECT pg_advisory_xact_lock(hashtext('slack_notifications'))"
@@ -2142,7 +2117,7 @@ _CONNECTION_DEFAULTS = {
 
 _DATABASE_ADVICE: Mapping[type[Exception], str] = {
     psycopg2.errors.UndefinedTable: "is this the worker's database, and its schema in the search_path?",
-    psycopg2.errors.UndefinedColumn: "the table lacks a column that the notifier reads, --check names it",
+    psycopg2.errors.UndefinedColumn: "the table lacks a column that the notifier reads",
     psycopg2.errors.InsufficientPrivilege: "GRANT what --check says",
     psycopg2.errors.QueryCanceled: "it took too long, is the recommended index there?",
 }
@@ -2238,8 +2213,7 @@ class Session:
             return self._held(step)
         reason, advice = _driver_line(error, self._parameters.get("password")), _DATABASE_ADVICE.get(type(error))
         if isinstance(error, psycopg2.errors.InsufficientPrivilege):
-            tasks = self._look_up(TASKS_STATE, {"columns": list(TASK_COLUMNS)})
-            advice = next(map(_grant, tasks), "") or advice
+            advice = next(map(_grant, self._look_up(FORBIDDEN, {"columns": list(TASK_COLUMNS)})), "") or advice
         if self._line.is_cut:
             reason, advice = "no answer from the database in the time there was", None
         return DatabaseError(
@@ -2265,11 +2239,11 @@ class Session:
         return BusyError("Another run is telling this destination, or a session holds its rows in slack_notifications")
 
 
-def _grant(tasks: Row) -> str:
+def _grant(forbidden: Row) -> str:
     """The statement that lets the role read what it may not; '' where it may all."""
-    forbidden = tasks["forbidden"]
-    columns = f" ({', '.join(forbidden)})" if len(forbidden) < len(TASK_COLUMNS) else ""
-    return f"GRANT SELECT{columns} ON tasks TO {tasks['role']}" if forbidden else ""
+    columns = forbidden["columns"]
+    some = f" ({', '.join(columns)})" if len(columns) < len(TASK_COLUMNS) else ""
+    return f"GRANT SELECT{some} ON tasks TO {forbidden['role']}" if columns else ""
 
 
 class Transaction:
@@ -2524,12 +2498,10 @@ def open_ledger(
 def _open_ledger(
     session: Session, destinations: Sequence[str], parameters: Parameters, dry_run: bool, patient: bool
 ) -> tuple[Ledger, set[str]]:
-    with session.transaction(f"SELECT * FROM ({CATALOGUE}) AS tasks, ({LEDGER_STATE}) AS ledger") as transaction:
+    with session.transaction(FIRST_LOOK) as transaction:
         state = transaction.rows()[0]
-        if state["row_security"]:
-            logger.warning(
-                "Row-level security may hide tasks: ALTER ROLE %s BYPASSRLS, or use the owner of tasks", state["role"]
-            )
+        for doubt in doubts(state):
+            logger.warning("%s: %s", doubt.what, doubt.remedy)
         beginning, first = _beginning(state, dry_run)
         parameters = {**parameters, **_known(state)}
         held_back: set[str] = set()
@@ -2542,10 +2514,20 @@ def _open_ledger(
     return Ledger(session, [*beginning, *by_index], parameters, patient=patient), held_back
 
 
-def _beginning(state: Row, dry_run: bool) -> tuple[list[str], list[str]]:
-    """What every transaction has to begin with ([] where the ledger can be used), and what makes it so."""
+def doubts(state: Row) -> Iterator[Finding]:
+    """What is wrong with a database in which a run works all the same."""
     if state["standby"]:
         raise DatabaseError("The database is a read-only standby: use the primary (?target_session_attrs=read-write)")
+    if state["row_security"]:
+        remedy = f"ALTER ROLE {state['role']} BYPASSRLS, or use the owner of tasks"
+        yield Finding(DOUBTFUL, "Row-level security may hide tasks", remedy)
+    remedy = _ledger_remedy(state)
+    if remedy:
+        yield Finding(BAD, "Cannot remember what was reported, so alerts repeat with every run", remedy)
+
+
+def _beginning(state: Row, dry_run: bool) -> tuple[list[str], list[str]]:
+    """What every transaction has to begin with ([] where the ledger can be used), and what makes it so."""
     remedy = _ledger_remedy(state)
     create = [CREATE_LEDGER] if state["missing"] else [UPGRADE_LEDGER] if "cause" not in state["columns"] else []
     if not remedy and not dry_run:
@@ -2555,7 +2537,6 @@ def _beginning(state: Row, dry_run: bool) -> tuple[list[str], list[str]]:
         return [CREATE_TEMPORARY_LEDGER if state["missing"] else ";".join(create or ["SELECT"])], []
     if not state["may_create_temporary"]:
         raise DatabaseError(f"The role may create no table, not even a temporary one: {remedy}")
-    logger.warning("Cannot remember what was reported, so alerts repeat with every run: %s", remedy)
     return [CREATE_TEMPORARY_LEDGER], []
 
 
@@ -2939,25 +2920,46 @@ def _print(text: str) -> None:
 Wanted = Sequence[tuple[Alert, float]]
 
 
-class Outcome(NamedTuple):
-    """What became of one alert: how many tasks there were to tell, whether a message went out, what went wrong.
+class Outcome:
+    """What became of an attempt, which is the block: errors end here, at the public edge, and the code below goes on.
 
+    How many tasks there were to tell, whether a message went out, what went wrong, in one line that has been logged.
     `blind`: the tasks could not be read.
     """
 
-    total: int = 0
-    sent: bool = False
+    total = 0
+    sent = False
     error: str | None = None
-    blind: bool = False
+    blind = False
 
-    def joined(self, other: Outcome) -> Outcome:
-        """Of two destinations, each of which is told of the same tasks or some of them."""
-        return Outcome(
-            max(self.total, other.total),
-            self.sent or other.sent,
-            other.error or self.error,
-            self.blind or other.blind,
-        )
+    def __enter__(self) -> Outcome:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, stack: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self.blind = isinstance(error, DatabaseError) and error.blind
+        if isinstance(error, NotifierError):
+            self.error = str(error)
+        else:
+            # A bug, of which the worker must not die. Its own text may hold a secret; its kind and place do not.
+            self.error = f"Unexpected {type(error).__name__} at {_place(error)}"
+            logger.debug("%s", "".join(traceback.format_tb(error.__traceback__)))
+        logger.error("%s", self.error)
+        return True
+
+    def add(self, other: Outcome) -> None:
+        """That of another destination, which is told of the same tasks or some of them."""
+        self.total = max(self.total, other.total)
+        self.sent = self.sent or other.sent
+        self.error = other.error or self.error
+        self.blind = self.blind or other.blind
+
+
+def _place(error: BaseException) -> str:
+    # The innermost line of this file: it names the step, wherever below it the error arose.
+    places = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == __file__]
+    return f"{os.path.basename(__file__)}:{places[-1] if places else '?'}"
 
 
 class Run:
@@ -3001,18 +3003,18 @@ class Run:
 
     def report(self, wanted: Wanted, until: Deadline | None = None) -> list[Outcome]:
         """Sends each destination what it has yet to be told of each alert, which come with their minutes."""
-        if not self._has_destinations():
-            return [Outcome(error=NO_WEBHOOK)] * len(wanted)
         until = until or self.deadline
-        with _Guard() as guard:
+        whole = Outcome()
+        if not self._has_destinations():
+            whole.error = NO_WEBHOOK
+            return [whole] * len(wanted)
+        with whole:
             self._report(wanted, until)
             if self._met_another and not self.patient:
                 # It may have looked before these tasks failed. Without a connection meanwhile: many may be waiting.
                 sleep(MEETING_SECONDS)
                 self._report(wanted, until)
-        if guard.error:
-            return [Outcome(error=guard.error, blind=guard.blind)] * len(wanted)
-        return list(self.outcomes.values())
+        return [whole] * len(wanted) if whole.error else list(self.outcomes.values())
 
     def _report(self, wanted: Wanted, until: Deadline) -> None:
         self._met_another = False
@@ -3046,7 +3048,7 @@ class Run:
                     self._tell_destination(ledger, destination, alerts, until, max(share, LEAST_SHARE_SECONDS))
 
         def tell_by_another_connection() -> None:
-            with _Guard(), Session(self.settings.database_url, until) as session:
+            with Outcome(), Session(self.settings.database_url, until) as session:
                 tell(ledger.by(session))
 
         helpers = [threading.Thread(target=tell_by_another_connection, daemon=True) for _ in range(workers - 1)]
@@ -3065,7 +3067,7 @@ class Run:
             while news:
                 told, outcome = self._tell(ledger, news, minutes, destination, until.within(seconds))
                 with self._lock:
-                    self.outcomes[alert.kind] = self.outcomes[alert.kind].joined(outcome)
+                    self.outcomes[alert.kind].add(outcome)
                 news = [] if outcome.error else news[news.index(told) + 1 :]
 
     def _tell(
@@ -3075,14 +3077,14 @@ class Run:
 
         Of the first of the alerts that has something to tell; returns which that was, else the last.
         """
-        alert, total, sent = alerts[-1], 0, False
-        with _Guard() as guard, self._leaving_others_alone():
+        alert = alerts[-1]
+        with Outcome() as outcome, self._leaving_others_alone():
             if until.seconds_left < POST_SECONDS + COMMIT_SECONDS:
                 if alerts[0].name not in MENDED:
-                    return alert, Outcome()
+                    return alert, outcome
                 raise DeliveryError(f"No time left to tell {destination} of {alerts[0].name} tasks: the next run does")
             with ledger.claim(alerts, destination, minutes, until) as (transaction, alert, claim):
-                total = claim.total if claim and alert.name in MENDED else 0
+                outcome.total = claim.total if claim and alert.name in MENDED else 0
                 transaction.may_be_lost = not claim
                 if claim and self._holds_back(alert, claim, minutes):
                     transaction.roll_back()
@@ -3094,10 +3096,10 @@ class Run:
                     if post_by.seconds_left < LEAST_POST_SECONDS:
                         raise DeliveryError(f"No time left to tell {destination} of {what}: the next run does")
                     self.outbox.post(destination, message, what, post_by, or_mail=True)
-                    sent = not self.dry_run
+                    outcome.sent = not self.dry_run
                 if self.dry_run:
                     transaction.roll_back()
-        return alert, Outcome(total, sent, guard.error, guard.blind)
+        return alert, outcome
 
     @contextmanager
     def _leaving_others_alone(self) -> Iterator[None]:
@@ -3139,11 +3141,11 @@ class Run:
         """What each destination is to be told; what can go nowhere is an outcome at once."""
         work: dict[Destination, list[tuple[Alert, float]]] = {}
         for alert, minutes in wanted:
-            with _Guard() as guard:
+            with Outcome() as outcome:
                 _minutes(minutes)
                 for destination in self._destinations(alert.kind):
                     work.setdefault(destination, []).append((alert, minutes))
-            self.outcomes[alert.kind] = self.outcomes.get(alert.kind, Outcome()).joined(Outcome(error=guard.error))
+            self.outcomes.setdefault(alert.kind, Outcome()).add(outcome)
         return work
 
     def _has_destinations(self) -> bool:
@@ -3166,7 +3168,7 @@ class Run:
         }
 
     def _clean_up(self, ledger: Ledger) -> None:
-        with _Guard(), ledger.session.transaction(*ledger.beginning, parameters=ledger.parameters) as transaction:
+        with Outcome(), ledger.session.transaction(*ledger.beginning, parameters=ledger.parameters) as transaction:
             transaction.step = "tidy up the ledger"
             transaction.changes(CLEAN_UP)
 
@@ -3177,22 +3179,21 @@ class Run:
         if not self._has_destinations():
             return False
         until = self.deadline.before(HEARTBEAT_SECONDS) if or_mail else self.deadline
-        delivered = False
-        with _Guard() as guard:
+        with Outcome() as outcome:
             message = build()
             found: dict[Destination, None] = {}
             for kind in kinds:
-                with _Guard() as route:
+                with Outcome() as route:
                     found.update(dict.fromkeys(d for d in self._destinations(kind) if not d.user))
-                guard.error = guard.error or route.error
+                outcome.add(route)
             least = until.seconds_left / 6
             for left, destination in zip(range(len(found), 0, -1), found):
-                with _Guard() as one:
+                with Outcome() as one:
                     by = until.within(max(until.seconds_left / left, least))
                     self.outbox.post(destination, message, what, by, or_mail=or_mail)
-                delivered = delivered or not one.error
-                guard.error = guard.error or one.error
-        return delivered and not guard.error
+                    one.sent = True
+                outcome.add(one)
+        return outcome.sent and not outcome.error
 
     def say_blind(self, kinds: Sequence[str], error: str, seconds: int) -> None:
         """Tells that nobody watches, by e-mail where no webhook takes it."""
@@ -3201,7 +3202,7 @@ class Run:
         delivered = self.send(kinds, "that the tasks cannot be read", lambda: message, or_mail=True)
         if not delivered and self.settings.email and not self.dry_run:
             # Where only single users have webhooks. What went by e-mail already does not go twice.
-            with _Guard():
+            with Outcome():
                 self.outbox.mail(message, "there is no webhook for it", self.deadline.before(HEARTBEAT_SECONDS))
 
     def send_heartbeat(self, *, good: bool) -> None:
@@ -3213,35 +3214,6 @@ class Run:
             # No such host name, or no thread to be had: its own text may hold the URL.
             reason = error if isinstance(error, NotifierError) else type(error).__name__
             logger.warning("Heartbeat not sent: %s", reason)
-
-
-class _Guard:
-    """The public edge, where errors end: logged once, and kept as one line. The block goes on after it."""
-
-    error: str | None = None
-    blind: bool = False
-
-    def __enter__(self) -> _Guard:
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, stack: object) -> bool:
-        if not isinstance(error, Exception):
-            return False
-        self.blind = isinstance(error, DatabaseError) and error.blind
-        if isinstance(error, NotifierError):
-            self.error = str(error)
-        else:
-            # A bug, of which the worker must not die. Its own text may hold a secret; its kind and place do not.
-            self.error = f"Unexpected {type(error).__name__} at {_place(error)}"
-            logger.debug("%s", "".join(traceback.format_tb(error.__traceback__)))
-        logger.error("%s", self.error)
-        return True
-
-
-def _place(error: BaseException) -> str:
-    # The innermost line of this file: it names the step, wherever below it the error arose.
-    places = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == __file__]
-    return f"{os.path.basename(__file__)}:{places[-1] if places else '?'}"
 
 
 # ---- SlackNotifier ---------------------------------------------------------------------------------------------------
@@ -3282,13 +3254,13 @@ class SlackNotifier:
 
     def get_failed_tasks_last_30min(self) -> list[dict[str, Any]]:
         """Tasks that failed in the last 30 minutes, newest first; [] and a logged error if the database fails."""
-        with _Guard():
+        with Outcome():
             return read_tasks(self.settings.database_url, FAILED_TASKS, FAILED_WINDOW_MINUTES)
         return []
 
     def get_stuck_tasks(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> list[dict[str, Any]]:
         """Tasks queued or in progress for longer than the timeout, oldest first; [] and a logged error likewise."""
-        with _Guard():
+        with Outcome():
             return read_tasks(self.settings.database_url, STUCK_TASKS, _minutes(timeout_minutes))
         return []
 
@@ -3348,41 +3320,29 @@ class SlackNotifier:
         """A run of the monitor: what the command line does."""
         return self._run(RUN_SECONDS, patient=True).watch(wanted)
 
+    def say_unusable(self, wanted: Wanted, error: str) -> None:
+        """A wrong setting silences nobody: it is said wherever those that are right lead to."""
+        run = self._run(BLIND_SECONDS)
+        run.say_blind([alert.kind for alert, _ in wanted], error, 0)
+        run.send_heartbeat(good=False)
+
     def _run(self, seconds: float, **how: bool) -> Run:
         return Run(self.settings, seconds, preview=self.preview if self.dry_run else None, **how)
 
 
 # ---- Check -----------------------------------------------------------------------------------------------------------
 
-GOOD, DOUBTFUL, BAD = "✓", "!", "✗"
-_COLOURS = {GOOD: 32, DOUBTFUL: 33, BAD: 31}
 PROBE_SECONDS = 10
-
-
-class Finding(NamedTuple):
-    """Of one thing that a run relies on: how it is, what was found, what to do about it."""
-
-    mark: str
-    what: str
-    remedy: str = ""
-
-    def lines(self, colour: bool) -> str:
-        """At most 100 characters wide."""
-        from textwrap import fill
-
-        mark = f"\x1b[{_COLOURS[self.mark]}m{self.mark}\x1b[0m" if colour else self.mark
-        what = fill(one_line(self.what), 98, subsequent_indent="  ", break_on_hyphens=False)
-        remedy = fill(
-            one_line(self.remedy), 100, initial_indent="  → ", subsequent_indent="    ", break_on_hyphens=False
-        )
-        return f"{mark} {what}\n{remedy}".strip()
 
 
 def check(settings: Settings, errors: Sequence[str]) -> Iterator[Finding]:
     """Looks at everything that a run relies on, in no more time than a run has. Posts nothing and changes nothing."""
     until = Deadline.after(RUN_SECONDS - LEEWAY_SECONDS)
-    yield from _check_files()
-    yield from _check_variables(os.environ, errors)
+    source = next(iter(_env_files()), f"no .env, neither in {os.getcwd()} nor beside the program")
+    yield Finding(GOOD, f"Settings: {source}; the real environment goes first")
+    yield from _doubtful_settings(os.environ)
+    yield from (Finding(BAD, error) for error in errors)
+    yield Finding(GOOD, f"Set: {variables_in_words(os.environ) or 'nothing'}")
     if settings.database_url:
         yield from _check_database(settings.database_url, until.within(RUN_SECONDS / 3))
     yield from _check_destinations(settings, until.before(2 * PROBE_SECONDS))
@@ -3396,111 +3356,39 @@ def check(settings: Settings, errors: Sequence[str]) -> Iterator[Finding]:
         yield Finding(GOOD, f"Quiet hours from {start:%H:%M} to {end:%H:%M} {zone}: {now}")
 
 
-def _check_files() -> Iterator[Finding]:
-    path, *others = [path for path in _env_files() if os.path.isfile(path)] or [""]
-    source = path or f"no .env, neither in {os.getcwd()} nor beside the program"
-    yield Finding(GOOD, f"Settings: {source}; the real environment goes first")
-    for other in others:
-        yield Finding(DOUBTFUL, f"{other} is not read: the one in this folder is")
-    for name in _overridden(path):
-        yield Finding(DOUBTFUL, f"{name}: the environment's value counts, not that of .env", f"unset {name}")
-    yield from filter(None, map(_exposure, _secret_files()))
-
-
-def _overridden(path: str) -> list[str]:
-    """The variables that the environment sets otherwise than that .env file does."""
-    import dotenv
-
-    with suppress(OSError, ValueError):
-        values = dotenv.dotenv_values(path, interpolate=False) if path else {}
-        return [name for name in VARIABLES if values.get(name) and os.environ.get(name) != values[name]]
-    return []
-
-
-def _misspelt(names: Iterable[str]) -> Iterator[Finding]:
-    for name in sorted({*names} - VARIABLES.keys()):
-        # Loaded here, as most runs have no such name.
-        from difflib import get_close_matches
-
-        meant = get_close_matches(name.upper(), VARIABLES, 1, 0.85)
-        if meant or name.startswith("SLACK_"):
-            yield Finding(
-                DOUBTFUL, f"{name} is no setting", f"did you mean {meant[0]}?" if meant else "see .env.example"
-            )
-
-
-def _check_variables(environ: Environment, errors: Sequence[str]) -> Iterator[Finding]:
-    yield from _misspelt(environ)
-    yield from (Finding(BAD, error) for error in errors)
-    own = {name: text for name, text in set_variables(environ).items() if text != VARIABLES[name].default}
-    given = [line.replace(": set", "") for line in variables_in_words(own) if ": not set" not in line]
-    yield Finding(GOOD, f"Set: {'; '.join(given) or 'nothing'}")
-
-
 def _check_database(database_url: str, until: Deadline) -> Iterator[Finding]:
+    """By the first steps of a run: what they warn of is what is found."""
     try:
         with Session(database_url, until) as session:
             yield _connected(session.connection.info)
-            parameters = {"columns": list(TASK_COLUMNS)}
-            with session.transaction(TASKS_STATE, parameters=parameters) as transaction:
+            with session.transaction(FIRST_LOOK) as transaction:
                 state = transaction.rows()[0]
-                problem = _tasks_problem(state)
-                yield problem or Finding(GOOD, f"{state['role']} can read the table {state['tasks']}")
-                if not problem:
-                    yield from _check_catalogue(transaction.fetch_all(CATALOGUE)[0], state["role"])
-                yield from _check_ledger(transaction, state["open_schema"])
+                yield Finding(GOOD, f"{state['role']} can read the table tasks")
+                yield from doubts(state)
+                if not state["indexed"]:
+                    what = "No index on tasks (status, updated_at): each run reads the whole table"
+                    yield Finding(DOUBTFUL, what, "CREATE INDEX CONCURRENTLY ON tasks (status, updated_at)")
+                if not _ledger_remedy(state):
+                    yield Finding(GOOD, f"Ledger: {_ledger_age(transaction, state)}")
     except NotifierError as error:
-        yield Finding(BAD, str(error))
+        what, _, remedy = str(error).partition("; ")
+        yield Finding(BAD, what, remedy)
+
+
+def _ledger_age(transaction: Transaction, state: Row) -> str:
+    if state["missing"]:
+        return f"the first run creates slack_notifications in the schema {state['schema']}"
+    told, first, last, now = transaction.fetch_all(LEDGER_AGE)[0].values()
+    since = f", since {format_time(first)}, the last {format_age(last, now)} ago" if told else ""
+    return f"{plural(told, 'task')} told{since}"
 
 
 def _connected(info: psycopg2.extensions.ConnectionInfo) -> Finding:
     version = f"PostgreSQL {info.server_version // 10000}.{info.server_version % 10000}"
-    tls = "TLS" if info.ssl_in_use else "no TLS"
-    what = f"Database {info.dbname} at {info.host}:{info.port} as {info.user}: {version}, {tls}"
-    is_local = info.host.startswith("/") or info.host in ("localhost", "127.0.0.1", "::1")
-    if is_local or (info.ssl_in_use and info.dsn_parameters.get("sslmode") in ("require", "verify-ca", "verify-full")):
-        return Finding(GOOD, what)
-    remedy = "add sslmode=verify-full to DATABASE_URL; or sslmode=require, which does not check who the server is"
-    return Finding(DOUBTFUL, f"{what}{', though not required' if info.ssl_in_use else ' across a network'}", remedy)
-
-
-def _tasks_problem(tasks: Row) -> Finding | None:
-    if not tasks["tasks"]:
-        remedy = "is this the worker's database, its schema in the search_path, and USAGE on that granted?"
-        return Finding(BAD, f"{tasks['role']} finds no table tasks", remedy)
-    if tasks["missing"]:
-        missing = ", ".join(column for column in TASK_COLUMNS if column in tasks["missing"])
-        return Finding(BAD, f"The table tasks lacks {missing}", "is it the worker's?")
-    if tasks["forbidden"]:
-        return Finding(BAD, f"{tasks['role']} may not read {', '.join(tasks['forbidden'])} of tasks", _grant(tasks))
-    return None
-
-
-def _check_catalogue(catalogue: Row, role: str) -> Iterator[Finding]:
-    if catalogue["row_security"]:
-        remedy = f"ALTER ROLE {role} BYPASSRLS, or use the owner of tasks"
-        yield Finding(DOUBTFUL, f"Row-level security may hide tasks from {role}", remedy)
-    if not catalogue["indexed"]:
-        remedy = "CREATE INDEX CONCURRENTLY ON tasks (status, updated_at)"
-        yield Finding(DOUBTFUL, "No index on tasks (status, updated_at): each run reads the whole table", remedy)
-
-
-def _check_ledger(transaction: Transaction, open_schema: str | None) -> Iterator[Finding]:
-    state = transaction.fetch_all(LEDGER_STATE)[0]
-    remedy = _ledger_remedy(state)
-    if state["standby"]:
-        yield Finding(BAD, "The database is a read-only standby", "use the primary: target_session_attrs=read-write")
-    elif remedy:
-        yield Finding(BAD, "What was told cannot be remembered, so alerts repeat with every run", remedy)
-    elif state["missing"]:
-        yield Finding(GOOD, f"Ledger: the first run creates slack_notifications in the schema {state['schema']}")
-    else:
-        told = transaction.fetch_all(LEDGER_AGE)[0]
-        since = f", since {format_time(told['first'])}, the last {format_age(told['last'], told['now'])} ago"
-        yield Finding(GOOD, f"Ledger: {plural(told['told'], 'task')} told{since if told['told'] else ''}")
-    if open_schema:
-        remedy = f"REVOKE CREATE ON SCHEMA {open_schema} FROM PUBLIC"
-        yield Finding(DOUBTFUL, "Everybody may create tables in the schema of the ledger", remedy)
+    what = f"Database {info.dbname} at {info.host}:{info.port} as {info.user}: {version}, "
+    if info.ssl_in_use or info.host.startswith("/") or info.host in ("localhost", "127.0.0.1", "::1"):
+        return Finding(GOOD, what + ("TLS" if info.ssl_in_use else "no TLS"))
+    return Finding(DOUBTFUL, what + "no TLS across a network", "add sslmode=verify-full (or require) to DATABASE_URL")
 
 
 def _check_destinations(settings: Settings, until: Deadline) -> Iterator[Finding]:
@@ -3551,13 +3439,18 @@ def _check_mail(email: Email, until: Deadline) -> Finding:
 
 
 def print_findings(findings: Iterable[Finding], *, as_json: bool) -> int:
-    """A line or some for each as it comes; returns the exit code."""
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    exit_code = 0
+    """Each as it comes: an object a line, or lines of at most 100 characters; returns the exit code."""
+    from textwrap import fill
+
+    marks = set()
     for finding in findings:
-        _print(json.dumps(finding._asdict(), ensure_ascii=False) if as_json else finding.lines(colour))
-        exit_code = max(exit_code, int(finding.mark == BAD))
-    return exit_code
+        mark, what, remedy = finding
+        text = fill(one_line(f"{mark} {what}"), 100, subsequent_indent="  ", break_on_hyphens=False)
+        if remedy:
+            text += "\n" + fill(f"  → {one_line(remedy)}", 100, subsequent_indent="    ", break_on_hyphens=False)
+        _print(json.dumps(finding._asdict(), ensure_ascii=False) if as_json else text)
+        marks.add(mark)
+    return int(BAD in marks)
 
 
 # ---- Command line ----------------------------------------------------------------------------------------------------
@@ -3638,61 +3531,55 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.webhook_url is not None and not arguments.webhook_url.strip():
         # Not the webhooks of the settings instead: an unset variable of a script must not reach another channel.
         parser.error("--webhook-url is empty")
-    _set_up_logging()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     settings, errors = _settings(arguments)
     if arguments.check:
         return print_findings(check(settings, errors), as_json=arguments.json)
-    names = (name for name in os.environ if name.startswith("SLACK_"))
-    for doubt in [*filter(None, map(_exposure, _secret_files())), *_misspelt(names)]:
+    for doubt in _doubtful_settings(name for name in os.environ if name.startswith("SLACK_")):
         logger.warning("%s: %s", doubt.what, doubt.remedy)
-    if errors:
-        return _say_unusable(arguments, settings, errors)
+    for error in errors:
+        logger.error("%s", error)
     if settings.debug:
         logging.getLogger().setLevel(logging.DEBUG)
-        logger.debug("Settings: %s", "; ".join(variables_in_words(os.environ)))
-    notifier = _notifier(arguments, settings)
+        logger.debug("Settings: %s", variables_in_words(os.environ))
+    notifier = SlackNotifier(settings=settings, dry_run=arguments.dry_run)
+    notifier.preview = preview_as_json if arguments.json else preview_as_text
+    wanted = _wanted(arguments)
+    if errors:
+        if wanted:
+            notifier.say_unusable(wanted, "; ".join(errors))
+        return 2
+    if not wanted:
+        return int(not notifier.send_event(CREATED if arguments.test_creation else STARTED, SAMPLE_TASK))
+    outcomes = notifier.watch(wanted)
+    if not any(outcome.error or outcome.total for outcome in outcomes):
+        logger.info("No %s tasks to report", " or ".join(alert.kind for alert, _ in wanted))
+    return int(any(outcome.error for outcome in outcomes))
+
+
+def _wanted(arguments: argparse.Namespace) -> Wanted:
+    """Which alerts this run is for; [] where it is for the sample of an event."""
     if arguments.test_creation or arguments.test_start:
-        event = CREATED if arguments.test_creation else STARTED
-        return 0 if notifier.send_event(event, SAMPLE_TASK) else 1
-    return _report_alerts(notifier, arguments)
+        return []
+    wanted = [(FAILED, FAILED_WINDOW_MINUTES), (STUCK, arguments.timeout)]
+    return wanted[:1] if arguments.failed_only else wanted[1:] if arguments.stuck_only else wanted
 
 
 def _settings(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:
     """Also from the .env file; and what is wrong with them, or missing for this run."""
-    unreadable = _load_env_file()
-    settings, errors = Settings.read(webhook_url=arguments.webhook_url)
-    if unreadable or errors:
-        return settings, unreadable + errors
-    is_event = arguments.test_creation or arguments.test_start
-    if not settings.database_url and not is_event:
-        errors.append("DATABASE_URL environment variable not set")
+    errors = _load_env_file()
+    settings, wrong = Settings.read(webhook_url=arguments.webhook_url)
+    missing = []
+    if not settings.database_url and not arguments.test_creation and not arguments.test_start:
+        missing.append("DATABASE_URL environment variable not set")
     if not settings.webhooks and not settings.user_webhooks and not arguments.dry_run:
-        errors.append("no webhook to send to: set SLACK_WEBHOOK, or use --webhook-url or --dry-run")
-    return settings, errors
-
-
-def _say_unusable(arguments: argparse.Namespace, settings: Settings, errors: Sequence[str]) -> int:
-    """A wrong setting silences nobody: it is said wherever those that are right lead to. Returns the exit code."""
-    for error in errors:
-        logger.error("%s", error)
-    notifier = _notifier(arguments, settings)
-    if not arguments.test_creation and not arguments.test_start:
-        run = notifier._run(BLIND_SECONDS)
-        run.say_blind([alert.kind for alert, _ in _wanted(arguments)], "; ".join(errors), 0)
-        run.send_heartbeat(good=False)
-    return 2
-
-
-def _notifier(arguments: argparse.Namespace, settings: Settings) -> SlackNotifier:
-    notifier = SlackNotifier(settings=settings, dry_run=arguments.dry_run)
-    if arguments.json:
-        notifier.preview = preview_as_json
-    return notifier
+        missing.append("no webhook to send to: set SLACK_WEBHOOK, or use --webhook-url or --dry-run")
+    return settings, errors + wrong or missing
 
 
 def _load_env_file() -> list[str]:
-    """The .env in this folder, or else the one beside this file; what is set already stays. Returns what is wrong."""
-    for path in filter(os.path.isfile, _env_files()):
+    """What is set already stays. Returns what is wrong."""
+    for path in _env_files()[:1]:
         import dotenv
 
         try:
@@ -3700,19 +3587,27 @@ def _load_env_file() -> list[str]:
             dotenv.load_dotenv(path, interpolate=False)
         except (OSError, ValueError) as error:
             return [f"{path} cannot be read: {type(error).__name__}"]
-        break
     return []
 
 
 def _env_files() -> list[str]:
-    """Where it may be; the first that is there is the one."""
+    """The .env in this folder, and the one beside this file; the first is the one that counts."""
     folders = dict.fromkeys([os.getcwd(), os.path.dirname(os.path.abspath(__file__))])
-    return [os.path.join(folder, ".env") for folder in folders]
+    return [path for path in (os.path.join(folder, ".env") for folder in folders) if os.path.isfile(path)]
 
 
-def _secret_files() -> list[str]:
+def _doubtful_settings(names: Iterable[str]) -> Iterator[Finding]:
+    """Files of secrets that others can reach, and those of the names that are meant to be settings and are none."""
     users = set_variables(os.environ).get("SLACK_USER_WEBHOOKS_FILE")
-    return [*list(filter(os.path.isfile, _env_files()))[:1], *([users] if users else [])]
+    yield from filter(None, map(_exposure, [*_env_files()[:1], *([users] if users else [])]))
+    for name in sorted({*names} - VARIABLES.keys()):
+        # Loaded here, as most runs have no such name.
+        from difflib import get_close_matches
+
+        meant = get_close_matches(name.upper(), VARIABLES, 1, 0.85)
+        if meant or name.startswith("SLACK_"):
+            remedy = f"did you mean {meant[0]}?" if meant else "see .env.example"
+            yield Finding(DOUBTFUL, f"{name} is no setting", remedy)
 
 
 def _exposure(path: str) -> Finding | None:
@@ -3727,27 +3622,6 @@ def _exposure(path: str) -> Finding | None:
     if file.st_mode & 0o066:
         return Finding(DOUBTFUL, f"{path} can be read or changed by other users of this machine", f"chmod 600 {path}")
     return None
-
-
-def _set_up_logging() -> None:
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-
-
-def _wanted(arguments: argparse.Namespace) -> Wanted:
-    wanted = [(FAILED, FAILED_WINDOW_MINUTES), (STUCK, arguments.timeout)]
-    if arguments.failed_only or arguments.stuck_only:
-        return wanted[:1] if arguments.failed_only else wanted[1:]
-    return wanted
-
-
-def _report_alerts(notifier: SlackNotifier, arguments: argparse.Namespace) -> int:
-    wanted = _wanted(arguments)
-    outcomes = notifier.watch(wanted)
-    if any(outcome.error for outcome in outcomes):
-        return 1
-    if not any(outcome.total for outcome in outcomes):
-        logger.info("No %s tasks to report", " or ".join(alert.kind for alert, _ in wanted))
-    return 0
 
 
 if __name__ == "__main__":

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
-import subprocess
-import sys
 import threading
-from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from textwrap import fill
 from time import monotonic
 from types import SimpleNamespace
 
@@ -72,9 +69,12 @@ def test_good_set_up_is_a_line_each_and_nothing_is_posted_or_changed(
     )
     host, mail_host = heart.address.partition("//")[2], mail.url.rpartition("@")[2]
     assert out.replace("not now", "now").splitlines() == [
-        *Finding(GOOD, f"Settings: {tmp_path / '.env'}; the real environment goes first")
-        .lines(colour=False)
-        .splitlines(),
+        *fill(
+            f"✓ Settings: {tmp_path / '.env'}; the real environment goes first",
+            100,
+            subsequent_indent="  ",
+            break_on_hyphens=False,
+        ).splitlines(),
         "✓ Set: DATABASE_URL; SLACK_WEBHOOK; SLACK_ENVIRONMENT: staging; SLACK_QUIET_HOURS: 00:00-23:59;",
         "  SLACK_TIMEZONE: Asia/Tokyo; SMTP_URL; ALERT_EMAIL_TO: ops@example.com; HEARTBEAT_URL",
         f"✓ Database {info.dbname} at 127.0.0.1:{info.port} as postgres: PostgreSQL {version}, no TLS",
@@ -110,32 +110,6 @@ def test_json_is_an_object_for_each_finding(cli, ready):
     assert {"mark": BAD, "what": "DEBUG must be true or false (or 1/0, yes/no, on/off)", "remedy": ""} in found
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
-def test_colours_are_for_a_terminal(database_url, ready, slack, tmp_path, no_color, coloured):
-    parent, child = os.openpty()
-    (tmp_path / ".env").touch(mode=0o600)
-    variables = {"DATABASE_URL": database_url, "SLACK_WEBHOOK": slack.webhook(), "NO_COLOR": no_color}
-    with closing(os.fdopen(parent, "rb", 0)) as terminal:
-        command = [sys.executable, str(PROGRAM), "--check"]
-        environment = {"PATH": os.environ["PATH"], "SLACK_X": "x", **variables}
-        subprocess.run(command, env=environment, cwd=tmp_path, stdout=child, timeout=60, check=True)
-        os.close(child)
-        out = terminal.read(65536).decode()
-    assert ("\x1b[32m✓\x1b[0m Database" in out) is coloured
-    assert ("\x1b[33m!\x1b[0m SLACK_X is no setting" in out) is coloured
-    assert ("\x1b" in out) is coloured
-
-
-def test_lines_are_at_most_100_wide_whatever_they_hold():
-    for mark in (GOOD, DOUBTFUL, BAD):
-        for text in ("word " * 100, "x" * 500, "a\nb\x1b[31m\u202e" * 40):
-            lines = Finding(mark, text, text).lines(colour=False).splitlines()
-            assert max(map(len, lines)) <= 100
-            assert lines[0].startswith(f"{mark} ")
-            assert not re.search("[\x1b\u202e]", "".join(lines))
-
-
 # ---- Settings --------------------------------------------------------------------------------------------------------
 
 
@@ -162,7 +136,7 @@ def test_mistake_in_a_variable_is_named(checked, ready, environment, lines):
 
 @pytest.mark.parametrize("name", ["PATH", "LANG", "PGHOST", "HTTPS_PROXY", "TZ", "DEBUG_LEVEL", "SMTP_HOST"])
 def test_other_programs_variables_are_no_mistake(ready, name):
-    assert list(slack_notifier._check_variables({name: "x"}, [])) == [Finding(GOOD, "Set: nothing")]
+    assert list(slack_notifier._doubtful_settings([name])) == []
 
 
 def test_env_file_that_others_can_read_and_the_one_that_is_not_read_are_named(
@@ -178,7 +152,6 @@ def test_env_file_that_others_can_read_and_the_one_that_is_not_read_are_named(
     program.write_bytes(PROGRAM.read_bytes())
     out = " ".join(cli("--check", program=program, cwd=here).out.split())
     assert f"✓ Settings: {here / '.env'}; the real environment goes first" in out
-    assert f"! {there} is not read: the one in this folder is" in out
     assert f"! {here / '.env'} can be read or changed by other users of this machine → chmod 600 {here / '.env'}" in out
 
 
@@ -211,8 +184,8 @@ def test_role_with_the_documented_rights_has_no_finding(as_role):
     assert not [line for line in as_role() if line[0] != GOOD]
 
 
-FORGETS = "✗ What was told cannot be remembered, so alerts repeat with every run"
-COLUMNS = "id, user_api_key, status, error, log_uri, created_at, updated_at, started_at"
+FORGETS = "✗ Cannot remember what was reported, so alerts repeat with every run"
+FORBIDDEN = "✗ Cannot read the tasks: permission denied for table tasks"
 
 
 @pytest.mark.parametrize(
@@ -220,25 +193,26 @@ COLUMNS = "id, user_api_key, status, error, log_uri, created_at, updated_at, sta
     [
         (
             "ALTER TABLE tasks RENAME TO jobs",
-            "✗ READER finds no table tasks → "
-            "is this the worker's database, its schema in the search_path, and USAGE on that granted?",
+            '✗ Cannot read the tasks: relation "tasks" does not exist → '
+            "is this the worker's database, and its schema in the search_path?",
         ),
         (
             "ALTER TABLE tasks DROP COLUMN log_uri, DROP COLUMN started_at",
-            "✗ The table tasks lacks log_uri, started_at → is it the worker's?",
+            '✗ Cannot read the tasks: column "log_uri" does not exist → the table lacks a column that the notifier '
+            "reads",
         ),
         (
             "REVOKE SELECT ON tasks FROM READER",
-            f"✗ READER may not read {COLUMNS} of tasks → GRANT SELECT ON tasks TO READER",
+            f"{FORBIDDEN} → GRANT SELECT ON tasks TO READER",
         ),
         (
             "REVOKE SELECT ON tasks FROM READER; "
             "GRANT SELECT (id, user_api_key, status, created_at, updated_at, started_at) ON tasks TO READER",
-            "✗ READER may not read error, log_uri of tasks → GRANT SELECT (error, log_uri) ON tasks TO READER",
+            f"{FORBIDDEN} → GRANT SELECT (error, log_uri) ON tasks TO READER",
         ),
         (
             "ALTER TABLE tasks ENABLE ROW LEVEL SECURITY",
-            "! Row-level security may hide tasks from READER → ALTER ROLE READER BYPASSRLS, or use the owner of tasks",
+            "! Row-level security may hide tasks → ALTER ROLE READER BYPASSRLS, or use the owner of tasks",
         ),
         (
             "DROP INDEX tasks_status_updated_at_idx",
@@ -257,10 +231,6 @@ COLUMNS = "id, user_api_key, status, error, log_uri, created_at, updated_at, sta
             "ALTER ROLE READER SET default_transaction_read_only = on",
             f"{FORGETS} → ALTER ROLE READER SET default_transaction_read_only = off",
         ),
-        (
-            "GRANT CREATE ON SCHEMA public TO PUBLIC",
-            "! Everybody may create tables in the schema of the ledger → REVOKE CREATE ON SCHEMA public FROM PUBLIC",
-        ),
     ],
 )
 def test_mistake_in_the_database_is_a_line_with_the_statement_that_heals_it(as_role, statement, line):
@@ -272,7 +242,7 @@ def test_mistake_in_the_database_is_a_line_with_the_statement_that_heals_it(as_r
 )
 def test_database_that_is_not_there_is_a_line(checked, login, words):
     line = re.sub(r"\n +", " ", checked(code=1, DATABASE_URL=f"postgresql://{login}/x"))
-    assert re.search(rf"(?m)^✗ Cannot connect to the database: .*{words}.*; check DATABASE_URL$", line)
+    assert re.search(rf"(?m)^✗ Cannot connect to the database: .*{words}.* → check DATABASE_URL$", line)
 
 
 @pytest.mark.slow
@@ -294,7 +264,7 @@ def test_locked_table_is_a_line(ready, make_tasks, settings, monkeypatch):
         ("::1", False, "disable", GOOD, "no TLS"),
         ("db.example.com", True, "require", GOOD, "TLS"),
         ("db.example.com", True, "verify-full", GOOD, "TLS"),
-        ("db.example.com", True, "prefer", DOUBTFUL, "TLS, though not required"),
+        ("db.example.com", True, "prefer", GOOD, "TLS"),
         ("db.example.com", False, "prefer", DOUBTFUL, "no TLS across a network"),
     ],
 )
@@ -304,7 +274,7 @@ def test_database_without_tls_across_a_network_is_a_doubt(host, tls, sslmode, ma
     )
     info.dsn_parameters = {"sslmode": sslmode}
     what = f"Database protoreel at {host}:5432 as notifier: PostgreSQL 16.4, {words}"
-    remedy = "add sslmode=verify-full to DATABASE_URL; or sslmode=require, which does not check who the server is"
+    remedy = "add sslmode=verify-full (or require) to DATABASE_URL"
     assert slack_notifier._connected(info) == (mark, what, remedy if mark == DOUBTFUL else "")
 
 
@@ -408,13 +378,6 @@ def test_address_that_takes_no_message_is_a_line_and_is_not_asked(watch, monkeyp
     settings = Settings.from_environment({"SLACK_WEBHOOK": webhook})
     (found,) = slack_notifier._check_destinations(settings, Deadline.after(30))
     assert found == (BAD, f"SLACK_WEBHOOK ({fingerprint(webhook)}): {what}", remedy)
-
-
-def test_value_of_the_environment_in_place_of_that_of_the_file_is_a_line(checked, ready, tmp_path):
-    (tmp_path / ".env").write_text("SLACK_ENVIRONMENT=staging\nSLACK_REMIND_MINUTES=60\nSLACK_QUIET_HOURS=\n")
-    out = checked(SLACK_ENVIRONMENT="production", SLACK_REMIND_MINUTES="60", SLACK_QUIET_HOURS="22:00-07:00")
-    assert "! SLACK_ENVIRONMENT: the environment's value counts, not that of .env\n  → unset SLACK_ENVIRONMENT" in out
-    assert "unset SLACK_REMIND_MINUTES" not in out
 
 
 # ---- Mail and heartbeat ----------------------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ import pytest
 from support import BLIND, FAILED, PROGRAM, STUCK, title
 
 import slack_notifier
-from slack_notifier import VARIABLES
 
 SECRET = "topsecret"
 NOT_SET = "SLACK_WEBHOOK environment variable not set"
@@ -173,9 +172,7 @@ def test_debug_logs_every_setting_and_no_secret(cli, slack, watch):
     done = cli(DEBUG="true", SLACK_ENVIRONMENT="staging")
     assert done.code == 0
     (settings,) = [line for line in lines_of(done.log, "DEBUG") if line.startswith("Settings: ")]
-    assert re.findall(r"(?:^Settings: |; )([A-Z_]+): ", settings) == list(VARIABLES)
-    assert "SLACK_WEBHOOK: set; " in settings
-    assert "SLACK_ENVIRONMENT: staging; " in settings
+    assert settings == "Settings: DATABASE_URL; SLACK_WEBHOOK; SLACK_ENVIRONMENT: staging; DEBUG: true"
     watch.secrets.add(slack.webhook().rpartition("/")[2])
     assert "DEBUG" not in cli(DEBUG="false").log
 
