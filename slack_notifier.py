@@ -41,7 +41,7 @@ from functools import partial
 from string import Template
 from time import monotonic, sleep
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 if __name__ == "__main__":
     # In one line and before a run fails in the middle; a program that imports this gets Python's own errors.
@@ -102,8 +102,9 @@ DATABASE_PAUSES_SECONDS = (1, 3)
 # How long an alert waits for what only adorns it, before it goes out without.
 CAUSES_SECONDS = 10
 FACTS_SECONDS = 3
+STATUSES_SECONDS = 0.5
 LEAST_ADORNMENT_SECONDS = 0.2
-# How long a run waits for another that is just telling the same destination, and a call before it looks again.
+# How long a run waits for another that is just telling the same destination, and a call.
 LOCK_WAIT_SECONDS = 10
 MEETING_SECONDS = 0.5
 # After this long without a word from its client the server drops a claim.
@@ -149,8 +150,8 @@ class SettingError(NotifierError, ValueError):
 class DatabaseError(NotifierError):
     """Raised if the database does not do what it should; the text says what to do about it."""
 
-    # It is worth trying again; the connection broke; a statement ran out of time; the tasks could not be read.
-    may_heal, lost, too_slow, blind = True, False, False, True
+    # The connection broke; a statement ran out of time; so the tasks could not be read.
+    lost, too_slow, blind = False, False, True
 
 
 class BusyError(NotifierError):
@@ -727,7 +728,7 @@ def _error_message(error: object) -> str:
     """What stands before the first traceback, with the exception's type where that is not in it; else the exception.
 
     The exception is that of the last traceback. Its type stays as Python writes it, with its module: ConnectionError is
-    one of many. In PostgreSQL, CAUSE says the same.
+    one of many.
     """
     text = _string(error)
     if len(text) > SHOWN_CHARACTERS:
@@ -962,8 +963,8 @@ class Message(NamedTuple):
 class Claim(NamedTuple):
     """What one destination has yet to be told of one alert.
 
-    `tasks` are the first of them in the order to be listed: the columns of a task, its `alert` in the ledger, its
-    `cause` (a fingerprint or None), and as `total` how many tasks its group has. `since` is None where all of it
+    `tasks` are the first of them in the order to be listed: the columns of a task, its `alert`, its `cause` (a
+    fingerprint, a status, or None), and as `total` how many tasks its group has. `since` is None where all of it
     happened within the alert's usual window. `again`: the destination was told of others in the same span. `partial`:
     only the oldest were taken, more are left for the next run.
     """
@@ -1121,8 +1122,8 @@ def _seen(cause: Row) -> str:
 def stuck_message(claim: Claim, minutes: float, style: Style) -> Message:
     """Tasks that have been stuck for more than `minutes`."""
     groups = []
-    for alert, name in ((STUCK_QUEUED, "Queued Tasks"), (STUCK_IN_PROGRESS, "In Progress Tasks")):
-        tasks = [task for task in claim.tasks if task["alert"] == alert]
+    for status, name in (("queued", "Queued Tasks"), ("in_progress", "In Progress Tasks")):
+        tasks = [task for task in claim.tasks if task["cause"] == status]
         if tasks:
             total = tasks[0]["total"]
             groups.append(_group(f"{name} ({total}):", tasks[:MAX_TASKS_OF_A_STATUS], total, claim, style))
@@ -1147,7 +1148,7 @@ healed_message = partial(_ended_message, "✅ Failed Tasks Recovered", "no longe
 def workers_are_idle(claim: Claim, minutes: float) -> bool:
     """Tasks wait in the queue, or failed without ever having started, and for more than `minutes` none has started or
     ended; False where it could not be found in time when one did."""
-    waiting = any(task.get("alert") == STUCK_QUEUED for task in claim.tasks) or claim.facts.get("never_started")
+    waiting = any(task.get("cause") == "queued" for task in claim.tasks) or claim.facts.get("never_started")
     if not waiting or "last_activity" not in claim.facts:
         return False
     last = claim.facts["last_activity"]
@@ -1296,16 +1297,9 @@ def event_message(event: Event, task: TaskEvent, at: datetime, environment: str 
         "Logo Config": _config_line(configured, _LOGOS, _OF_LOGOS),
         "Logs": log_link(task.log_uri, "View Task Logs") or "Not available yet",
     }
-    return message(
-        titled(event.title, environment),
-        [
-            f"Task {task_id} {event.sentence}",
-            "\n".join(labelled(facts)),
-            labelled(figures),
-            "\n".join(labelled(details)),
-        ],
-        f"{event.time_label} {format_time(at)}",
-    )
+    sentence, more = f"Task {task_id} {event.sentence}", "\n".join(labelled(details))
+    parts: list[str | list[str]] = [sentence, "\n".join(labelled(facts)), labelled(figures), more]
+    return message(titled(event.title, environment), parts, f"{event.time_label} {format_time(at)}")
 
 
 def _first(mapping: object, names: Iterable[str]) -> Any:
@@ -1349,18 +1343,16 @@ def _pixels(value: object) -> object:
 
 # Opens every transaction. In UTC, `timestamp` columns (which hold UTC) and `timestamptz` columns compare and convert
 # alike; LOCAL, because behind a transaction pooler the session belongs to others as well. Read committed, because a
-# claim that waited for another run must see what that run has committed.
+# claim that waited for another run must see what that run has committed. By index, wherever there is one: the planner
+# cannot know how few tasks are new.
 BEGIN = """
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL TIME ZONE 'UTC';
+SET LOCAL enable_seqscan = off;
 SET LOCAL statement_timeout = %(statement_milliseconds)s;
 SET LOCAL lock_timeout = %(lock_milliseconds)s;
 SET LOCAL idle_in_transaction_session_timeout = %(hold_milliseconds)s
 """
-STATEMENT_TIMEOUT = "SET LOCAL statement_timeout = %(statement_milliseconds)s"
-# Where tasks have the recommended index: the planner cannot know how few of them are new, and would read all where most
-# have one status.
-BY_INDEX = "SET LOCAL enable_seqscan = off"
 # Each where the server knows it. Compiling the plans of these statements (jit) takes a hundred times as long as running
 # them. A role's own transaction_timeout (PostgreSQL 17) must not end a claim half-way.
 SERVER_SETTINGS = """
@@ -1368,6 +1360,7 @@ SELECT set_config(name, value, true)
 FROM (VALUES ('jit', 'off'), ('transaction_timeout', '0')) AS wanted (name, value)
 WHERE current_setting(name, true) IS NOT NULL
 """
+STATEMENT_TIMEOUT = "SET LOCAL statement_timeout = %(statement_milliseconds)s"
 
 # Of a task's error and link, of whatever type, what can be shown of them: of errors of megabytes the ends. Concatenated
 # with nothing, a compressed one is unpacked once and not wherever it is used.
@@ -1376,64 +1369,41 @@ CASE WHEN octet_length(tasks.error::text) > {SHOWN_CHARACTERS}
     THEN left(tasks.error::text, {SHOWN_END}) || '{SHOWN_JOINT}' || right(tasks.error::text, {SHOWN_END})
     ELSE tasks.error::text || '' END
 """
-SHOWN_LOG_URI = "left(tasks.log_uri::text, 2000)"
 
-_UNGROUPED = r"btrim(error, E' \n\r\t')"
-for _old, _new in UNGROUP:
-    _UNGROUPED = f"replace({_UNGROUPED}, '{_old}', '{_new}')"
+# Which failures are one: a fingerprint of what stands before the traceback with the type of the exception, or else of
+# the exception, without what varies from task to task. OFFSET 0, as what the planner merges it computes several times.
+CAUSE = rf"""(
+    SELECT to_hex(pg_catalog.hashtextextended(left(regexp_replace(regexp_replace(left(
+        CASE message WHEN '' THEN raised ELSE split_part(raised, ':', 1) || ' ' || message END, 300),
+        %(varying_words)s, ' ~', 'gi'), %(varying_numbers)s, '~', 'gi'), {CAUSE_CHARACTERS}), 0))
+    FROM (SELECT coalesce({SHOWN_ERROR}, '') AS error OFFSET 0) AS shown
+    CROSS JOIN LATERAL (
+        SELECT btrim(left(split_part(error, '{TRACEBACK}', 1), 2000), E' \n\r\t') AS message,
+               CASE WHEN strpos(error, '{TRACEBACK}') > 0 THEN btrim(split_part(replace(
+                   split_part(error, '{TRACEBACK}', -1), E'\n ', ' '), E'\n', 2), E' \r\t') ELSE '' END AS raised
+        OFFSET 0
+    ) AS parts
+)"""
 
-# The cause of an error, which is a column named `error` that SHOWN_ERROR made: what cause_text() shows, with ~ for … as
-# not every encoding has that. OFFSET 0, there and here, because what the planner merges it computes several times over.
-CAUSE = rf"""
-left(regexp_replace(regexp_replace(left(btrim(CASE
-    WHEN error IS NULL THEN ''
-    WHEN strpos(error, '{TRACEBACK}') = 0 THEN left(error, 2000)
-    ELSE (
-        SELECT CASE
-            WHEN message = '' THEN coalesce(nullif(raised, ''), split_part(rtrim(text, E' \n\r\t'), E'\n', -1))
-            WHEN type IS NULL OR strpos(message, substring(type FROM '[^.]*$')) > 0 THEN message
-            WHEN place > 0 THEN left(message, place - 1) || type || ': ' || substr(message, place)
-            ELSE rtrim(message, ': ') || ': ' || type
-        END
-        FROM (
-            SELECT text, btrim(left(split_part(text, '{TRACEBACK}', 1), 2000), E' \n\r\t') AS message,
-                   btrim(split_part(split_part(replace(split_part(text, '{TRACEBACK}', -1), E'\n ', E'\r'), E'\n', 2),
-                       E'\r', 1), E' \t') AS raised
-            FROM (
-                SELECT CASE WHEN strpos(error, '{EXCEPTION_GROUP}') = 0 THEN error ELSE {_UNGROUPED} END AS text
-                OFFSET 0
-            ) AS one
-            OFFSET 0
-        ) AS parts
-        CROSS JOIN LATERAL (SELECT substring(raised FROM '{RAISED_TYPE}') AS type OFFSET 0) AS exception
-        CROSS JOIN LATERAL (SELECT left(btrim(substr(raised, length(type) + 2)), 100) AS own OFFSET 0) AS words
-        CROSS JOIN LATERAL (
-            SELECT CASE WHEN own <> '' THEN strpos(': ' || message, ': ' || own) END AS place OFFSET 0
-        ) AS found
-    )
-END, E' \n\r\t'), 300), %(varying_words)s, ' ~', 'gi'), %(varying_numbers)s, '~', 'gi'), {CAUSE_CHARACTERS})
+# The columns of a task as the public API returns them.
+_SHOWN_TASK = f"""
+    tasks.id::text AS id, tasks.status::text AS status, {SHOWN_ERROR} AS error,
+    left(tasks.log_uri::text, 2000) AS log_uri, tasks.user_api_key::text AS user_api_key,
+    tasks.created_at::timestamptz AS created_at, tasks.updated_at::timestamptz AS updated_at
 """
+TASK_COLUMNS = ("id", "user_api_key", "status", "error", "log_uri", "created_at", "updated_at", "started_at")
 
-# The columns of a task as the public API returns them. PostgreSQL's times reach further than Python's.
-_TASK_COLUMNS = f"""
-    tasks.id::text AS id, tasks.status::text AS status, {SHOWN_ERROR} AS error, {SHOWN_LOG_URI} AS log_uri,
-    tasks.user_api_key::text AS user_api_key,
-    CASE WHEN tasks.created_at IS NOT NULL
-        THEN greatest(least(tasks.created_at::timestamptz, '9999-12-30'), '0001-01-02') END AS created_at,
-    CASE WHEN tasks.updated_at IS NOT NULL
-        THEN greatest(least(tasks.updated_at::timestamptz, '9999-12-30'), '0001-01-02') END AS updated_at
-"""
-
-# The worker's two words for one status. All words of a status are parameters, as an enum that lacks one would refuse a
-# statement that names it. OPERATOR(pg_catalog.=), and functions with pg_catalog, stand here and below where its own
-# would need a cast: one without, which somebody planted in a schema of the search_path, it would prefer.
-IN_PROGRESS = ("in_progress", "inprogress")
+# The statuses of tasks that are not over; the worker has two words for one. As text, because an enum that lacks a word
+# refuses a statement that names it. OPERATOR(pg_catalog.=), and functions with pg_catalog, stand here and below where
+# PostgreSQL's own would need a cast: one without, which somebody planted in the search_path, it would prefer.
+_IN_PROGRESS = "tasks.status::text IN ('in_progress', 'inprogress')"
+_UNENDED = "tasks.status::text IN ('queued', 'in_progress', 'inprogress')"
 
 # Tasks that failed within the window, newest first.
 FAILED_TASKS = f"""
-SELECT {_TASK_COLUMNS}
+SELECT {_SHOWN_TASK}
 FROM tasks
-WHERE status OPERATOR(pg_catalog.=) %(failed)s AND updated_at >= now() - %(timeout)s
+WHERE status::text = 'failed' AND updated_at >= now() - %(timeout)s
 ORDER BY tasks.updated_at DESC, tasks.id
 """
 
@@ -1443,61 +1413,72 @@ _SIGN_OF_LIFE = "greatest(tasks.created_at, tasks.started_at, tasks.updated_at)"
 # Which tasks are stuck: queued, or in progress under either of its names, and without a sign of life for longer than
 # the timeout; the condition on updated_at alone is there for the index.
 _IS_STUCK = f"""(
-    status OPERATOR(pg_catalog.=) ANY(%(unended)s) AND updated_at < now() - %(timeout)s
+    {_UNENDED} AND updated_at < now() - %(timeout)s
     AND {_SIGN_OF_LIFE} < now() - %(timeout)s
 )"""
 
 # The stuck tasks, oldest first.
 STUCK_TASKS = f"""
-SELECT {_TASK_COLUMNS}
+SELECT {_SHOWN_TASK}
 FROM tasks
 WHERE {_IS_STUCK}
 ORDER BY {_SIGN_OF_LIFE}, tasks.id
 """
 
-# What the catalogue says of the tasks: the statuses that an enum knows (NULL: any), whether there is the index by which
-# to walk through the statuses, and whether policies may hide rows from this role. Names what is read of the tasks, so
-# that a missing column or right is found in every run, not only in the first that has something to report.
-CATALOGUE = """
+# How the database is set up for us: what this role may do with tasks and ledger and what these lack, whether there is
+# the recommended index, and whether policies may hide rows.
+STATE = r"""
 SELECT
-    (SELECT array_agg(enumlabel::text) FROM pg_enum
-        JOIN pg_attribute ON atttypid = enumtypid
-        WHERE attrelid = 'tasks'::regclass AND attname = 'status') AS status_labels,
-    EXISTS (
-        SELECT FROM pg_index
-        JOIN pg_attribute AS first ON first.attrelid = indrelid AND first.attnum = indkey[0]
-        JOIN pg_attribute AS second ON second.attrelid = indrelid AND second.attnum = indkey[1]
-        JOIN pg_class ON pg_class.oid = indexrelid
-        JOIN pg_am ON pg_am.oid = relam AND amname = 'btree'
-        WHERE indrelid = 'tasks'::regclass AND indisvalid AND indpred IS NULL AND indnkeyatts > 1
-          AND first.attname = 'status' AND second.attname = 'updated_at'
-    ) AS indexed,
-    row_security_active('tasks') AS row_security
-WHERE NOT EXISTS (
-    SELECT id, user_api_key, status, error, log_uri, created_at, updated_at, started_at FROM tasks WHERE false
-)
+    tasks::text AS tasks,
+    pg_catalog.quote_ident(current_user) AS role,
+    pg_catalog.quote_ident(current_schema()) AS schema,
+    ARRAY(SELECT name FROM pg_catalog.unnest(%(columns)s) AS name
+        WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = tasks AND attname = name)) AS missing,
+    ARRAY(SELECT attname::text FROM pg_attribute
+        WHERE attrelid = tasks AND attname = ANY(%(columns)s) AND NOT has_column_privilege(tasks, attname, 'SELECT')
+        ORDER BY attnum) AS forbidden,
+    EXISTS (SELECT FROM pg_index WHERE indrelid = tasks AND indisvalid AND indpred IS NULL
+        AND pg_get_indexdef(indexrelid) ~ ' btree \(status, updated_at[ ,)]') AS indexed,
+    row_security_active(tasks) AS row_security,
+    pg_is_in_recovery() AS standby,
+    current_setting('transaction_read_only') = 'on' AS read_only,
+    NOT EXISTS (SELECT FROM pg_class WHERE oid = ledger) AS unborn,
+    EXISTS (SELECT FROM pg_attribute WHERE attrelid = ledger AND attname = 'cause') AS knows_causes,
+    (SELECT pg_catalog.bool_and(pg_catalog.has_table_privilege(ledger, wanted))
+        FROM pg_catalog.unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS wanted) AS writable,
+    (SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = ledger) AS owned,
+    coalesce(pg_catalog.has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
+    pg_catalog.has_database_privilege(current_database(), 'TEMPORARY') AS may_create_temporary,
+    (SELECT pg_catalog.quote_ident(nspname) FROM pg_namespace
+        WHERE oid = coalesce((SELECT relnamespace FROM pg_class WHERE pg_class.oid = ledger),
+            pg_catalog.to_regnamespace(current_schema()::text))
+          AND pg_catalog.has_schema_privilege('public', oid, 'CREATE')) AS open_schema
+FROM to_regclass('tasks') AS tasks, to_regclass('slack_notifications') AS ledger
 """
-
-# What the role may not read of the tasks' columns.
-FORBIDDEN = """
-SELECT pg_catalog.quote_ident(current_user) AS role, ARRAY(
-    SELECT attname::text FROM pg_attribute
-    WHERE attrelid = to_regclass('tasks') AND attname = ANY(%(columns)s)
-      AND NOT has_column_privilege(attrelid, attname, 'SELECT')
-    ORDER BY attnum
-) AS columns
-"""
-TASK_COLUMNS = ("id", "user_api_key", "status", "error", "log_uri", "created_at", "updated_at", "started_at")
 # For --check: how much the ledger remembers, and since when.
 LEDGER_AGE = """
 SELECT count(*) AS told, min(notified_at) AS first, max(notified_at) AS last, now() AS now
 FROM slack_notifications WHERE task_id <> ''
 """
 
-# What each destination has been told; `cause` is a fingerprint of a failure's cause. The rows with an empty task_id are
-# the destination's own. Of the alerts: until when (event_at) all is told, and when it last called somebody
-# (notified_at). Of the alert '': since when the destination is told of anything, and when a call may tell it without
-# haste (the theoretical arrival time of the generic cell rate algorithm); whoever tells it something holds this row.
+# The words of tasks that are over, which may be any but those of tasks that are not: found by a few steps through the
+# index on (status, updated_at).
+OVER = f"""
+WITH RECURSIVE words (status) AS (
+    SELECT min(status::text) FROM tasks
+    UNION ALL
+    SELECT (SELECT min(tasks.status::text) FROM tasks WHERE tasks.status::text > words.status)
+    FROM words
+    WHERE words.status IS NOT NULL
+)
+SELECT array_agg(status) AS over FROM words AS tasks WHERE NOT {_UNENDED}
+"""
+
+# What each destination has been told; `cause` is a fingerprint of a failure's cause, or the status in which a task is
+# stuck. The rows with an empty task_id are the destination's own. Of the alerts: until when (event_at) all is told, and
+# when it last called somebody (notified_at). Of the alert '': since when the destination is told of anything, and when
+# a call may tell it without haste (the theoretical arrival time of the generic cell rate algorithm); whoever tells it
+# something holds this row.
 _LEDGER_COLUMNS = """
 slack_notifications (
     destination text NOT NULL,
@@ -1509,39 +1490,6 @@ slack_notifications (
     PRIMARY KEY (destination, alert, task_id)
 )
 """
-
-# Whether the ledger is there, as this version needs it, and may be written, or what could be done about it.
-LEDGER_STATE = """
-SELECT
-    current_setting('transaction_read_only') = 'on' AS read_only,
-    pg_is_in_recovery() AS standby,
-    NOT EXISTS (SELECT FROM pg_class WHERE oid = ledger) AS missing,
-    ledger IS NOT NULL AND NOT EXISTS (
-        SELECT FROM pg_catalog.unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS wanted
-        WHERE NOT pg_catalog.has_table_privilege(ledger, wanted)
-    ) AS writable,
-    (SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = ledger) AS owned,
-    ARRAY(SELECT attname::text FROM pg_attribute
-        WHERE attrelid = ledger AND attnum > 0 AND NOT attisdropped
-          AND (attname, format_type(atttypid, -1)) IN (
-              ('destination', 'text'), ('alert', 'text'), ('task_id', 'text'), ('cause', 'text'),
-              ('event_at', 'timestamp with time zone'), ('notified_at', 'timestamp with time zone'))) AS columns,
-    EXISTS (
-        SELECT FROM pg_index
-        WHERE indrelid = ledger AND indisunique AND indisvalid AND indimmediate AND indpred IS NULL AND ARRAY(
-            SELECT attname::text FROM pg_attribute WHERE attrelid = ledger AND attnum = ANY(indkey) ORDER BY 1
-        ) OPERATOR(pg_catalog.=) '{alert,destination,task_id}'
-    ) AS keyed,
-    coalesce(pg_catalog.has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
-    pg_catalog.has_database_privilege(current_database(), 'TEMPORARY') AS may_create_temporary,
-    pg_catalog.quote_ident(current_schema()) AS schema,
-    pg_catalog.quote_ident(current_user) AS role
-FROM to_regclass('slack_notifications') AS ledger
-"""
-
-# What a run looks at first.
-FIRST_LOOK = f"SELECT * FROM ({CATALOGUE}) AS tasks, ({LEDGER_STATE}) AS ledger"
-
 # Two first runs at once: IF NOT EXISTS alone does not keep the second from failing on the first one's catalogue rows.
 _ALONE = "SELECT pg_advisory_xact_lock(hashtext('slack_notifications'))"
 CREATE_LEDGER = f"{_ALONE}; CREATE TABLE IF NOT EXISTS {_LEDGER_COLUMNS}"
@@ -1559,12 +1507,23 @@ SELECT set_config('search_path', 'pg_temp, ' || current_setting('search_path'), 
 
 # The own rows that a destination lacks (to insert one that a run has just changed would be to wait for that run).
 # Committed before its first claim, so that failures add up from here on even if that first message, and more after it,
-# cannot be delivered.
+# cannot be delivered. Version 2, which may still run beside this one, had two names for stuck tasks.
 START = """
+WITH named AS (
+    DELETE FROM slack_notifications
+    WHERE destination = ANY(%(destinations)s) AND alert IN ('stuck:queued', 'stuck:in_progress')
+    RETURNING *
+)
+INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
+SELECT DISTINCT ON (destination, task_id)
+    destination, 'stuck', task_id, event_at, notified_at, substr(alert, 7)
+FROM named
+ORDER BY destination, task_id, notified_at DESC
+ON CONFLICT DO NOTHING;
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
 SELECT destination.destination, alert.alert, '', now(), CASE alert.alert WHEN '' THEN now() ELSE '-infinity' END
 FROM pg_catalog.unnest(%(destinations)s::text[]) AS destination (destination)
-CROSS JOIN pg_catalog.unnest(%(alerts)s::text[]) AS alert (alert)
+CROSS JOIN pg_catalog.unnest('{"",failed,healed,stuck,recovered}'::text[]) AS alert (alert)
 WHERE NOT EXISTS (
     SELECT FROM slack_notifications AS own
     WHERE own.destination = destination.destination AND own.alert = alert.alert AND own.task_id = ''
@@ -1573,447 +1532,249 @@ ORDER BY destination.destination, alert.alert
 ON CONFLICT (destination, alert, task_id) DO NOTHING
 """
 
-# When a call is held back: three messages at once, then one a minute, tell of failures; more would say the same.
+# Begins each claim: one run at a time tells a destination. A call (`paced`) tells nothing where three messages went out
+# at once, and one in each minute since: more would say the same. It finds no row then, and waits for nobody.
 _IS_HELD_BACK = f"notified_at > now() + interval '{(STORM_BURST - 1) * STORM_SECONDS} seconds'"
-
-# The destinations that a call tells nothing now.
-HELD_BACK = f"""
-SELECT destination
-FROM slack_notifications
-WHERE destination = ANY(%(destinations)s) AND alert = '' AND task_id = '' AND {_IS_HELD_BACK}
-"""
-
-# One run at a time tells a destination: begins each claim, and is held until its end. Those that would wait for longer
-# than this transaction's lock_timeout, or at all (NOWAIT), fail.
-LOCK_DESTINATION = """
-SELECT FROM slack_notifications
-WHERE destination = %(destination)s AND alert = '' AND task_id = ''
+LOCK = f"""
+SELECT true AS held FROM slack_notifications
+WHERE destination = %(destination)s AND alert = '' AND task_id = '' AND NOT (%(paced)s AND {_IS_HELD_BACK})
 FOR UPDATE
 """
-LOCK_DESTINATION_NOW = f"{LOCK_DESTINATION} NOWAIT"
 
-# Those with the id that a row of the ledger names: compared in the column's own type, so that they are looked up by
-# their key, whatever type it has.
-_TASK_OF_TOLD = """
-tasks.id OPERATOR(pg_catalog.=)
-    (pg_catalog.jsonb_populate_record(NULL::tasks, pg_catalog.jsonb_build_object('id', told.task_id))).id
-"""
-# The ids that can be told: not empty, as that of the destination's own rows is, nor too long for the ledger's index.
-_TELLABLE = "octet_length(tasks.id::text) BETWEEN 1 AND 2000"
+# How a task is named in the ledger, whose index takes no id of kilobytes.
+_ID = "left(tasks.id::text, 500)"
 _OF_USER = "(%(user)s = '' OR tasks.user_api_key::text = %(user)s)"
 
-# Where a claim begins: one window before all was told, for what was committed late or by a skewed clock. Nowhere, if
-# this is a call that is held back. With the newest failure that was told, if it is `hurried`: those before it, which
-# earlier parts of a claim took, may be so many that to look each of them up takes too long.
-_BEGINNING = f"""
-state AS (
-    SELECT max(event_at) FILTER (WHERE alert = %(alert)s) AS complete,
-           %(paced)s AND coalesce(bool_or({_IS_HELD_BACK}) FILTER (WHERE alert = ''), false) AS held_back
+
+def _told(alert: str, task_id: str) -> str:
+    """What the destination was told of a task: looked up by the whole key, to which OFFSET 0 keeps the planner, as it
+    knows little of a table that changes fast."""
+    return f"""LATERAL (
+        SELECT ctid, event_at, notified_at, cause, least(event_at, notified_at) AS at
+        FROM slack_notifications
+        WHERE destination = %(destination)s AND alert = {alert} AND task_id = {task_id}
+        OFFSET 0
+    ) AS told"""
+
+
+def _claim(news: str, last: str = "max(event_at)", more: str = "") -> str:
+    """Claims what is news, or the oldest of it where that is very much, by writing it down, which the commit makes
+    final; what was told of these tasks before and is over is gone. Returns one row, the claim in figures.
+
+    It begins one window before all was told, for what was committed late or by a skewed clock. Notes until when all is
+    told now; and, of failures, that there is one message more.
+    """
+    return f"""
+WITH own AS (
+    SELECT event_at AS complete, least(event_at, now()) - %(window)s AS beginning
     FROM slack_notifications
-    WHERE destination = %(destination)s AND alert IN ('', %(alert)s) AND task_id = ''
-), beginning (at) AS (
-    SELECT CASE WHEN held_back THEN 'infinity'
-        ELSE greatest(least(coalesce(complete, now()), now()) - %(window)s, (
-            SELECT max(event_at)
-            FROM slack_notifications
-            WHERE %(hurried)s AND %(alert)s = 'failed' AND destination = %(destination)s AND alert = 'failed'
-              AND task_id <> '' AND event_at <= now()
-        )) END
-    FROM state
-)
-"""
-# Notes until when all is told, of a claim whose `figures` these are; and, of failures, that there is one message more.
-_COMPLETED = """
-completed AS (
-    UPDATE slack_notifications AS own
-    SET event_at = greatest(own.event_at, CASE WHEN figures.partial THEN least(figures.last, now()) ELSE now() END)
+    WHERE destination = %(destination)s AND alert = %(alert)s AND task_id = ''
+), news AS ({news}
+    LIMIT %(part)s
+), claimed AS (
+    INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
+    SELECT DISTINCT ON (task_id) %(destination)s, %(alert)s, task_id, event_at, now(), cause
+    FROM news
+    WHERE is_news AND task_id <> ''
+    ORDER BY task_id, event_at DESC
+    ON CONFLICT (destination, alert, task_id) DO UPDATE
+    SET event_at = excluded.event_at, notified_at = excluded.notified_at, cause = excluded.cause
+    RETURNING task_id
+), gone AS (
+    DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(SELECT gone FROM news WHERE gone IS NOT NULL))
+), figures AS (
+    SELECT (SELECT count(*) FROM claimed) AS total, count(*) = %(part)s AS partial,
+           min(event_at) FILTER (WHERE is_news) AS first, {last} AS last
+    FROM news
+), completed AS (
+    UPDATE slack_notifications
+    SET event_at = greatest(event_at, least(CASE WHEN partial THEN last END, now()))
     FROM figures
-    WHERE own.destination = %(destination)s AND own.alert = %(alert)s AND own.task_id = ''
-      AND NOT (SELECT held_back FROM state)
-)
-"""
-_PACED = f"""
-paced AS (
-    UPDATE slack_notifications AS own
-    SET notified_at = greatest(own.notified_at, now()) + interval '{STORM_SECONDS} seconds'
+    WHERE destination = %(destination)s AND alert = %(alert)s AND task_id = ''
+), paced AS (
+    UPDATE slack_notifications
+    SET notified_at = greatest(notified_at, now()) + interval '{STORM_SECONDS} seconds'
     FROM figures
-    WHERE own.destination = %(destination)s AND own.alert = '' AND own.task_id = '' AND figures.total > 0
-)
+    WHERE destination = %(destination)s AND alert = '' AND task_id = '' AND total > 0
+      AND %(alert)s IN ('failed', 'healed')
+){more}
+SELECT total, partial, first, complete, now() AS claimed_at
+FROM figures, own
 """
 
-# Claims every failed task that the destination has not been told of, or the oldest of them where they are very many, by
-# writing it down; the commit makes it final. This statement and those like it return one row, the claim in figures.
-# A task that failed again is news: from one minute after the failure that was told if it has another cause (a task that
-# fails is often written twice within seconds, with two texts), else from one window after. As long as updated_at is as
-# it was told, it is the same failure, also where a skewed clock put it into the future. The earlier one is kept with
-# those that have healed: its cause stays known. Here and below, rows of the ledger are looked up by their whole key, to
-# which OFFSET 0 keeps the planner: it knows little of a table that changes fast. (For `alert IN (…)`, PostgreSQL before
-# 17 would go through all of the destination's rows each time.)
-CLAIM_FAILED = f"""
-WITH {_BEGINNING}, oldest AS (
-    SELECT tasks.id::text AS task_id, {_TELLABLE} AS tellable, failed.at AS event_at, {SHOWN_ERROR} AS error,
-           told.event_at AS told_event_at, told.notified_at AS told_at, told.cause AS told_cause
+
+# Failed tasks that the destination has not been told of. One that failed again is news: from one minute after the
+# failure that was told if it has another cause (a task that fails is often written twice within seconds, with two
+# texts), else from one window after. As long as updated_at is as it was told, it is the same failure, also where a
+# skewed clock put it into the future. The earlier one is kept with those that have healed: its cause stays known. That
+# the task was stuck is over.
+CLAIM_FAILED = _claim(
+    f"""
+    SELECT {_ID} AS task_id, failed.at AS event_at, {CAUSE} AS cause, true AS is_news,
+           told.event_at AS told_event_at, told.notified_at AS told_at, told.cause AS told_cause,
+           (SELECT ctid FROM slack_notifications
+               WHERE destination = %(destination)s AND alert = 'stuck' AND task_id = {_ID}) AS gone
     FROM tasks
     CROSS JOIN LATERAL (SELECT least(tasks.updated_at::timestamptz, '9999-12-30') AS at) AS failed
-    LEFT JOIN LATERAL (
-        SELECT task_id, event_at, notified_at, cause
-        FROM slack_notifications
-        WHERE destination = %(destination)s AND alert = 'failed' AND task_id = tasks.id::text
-        OFFSET 0
-    ) AS told ON true
-    CROSS JOIN LATERAL (SELECT least(told.event_at, told.notified_at) AS at) AS before
-    WHERE tasks.status OPERATOR(pg_catalog.=) %(failed)s AND tasks.updated_at >= (SELECT at FROM beginning)
-      AND {_OF_USER} AND (told.task_id IS NULL
-          OR failed.at <> told.event_at AND failed.at >= before.at + interval '1 minute'
-          AND (failed.at >= before.at + %(window)s OR told.cause IS DISTINCT FROM (
-              SELECT to_hex(pg_catalog.hashtextextended({CAUSE}, 0)) FROM (SELECT {SHOWN_ERROR} AS error) AS shown)))
-    ORDER BY tasks.updated_at
-    LIMIT %(part)s
-), news AS (
-    SELECT DISTINCT ON (task_id) task_id, event_at, to_hex(pg_catalog.hashtextextended({CAUSE}, 0)) AS cause,
-           told_event_at, told_at, told_cause
-    FROM oldest
-    WHERE tellable
-    ORDER BY task_id, event_at DESC
-), earlier AS (
+    LEFT JOIN {_told("'failed'", _ID)} ON true
+    WHERE tasks.status::text = 'failed' AND tasks.updated_at >= (SELECT beginning FROM own)
+      AND {_OF_USER} AND (told.at IS NULL
+          OR failed.at <> told.event_at AND failed.at >= told.at + interval '1 minute'
+          AND (failed.at >= told.at + %(window)s OR told.cause IS DISTINCT FROM {CAUSE}))
+    ORDER BY tasks.updated_at""",
+    more="""
+, earlier AS (
     INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
-    SELECT %(destination)s, 'healed', task_id, told_event_at, told_at, told_cause
+    SELECT DISTINCT ON (task_id) %(destination)s, 'healed', task_id, told_event_at, told_at, told_cause
     FROM news
     WHERE told_at IS NOT NULL
     ON CONFLICT (destination, alert, task_id) DO UPDATE
     SET event_at = excluded.event_at, notified_at = excluded.notified_at, cause = excluded.cause
-), claimed AS (
-    INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
-    SELECT %(destination)s, 'failed', task_id, event_at, now(), cause
-    FROM news
-    ON CONFLICT (destination, alert, task_id) DO UPDATE
-    SET event_at = excluded.event_at, notified_at = excluded.notified_at, cause = excluded.cause
-    RETURNING event_at
-), figures AS (
-    SELECT count(*) AS total, min(event_at) AS first, max(event_at) AS last,
-           %(hurried)s OR (SELECT count(*) FROM oldest) = %(part)s AS partial
-    FROM claimed
-), {_COMPLETED}, {_PACED}
-SELECT total, partial, first, now() AS claimed_at, span.since,
-       (SELECT count(*) FROM oldest WHERE NOT tellable) AS untellable,
-       total > 0 AND EXISTS (
-           SELECT FROM tasks
-           CROSS JOIN LATERAL (
-               SELECT FROM slack_notifications
-               WHERE destination = %(destination)s AND alert = 'failed' AND task_id = tasks.id::text
-               OFFSET 0
-           ) AS told
-           WHERE tasks.status OPERATOR(pg_catalog.=) %(failed)s
-             AND tasks.updated_at >= coalesce(span.since, now() - %(window)s)
-             AND tasks.id::text NOT IN (SELECT task_id FROM news)
-       ) AS again
-FROM figures
-CROSS JOIN LATERAL (
-    SELECT CASE WHEN first < now() - %(window)s
-        THEN greatest(least(first, (SELECT complete FROM state)), '0001-01-02') END AS since
-) AS span
-"""
+)""",
+)
 
-STUCK_QUEUED = "stuck:queued"
-STUCK_IN_PROGRESS = "stuck:in_progress"
-
-# Claims stuck tasks that the destination has not been told of in their present status, or that gave a sign of life
-# since, or of which it was told so long ago that a reminder is due. What it was told of another status is forgotten: a
-# task that returns there is news again. That (`left_behind`) comes first: else each look-up, where the planner has it
-# read all of a small ledger, would read all that this claim writes.
-CLAIM_STUCK = f"""
-WITH stuck AS (
-    SELECT tasks.id::text AS task_id, {_TELLABLE} AS tellable,
-           CASE tasks.status::text WHEN 'queued' THEN 'stuck:queued' ELSE 'stuck:in_progress' END AS alert,
-           greatest({_SIGN_OF_LIFE}::timestamptz, '0001-01-02') AS event_at
-    FROM tasks
-    WHERE {_OF_USER} AND {_IS_STUCK}
-), left_behind AS (
-    DELETE FROM slack_notifications
-    WHERE ctid = ANY(ARRAY(
-        SELECT told.ctid
-        FROM stuck
-        CROSS JOIN LATERAL (
-            SELECT ctid
-            FROM slack_notifications
-            WHERE destination = %(destination)s AND task_id = stuck.task_id
-              AND alert = CASE stuck.alert WHEN 'stuck:queued' THEN 'stuck:in_progress' ELSE 'stuck:queued' END
-            OFFSET 0
-        ) AS told
-    ))
-    RETURNING task_id
-), oldest AS (
-    SELECT stuck.task_id, stuck.tellable, stuck.alert, stuck.event_at
-    FROM stuck
-    LEFT JOIN LATERAL (
-        SELECT task_id, event_at, notified_at
-        FROM slack_notifications
-        WHERE destination = %(destination)s AND alert = stuck.alert AND task_id = stuck.task_id
-        OFFSET 0
-    ) AS told ON true
-    WHERE told.task_id IS NULL
+# Stuck tasks that the destination has not been told of in their present status, or that gave a sign of life since, or
+# of which it was told so long ago that a reminder is due.
+CLAIM_STUCK = _claim(
+    f"""
+    SELECT stuck.task_id, stuck.event_at, stuck.cause, true AS is_news, NULL::tid AS gone
+    FROM (
+        SELECT {_ID} AS task_id, greatest({_SIGN_OF_LIFE}::timestamptz, '0001-01-02') AS event_at,
+               CASE tasks.status::text WHEN 'queued' THEN 'queued' ELSE 'in_progress' END AS cause
+        FROM tasks
+        WHERE {_OF_USER} AND {_IS_STUCK}
+    ) AS stuck
+    LEFT JOIN {_told("'stuck'", "stuck.task_id")} ON true
+    WHERE told.at IS NULL OR told.cause <> stuck.cause
        OR stuck.event_at > greatest(told.event_at, told.notified_at - %(timeout)s)
        OR told.notified_at <= now() - %(remind)s::interval
-    ORDER BY stuck.event_at
-    LIMIT %(part)s
-), claimed AS (
-    INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
-    SELECT DISTINCT ON (alert, task_id) %(destination)s, alert, task_id, event_at, now()
-    FROM oldest
-    WHERE tellable AND (SELECT count(*) FROM left_behind) >= 0
-    ORDER BY alert, task_id, event_at
-    ON CONFLICT (destination, alert, task_id) DO UPDATE
-    SET event_at = excluded.event_at, notified_at = excluded.notified_at
-    RETURNING task_id
+    ORDER BY stuck.event_at"""
 )
-SELECT (SELECT count(*) FROM claimed) AS total, count(*) = %(part)s AS partial, NULL AS first, now() AS claimed_at,
-       NULL::timestamptz AS since, count(*) FILTER (WHERE NOT tellable) AS untellable, false AS again
-FROM oldest
-"""
 
-# The words of tasks that are over, which may be any but those of tasks that are not, found by a few steps through the
-# index on (status, updated_at); without that index, none.
-_OVER = """
-statuses (status) AS (
-    SELECT pg_catalog.min(status) FROM tasks WHERE %(indexed)s
-    UNION ALL
-    SELECT (SELECT pg_catalog.min(tasks.status) FROM tasks WHERE tasks.status OPERATOR(pg_catalog.>) statuses.status)
-    FROM statuses
-    WHERE statuses.status IS NOT NULL
-), final (status) AS (
-    SELECT status FROM statuses WHERE status OPERATOR(pg_catalog.<>) ALL(%(unended)s)
+# The tasks that the destination was told have failed or are stuck (`told_as`), and that have ended well since. What
+# ended lately is looked up, not what was told: an idle run pays nothing for all that was. Of many that ended the next
+# claim goes on where this one stopped, without a window before that: it may hold as many.
+CLAIM_MENDED = _claim(
+    f"""
+    SELECT ended.task_id, ended.event_at, told.cause, told.ctid IS NOT NULL AS is_news, told.ctid AS gone
+    FROM (
+        SELECT {_ID} AS task_id, least(tasks.updated_at::timestamptz, '9999-12-30') AS event_at
+        FROM tasks
+        WHERE tasks.status::text = ANY(%(well)s) AND {_OF_USER}
+          AND tasks.updated_at >= (SELECT beginning FROM own) AND EXISTS (
+              SELECT FROM slack_notifications
+              WHERE destination = %(destination)s AND alert = %(told_as)s AND task_id <> '')
+        ORDER BY tasks.updated_at
+        LIMIT %(part)s
+    ) AS ended
+    LEFT JOIN {_told("%(told_as)s", "ended.task_id")} ON true""",
+    last="max(event_at) + %(window)s",
 )
-"""
-# The tasks that ended since the `beginning`, or the oldest of them where they are very many; none where the destination
-# was told of none (`told_as`) that could have mended. Status by status (OFFSET 0), as the planner cannot know how few
-# they are, and would read the whole table.
-_ENDED_TASK = f"""
-    SELECT tasks.id::text AS task_id, tasks.status::text AS status, tasks.user_api_key::text AS user_api_key,
-           tasks.updated_at::timestamptz AS at
-    FROM tasks
-    WHERE {_OF_USER} AND tasks.updated_at >= (SELECT at FROM beginning) AND (%(told_as)s::text[] IS NULL OR EXISTS (
-        SELECT FROM slack_notifications
-        WHERE destination = %(destination)s AND alert = ANY(%(told_as)s) AND task_id <> ''
-    ))
-"""
-_OLDEST = "ORDER BY tasks.updated_at LIMIT %(part)s"
-_ENDED = f"""
-{_OVER}, ended AS (
-    (
-        SELECT task.*
-        FROM final
-        CROSS JOIN LATERAL (
-            {_ENDED_TASK} AND tasks.status OPERATOR(pg_catalog.=) final.status {_OLDEST} OFFSET 0
-        ) AS task
-    )
-    UNION ALL
-    ({_ENDED_TASK} AND NOT %(indexed)s AND tasks.status OPERATOR(pg_catalog.<>) ALL(%(unended)s) {_OLDEST})
-    ORDER BY at
-    LIMIT %(part)s
-)
-"""
-# Of many that ended the next claim goes on where this one stopped, without a window before that: it may hold as many.
-_FIGURES = """
-figures AS (
-    SELECT (SELECT count(*) FROM claimed) AS total, count(*) = %(part)s AS partial, max(at) + %(window)s AS last
-    FROM ended
-)
-"""
-_TOTAL = """
-SELECT total, partial, NULL AS first, now() AS claimed_at, NULL::timestamptz AS since, 0 AS untellable, false AS again
-FROM figures
-"""
-
-# Claims the tasks that the destination was told are stuck and that have ended since. Of those that failed, nothing more
-# is told here, nor of those that it was told had failed after that: they have healed. What ended lately is looked up,
-# not what was told: an idle run pays nothing for all that was.
-CLAIM_RECOVERED = f"""
-WITH RECURSIVE {_BEGINNING}, {_ENDED}, moved_on AS (
-    DELETE FROM slack_notifications
-    WHERE ctid = ANY(ARRAY(
-        SELECT told.ctid
-        FROM ended
-        CROSS JOIN (VALUES ('stuck:queued'), ('stuck:in_progress')) AS stuck (alert)
-        CROSS JOIN LATERAL (
-            SELECT ctid
-            FROM slack_notifications
-            WHERE destination = %(destination)s AND alert = stuck.alert AND task_id = ended.task_id
-            OFFSET 0
-        ) AS told
-        WHERE ended.status <> 'failed'
-    ))
-    RETURNING task_id, notified_at
-), claimed AS (
-    INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
-    SELECT DISTINCT %(destination)s, 'recovered', task_id, now(), now()
-    FROM moved_on
-    WHERE %(notify_on_recovery)s AND NOT EXISTS (
-        SELECT FROM (VALUES ('failed'), ('healed')) AS failure (alert)
-        CROSS JOIN LATERAL (
-            SELECT FROM slack_notifications
-            WHERE destination = %(destination)s AND alert = failure.alert AND task_id = moved_on.task_id
-              AND notified_at >= moved_on.notified_at
-            OFFSET 0
-        ) AS told
-    )
-    ON CONFLICT (destination, alert, task_id) DO UPDATE
-    SET event_at = excluded.event_at, notified_at = excluded.notified_at
-    RETURNING task_id
-), {_FIGURES}, {_COMPLETED}
-{_TOTAL}
-"""
-
-# Claims the tasks that the destination was told have failed and that have ended well since.
-CLAIM_HEALED = f"""
-WITH RECURSIVE {_BEGINNING}, {_ENDED}, moved_on AS (
-    DELETE FROM slack_notifications
-    WHERE ctid = ANY(ARRAY(
-        SELECT told.ctid
-        FROM ended
-        CROSS JOIN LATERAL (
-            SELECT ctid, least(event_at, notified_at) AS at
-            FROM slack_notifications
-            WHERE destination = %(destination)s AND alert = 'failed' AND task_id = ended.task_id
-            OFFSET 0
-        ) AS told
-        WHERE ended.status <> 'failed' AND ended.at > told.at AND %(notify_on_recovery)s
-    ))
-    RETURNING task_id, cause
-), claimed AS (
-    INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
-    SELECT %(destination)s, 'healed', task_id, now(), now(), cause
-    FROM moved_on
-    ON CONFLICT (destination, alert, task_id) DO UPDATE
-    SET event_at = excluded.event_at, notified_at = excluded.notified_at, cause = excluded.cause
-    RETURNING task_id
-), {_FIGURES}, {_COMPLETED}, {_PACED}
-{_TOTAL}
-"""
 
 # The causes of the failures that this transaction claimed (its now() is the same all through): those that are new to
 # the destination first, then the most frequent. `before`: of how many tasks with that cause it was told in the week
 # before; NULL where it has been told of anything for less than a day. The tasks are found by when they failed.
-CLAIMED_CAUSES = """
-WITH users AS (
-    SELECT told.cause, tasks.user_api_key::text AS user_api_key, count(*) AS tasks,
-           count(*) FILTER (WHERE tasks.started_at IS NULL) AS never_started
+CLAIMED_CAUSES = f"""
+SELECT claimed.*, coalesce(earlier.lately, false) AS lately,
+       CASE WHEN own.begun THEN coalesce(earlier.tasks, 0) END AS before
+FROM (
+    SELECT told.cause, count(*) AS total, count(DISTINCT tasks.user_api_key::text) AS users,
+           count(*) OVER () AS causes,
+           sum(count(*) FILTER (WHERE tasks.started_at IS NULL)) OVER ()::bigint AS never_started
     FROM tasks
-    CROSS JOIN LATERAL (
-        SELECT cause
-        FROM slack_notifications
-        WHERE destination = %(destination)s AND alert = 'failed' AND task_id = tasks.id::text AND notified_at = now()
-        OFFSET 0
-    ) AS told
-    WHERE tasks.status OPERATOR(pg_catalog.=) %(failed)s AND tasks.updated_at >= %(first)s
-    GROUP BY told.cause, tasks.user_api_key::text
-), causes AS (
-    SELECT cause, sum(tasks)::bigint AS total, count(*) AS users, count(*) OVER () AS causes,
-           sum(sum(never_started)) OVER ()::bigint AS never_started
-    FROM users
-    GROUP BY cause
-), earlier AS (
-    SELECT cause, count(*) AS tasks
+    CROSS JOIN {_told("'failed'", _ID)}
+    WHERE tasks.status::text = 'failed' AND tasks.updated_at >= %(first)s
+      AND told.notified_at = now()
+    GROUP BY told.cause
+) AS claimed
+LEFT JOIN (
+    SELECT cause, count(*) AS tasks, max(notified_at) > now() - interval '1 hour' AS lately
     FROM slack_notifications
     WHERE destination = %(destination)s AND alert IN ('failed', 'healed') AND task_id <> ''
       AND notified_at < now() AND notified_at >= now() - interval '7 days'
     GROUP BY cause
-)
-SELECT causes.cause, causes.total, causes.users, causes.causes, causes.never_started,
-       CASE WHEN history.begun THEN coalesce(earlier.tasks, 0) END AS before
-FROM causes
-LEFT JOIN earlier ON earlier.cause = causes.cause
+) AS earlier ON earlier.cause = claimed.cause
 CROSS JOIN (
-    SELECT coalesce(bool_or(event_at <= now() - interval '1 day'), false) AS begun
-    FROM slack_notifications
+    SELECT event_at <= now() - interval '1 day' AS begun FROM slack_notifications
     WHERE destination = %(destination)s AND alert = '' AND task_id = ''
-) AS history
-ORDER BY history.begun AND earlier.cause IS NULL DESC, causes.total DESC, causes.cause
+) AS own
+ORDER BY own.begun AND earlier.cause IS NULL DESC, claimed.total DESC, claimed.cause
 LIMIT %(listed)s
 """
 
-# The most important tasks of the claim, so many of each group: of each cause that is to be listed (of all, where none
-# is), or of each status.
+# The most important tasks of the claim, so many of each group (of all that were claimed, where there is none): looked
+# up by their key, in the column's own type.
 CLAIMED_TASKS = f"""
-SELECT {_TASK_COLUMNS},
-    CASE WHEN tasks.started_at IS NOT NULL
-        THEN greatest(least(tasks.started_at::timestamptz, '9999-12-30'), '0001-01-02') END AS started_at,
-    told.alert, told.cause, told.total
+SELECT {_SHOWN_TASK}, tasks.started_at::timestamptz AS started_at, told.cause, told.total, %(alert)s AS alert
 FROM (
-    SELECT task_id, alert, cause, place, count(*) OVER (PARTITION BY alert, cause) AS total,
-           row_number() OVER (PARTITION BY alert, cause ORDER BY place, task_id) AS number
+    SELECT task_id, cause, place, count(*) OVER (PARTITION BY cause) AS total,
+           row_number() OVER (PARTITION BY cause ORDER BY place, task_id) AS number
     FROM (
-        SELECT task_id, alert, CASE WHEN cause = ANY(%(causes)s) THEN cause END AS cause,
-               CASE alert WHEN 'failed' THEN now() - event_at ELSE event_at - now() END AS place
+        SELECT task_id, CASE WHEN cause = ANY(%(groups)s) THEN cause END AS cause,
+               CASE %(alert)s WHEN 'failed' THEN now() - event_at ELSE event_at - now() END AS place
         FROM slack_notifications
-        WHERE destination = %(destination)s AND alert = ANY(%(alerts)s) AND task_id <> '' AND notified_at = now()
-          AND (alert <> 'failed' OR %(causes)s OPERATOR(pg_catalog.=) '{{}}' OR cause = ANY(%(causes)s))
+        WHERE destination = %(destination)s AND alert = %(alert)s AND task_id <> '' AND notified_at = now()
+          AND (%(groups)s OPERATOR(pg_catalog.=) '{{}}' OR cause = ANY(%(groups)s))
     ) AS claimed
     ORDER BY number, place
     LIMIT %(listed)s * %(each)s
 ) AS told
-JOIN tasks ON {_TASK_OF_TOLD}
+JOIN tasks ON tasks.id OPERATOR(pg_catalog.=)
+    (pg_catalog.jsonb_populate_record(NULL::tasks, pg_catalog.jsonb_build_object('id', told.task_id))).id
 WHERE told.number <= %(each)s
-ORDER BY told.alert, told.place, told.task_id
-"""
-
-# Of the tasks that ended in the span of the report, how many failed, and how many users that hit.
-FAILED_SHARE = f"""
-WITH RECURSIVE beginning (at) AS (
-    SELECT coalesce(%(since)s::timestamptz, now() - %(window)s)
-), {_ENDED}
-SELECT coalesce(sum(failed), 0)::bigint AS failed, coalesce(sum(ended), 0)::bigint AS ended,
-       count(*) FILTER (WHERE failed > 0) AS users
-FROM (
-    SELECT count(*) FILTER (WHERE status = 'failed') AS failed, count(*) AS ended
-    FROM ended
-    GROUP BY user_api_key
-) AS users
-"""
-
-# How many tasks wait and how many are in progress.
-QUEUE = f"""
-SELECT count(*) FILTER (WHERE status::text = 'queued') AS queued,
-       count(*) FILTER (WHERE status::text <> 'queued') AS in_progress
-FROM tasks
-WHERE status OPERATOR(pg_catalog.=) ANY(%(unended)s) AND {_OF_USER}
+ORDER BY told.cause, told.place, told.task_id
 """
 
 # When a worker was last seen to do anything: to start a task, or to end one otherwise than as a failure that never
 # started, which is what a checker of timeouts makes of tasks that wait.
-LAST_ACTIVITY = f"""
-WITH RECURSIVE {_OVER}
-SELECT CASE WHEN at IS NOT NULL THEN greatest(least(at, '9999-12-30'), '0001-01-02') END AS last_activity
-FROM (
-    SELECT greatest(
-        (SELECT max(latest.at) FROM final CROSS JOIN LATERAL (
-            SELECT max(tasks.updated_at)::timestamptz AS at
-            FROM tasks
-            WHERE tasks.status OPERATOR(pg_catalog.=) final.status
-        ) AS latest WHERE final.status::text <> 'failed'),
-        (SELECT max(updated_at)::timestamptz FROM tasks
-            WHERE NOT %(indexed)s AND status OPERATOR(pg_catalog.<>) ALL(%(unended)s) AND status::text <> 'failed'),
-        (SELECT updated_at::timestamptz FROM tasks
-            WHERE status OPERATOR(pg_catalog.=) %(failed)s AND started_at IS NOT NULL ORDER BY updated_at DESC LIMIT 1),
-        (SELECT greatest(max(started_at), max(updated_at))::timestamptz FROM tasks
-            WHERE status OPERATOR(pg_catalog.=) ANY(%(in_progress)s))
-    ) AS at
-) AS seen
+_LAST_ACTIVITY = f"""
+greatest(
+    (SELECT max(latest.at) FROM pg_catalog.unnest(%(well)s::text[]) AS word CROSS JOIN LATERAL (
+        SELECT max(updated_at)::timestamptz AS at FROM tasks WHERE status::text = word) AS latest),
+    (SELECT updated_at::timestamptz FROM tasks
+        WHERE status::text = 'failed' AND started_at IS NOT NULL ORDER BY updated_at DESC LIMIT 1),
+    (SELECT greatest(max(started_at), max(updated_at))::timestamptz FROM tasks WHERE {_IN_PROGRESS})
+)
+"""
+
+# Of the tasks that ended in the span of the report, how many failed, and how many users that hit.
+FAILED_FACTS = f"""
+SELECT count(*) FILTER (WHERE status::text = 'failed') AS failed, count(*) AS ended,
+       count(DISTINCT user_api_key::text) FILTER (WHERE status::text = 'failed') AS users,
+       CASE WHEN %(never_started)s > 0 THEN {_LAST_ACTIVITY} END AS last_activity
+FROM tasks
+WHERE status::text = ANY(%(over)s) AND {_OF_USER}
+  AND updated_at >= coalesce(%(since)s::timestamptz, now() - %(window)s)
+"""
+# How many tasks wait and how many are in progress.
+STUCK_FACTS = f"""
+SELECT count(*) FILTER (WHERE status::text = 'queued') AS queued,
+       count(*) FILTER (WHERE status::text <> 'queued') AS in_progress, {_LAST_ACTIVITY} AS last_activity
+FROM tasks
+WHERE {_UNENDED} AND {_OF_USER}
 """
 
 # Notes that a critical alert calls people, which it does at most once an hour, but for a cause that was not told within
 # the hour.
 CALL = """
-UPDATE slack_notifications AS own
+UPDATE slack_notifications
 SET notified_at = now()
-WHERE own.destination = %(destination)s AND own.alert = %(alert)s AND own.task_id = ''
-  AND (own.notified_at <= now() - interval '1 hour' OR EXISTS (
-      SELECT FROM slack_notifications AS claimed
-      WHERE claimed.destination = own.destination AND claimed.alert = 'failed' AND own.alert = 'failed'
-        AND claimed.task_id <> '' AND claimed.notified_at = now() AND NOT EXISTS (
-            SELECT FROM slack_notifications AS told
-            WHERE told.destination = own.destination AND told.alert IN ('failed', 'healed') AND told.task_id <> ''
-              AND told.cause = claimed.cause AND told.notified_at > now() - interval '1 hour'
-              AND told.notified_at < now())))
+WHERE destination = %(destination)s AND alert = %(alert)s AND task_id = ''
+  AND (notified_at <= now() - interval '1 hour' OR %(is_new)s)
+RETURNING alert
+"""
+
+# Forgets what the destination was told a week ago, but for tasks that are still stuck.
+CLEAN_UP = f"""
+DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
+    SELECT ctid
+    FROM slack_notifications
+    WHERE destination = %(destination)s AND task_id <> ''
+      AND greatest(event_at, notified_at) < now() - interval '7 days' AND NOT (alert = 'stuck' AND task_id IN (
+          SELECT {_ID} FROM tasks WHERE {_UNENDED}))
+    LIMIT 10000
+    FOR UPDATE SKIP LOCKED
+))
 """
 
 # Who holds tasks or the ledger as a whole, such as a migration: another run never does.
@@ -2021,37 +1782,11 @@ TABLE_LOCK = """
 SELECT relation::regclass::text AS relation, pid, application_name AS application
 FROM pg_locks
 JOIN pg_stat_activity USING (pid)
-JOIN pg_class ON pg_class.oid = relation AND relpersistence <> 't'
-WHERE locktype = 'relation' AND pid <> pg_backend_pid() AND relation >= 16384
-  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND (mode = 'AccessExclusiveLock' OR relation = to_regclass('slack_notifications')
-      AND mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock'))
-ORDER BY granted DESC, pid
+WHERE locktype = 'relation' AND relation IN (to_regclass('tasks'), to_regclass('slack_notifications'))
+  AND granted AND pid <> pg_backend_pid()
+  AND mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+ORDER BY mode, pid
 LIMIT 1
-"""
-
-# Forgets what no statement above can ask for any more: after a week, failures that no window reaches back to, stuck
-# tasks (of destinations that no longer run) that are so no more, and recoveries. Skips rows that a run is using.
-CLEAN_UP = """
-WITH unended AS (
-    SELECT id::text AS id FROM tasks WHERE status OPERATOR(pg_catalog.=) ANY(%(unended)s)
-)
-DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
-    SELECT told.ctid
-    FROM slack_notifications AS told
-    WHERE told.notified_at < now() - interval '7 days' AND told.task_id <> '' AND CASE told.alert
-        WHEN 'failed' THEN told.event_at < now() - interval '7 days' AND told.event_at < (
-            SELECT complete.event_at - %(window)s - %(window)s
-            FROM slack_notifications AS complete
-            WHERE complete.destination = told.destination AND complete.alert = 'failed' AND complete.task_id = '')
-        WHEN 'healed' THEN true
-        WHEN 'recovered' THEN true
-        WHEN 'stuck:queued' THEN told.task_id NOT IN (SELECT id FROM unended)
-        WHEN 'stuck:in_progress' THEN told.task_id NOT IN (SELECT id FROM unended)
-        END
-    LIMIT 10000
-    FOR UPDATE OF told SKIP LOCKED
-))
 """
 
 
@@ -2061,38 +1796,21 @@ DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
 class Alert(NamedTuple):
     """What can be told of tasks: its name, by which webhook it goes, the statement that claims them, the message.
 
-    `ledger_names` are those of its tasks in the ledger, `mends` those of the tasks that it tells to have mended. The
-    `facts` find what else the message tells, in a row each.
+    `facts` finds what else the message tells, in one row. `told_as`: what mended tasks were told to be.
     """
 
     name: str
     kind: str
-    ledger_names: Sequence[str]
     claim: str
-    facts: Mapping[str, str]
     message: Callable[[Claim, float, Style], Message]
-    mends: Sequence[str] = ()
+    facts: str = ""
+    told_as: str = ""
 
 
-WORKERS = "the workers' last activity"
-FAILED = Alert(
-    "failed",
-    "failed",
-    ["failed"],
-    CLAIM_FAILED,
-    {"the share of failures": FAILED_SHARE, WORKERS: LAST_ACTIVITY},
-    failed_message,
-)
-HEALED = Alert("healed", "failed", ["healed"], CLAIM_HEALED, {}, healed_message, FAILED.ledger_names)
-STUCK = Alert(
-    "stuck",
-    "stuck",
-    [STUCK_QUEUED, STUCK_IN_PROGRESS],
-    CLAIM_STUCK,
-    {"the queue": QUEUE, WORKERS: LAST_ACTIVITY},
-    stuck_message,
-)
-RECOVERED = Alert("recovered", "stuck", ["recovered"], CLAIM_RECOVERED, {}, recovered_message, STUCK.ledger_names)
+FAILED = Alert("failed", "failed", CLAIM_FAILED, failed_message, FAILED_FACTS)
+HEALED = Alert("healed", "failed", CLAIM_MENDED, healed_message, told_as="failed")
+STUCK = Alert("stuck", "stuck", CLAIM_STUCK, stuck_message, STUCK_FACTS)
+RECOVERED = Alert("recovered", "stuck", CLAIM_MENDED, recovered_message, told_as="stuck")
 # With each alert goes the news of what has mended itself since.
 MENDED = {FAILED.name: HEALED, STUCK.name: RECOVERED}
 
@@ -2100,9 +1818,7 @@ MENDED = {FAILED.name: HEALED, STUCK.name: RECOVERED}
 READING = "read the tasks"
 NOTING = "note that it was told, so the next run may tell it again"
 
-Parameters = Mapping[str, object]
 Connection = psycopg2.extensions.connection
-Cursor = psycopg2.extensions.cursor
 
 _CONNECTION_DEFAULTS = {
     "connect_timeout": str(DATABASE_CONNECT_SECONDS),
@@ -2114,72 +1830,80 @@ _CONNECTION_DEFAULTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "15000",
 }
-
-_DATABASE_ADVICE: Mapping[type[Exception], str] = {
-    psycopg2.errors.UndefinedTable: "is this the worker's database, and its schema in the search_path?",
-    psycopg2.errors.UndefinedColumn: "the table lacks a column that the notifier reads",
-    psycopg2.errors.InsufficientPrivilege: "GRANT what --check says",
-    psycopg2.errors.QueryCanceled: "it took too long, is the recommended index there?",
-}
 # What trying again does not heal. The driver has no code for it, only the server's words.
 _HOPELESS = (
     r"password authentication failed|database \".*\" does not exist|role \".*\" does not exist|no pg_hba.conf entry"
 )
 
 
-class Session:
-    """A connection to the database that is over by the deadline, whatever the server does or leaves undone.
+def _moment(text: Any, cursor: Any) -> datetime | None:
+    # PostgreSQL's times reach further than Python's.
+    with suppress(ValueError, OverflowError, psycopg2.Error):
+        return psycopg2.extensions.PYDATETIMETZ(text, cursor)  # type: ignore[no-any-return]
+    return None
 
-    A failed connection is tried again after each of the `pauses` (seconds); DatabaseError if there is none then.
+
+_MOMENT = psycopg2.extensions.new_type((1184,), "MOMENT", _moment)
+
+
+class Ledger:
+    """A connection to the database that is over by the deadline, whatever the server does or leaves undone, and what a
+    run does by it: transactions, one at a time, and claims.
+
+    A failed connection is tried again after each of the `pauses` (seconds); DatabaseError if there is none then. One
+    that breaks is opened again for the next transaction. `patient`: it waits for other runs. `known` is what statements
+    have to know of the tasks, `beginning` what each transaction begins with.
     """
 
-    def __init__(self, database_url: str, deadline: Deadline, pauses: Sequence[float] = ()) -> None:
+    def __init__(
+        self, database_url: str, deadline: Deadline, pauses: Sequence[float] = (), *, patient: bool = True
+    ) -> None:
         if not database_url:
             raise DatabaseError("DATABASE_URL environment variable not set")
         self.deadline = deadline
-        self._parameters = {**_CONNECTION_DEFAULTS, **psycopg2.extensions.parse_dsn(database_url)}
-        self._reopened = False
-        self._open(pauses)
+        self.patient = patient
+        self.dry_run = False
+        self.beginning: Sequence[str] = ()
+        self.known: dict[str, object] = {}
+        self._url = database_url
+        self._options = {**_CONNECTION_DEFAULTS, **psycopg2.extensions.parse_dsn(database_url)}
+        self._connect(pauses)
 
-    def __enter__(self) -> Session:
+    def another(self) -> Ledger:
+        """The same by another connection."""
+        other = Ledger(self._url, self.deadline, patient=self.patient)
+        other.dry_run, other.beginning, other.known = self.dry_run, self.beginning, self.known
+        return other
+
+    def __enter__(self) -> Ledger:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
         self._timer.cancel()
         self._timer.join()
         self.connection.close()
         self._line.close()
 
-    def _open(self, pauses: Sequence[float]) -> None:
-        for pause in pauses:
+    def _connect(self, pauses: Sequence[float]) -> None:
+        for pause in (*pauses, None):
             try:
-                self._connect()
-                return
-            except DatabaseError as error:
-                if not error.may_heal or self.deadline.seconds_left < pause + DATABASE_CONNECT_SECONDS:
-                    raise
-                logger.warning("%s; trying again in %s s", error, pause)
-                sleep(pause)
-        self._connect()
-
-    def _connect(self) -> None:
-        try:
-            self.connection: Connection = _within(
-                self.deadline.seconds_left, lambda _: psycopg2.connect(**self._parameters)
-            )
-        except OutOfTime as error:
-            raise DatabaseError(f"Cannot connect to the database: {error}") from None
-        except (psycopg2.Error, UnicodeDecodeError) as error:
-            reason = _driver_line(error, self._parameters.get("password"))
-            text = f"Cannot connect to the database: {reason}; check DATABASE_URL"
-            raise DatabaseError(text, may_heal=not re.search(_HOPELESS, reason)) from None
+                self.connection: Connection = _within(
+                    self.deadline.seconds_left, lambda _: psycopg2.connect(**self._options)
+                )
+                break
+            except (OutOfTime, psycopg2.Error, UnicodeDecodeError) as error:
+                reason = str(error) if isinstance(error, OutOfTime) else f"{self._words(error)}; check DATABASE_URL"
+                text = f"Cannot connect to the database: {reason}"
+                late = self.deadline.seconds_left < (pause or 0) + DATABASE_CONNECT_SECONDS
+                if pause is None or late or re.search(_HOPELESS, reason):
+                    raise DatabaseError(text) from None
+            logger.warning("%s; trying again in %s s", text, pause)
+            sleep(pause)
         # Transactions are opened by BEGIN above, in one round trip with their settings.
         self.connection.autocommit = True
         # Not kept: a server could send them without end.
-        self.connection.notices = None
+        self.connection.notices = None  # type: ignore[assignment]
+        psycopg2.extensions.register_type(_MOMENT, self.connection)
         # The driver itself would wait for ever on a server that falls silent after the login.
         self._line = Line()
         self._line.add(self.connection.fileno())
@@ -2187,331 +1911,236 @@ class Session:
         self._timer.daemon = True
         self._timer.start()
 
+    @contextmanager
     def transaction(
-        self, *statements: str, parameters: Parameters | None = None, until: Deadline | None = None
-    ) -> Transaction:
-        """For a block that commits at its end; the statements have run when it begins, in one round trip with BEGIN.
+        self, *statements: str, until: Deadline | None = None, wait: float | None = None, **parameters: object
+    ) -> Iterator[Ledger]:
+        """Commits at the end of the block and rolls back if it raises; PostgreSQL's errors become a DatabaseError.
 
-        A connection that broke is opened again, once.
+        The statements have run when it begins, in one round trip with BEGIN. `step` is what it is about to do, for the
+        text of an error; `keeps`: it commits.
         """
-        transaction = Transaction(self, parameters or {})
-        try:
-            transaction.begin(statements, until or self.deadline)
-        except DatabaseError as error:
-            if not error.lost or self._reopened:
-                raise
-            logger.warning("%s; connecting again", error)
-            self._reopened = True
-            self.close()
-            self._open(DATABASE_PAUSES_SECONDS)
-            transaction.begin(statements, until or self.deadline)
-        return transaction
-
-    def in_words(self, error: Exception, step: str) -> NotifierError:
-        """What an error of the driver means, in an attempt to do that step."""
-        if isinstance(error, psycopg2.errors.LockNotAvailable):
-            return self._held(step)
-        reason, advice = _driver_line(error, self._parameters.get("password")), _DATABASE_ADVICE.get(type(error))
-        if isinstance(error, psycopg2.errors.InsufficientPrivilege):
-            advice = next(map(_grant, self._look_up(FORBIDDEN, {"columns": list(TASK_COLUMNS)})), "") or advice
-        if self._line.is_cut:
-            reason, advice = "no answer from the database in the time there was", None
-        return DatabaseError(
-            f"Cannot {step}: {reason}" + (f"; {advice}" if advice else ""),
-            lost=bool(self.connection.closed) and not self._line.is_cut,
-            too_slow=isinstance(error, psycopg2.errors.QueryCanceled),
-            blind=step == READING,
-        )
-
-    def _look_up(self, statement: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
-        """What the database says of its own failure; [] where it can't."""
-        with suppress(psycopg2.Error), self.connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
-            return _rows(cursor)
-        return []
-
-    def _held(self, step: str) -> NotifierError:
-        for holder in self._look_up(TABLE_LOCK):
-            session = f"session {holder['pid']} ({one_line(holder['application']) or 'unnamed'})"
-            return DatabaseError(
-                f"Cannot {step}: the table {holder['relation']} is locked by {session}, a migration or VACUUM FULL?"
-            )
-        return BusyError("Another run is telling this destination, or a session holds its rows in slack_notifications")
-
-
-def _grant(forbidden: Row) -> str:
-    """The statement that lets the role read what it may not; '' where it may all."""
-    columns = forbidden["columns"]
-    some = f" ({', '.join(columns)})" if len(columns) < len(TASK_COLUMNS) else ""
-    return f"GRANT SELECT{some} ON tasks TO {forbidden['role']}" if columns else ""
-
-
-class Transaction:
-    """A block that commits at its end and rolls back if it raises; PostgreSQL's errors become a DatabaseError.
-
-    `step` is what it is about to do, for the text of an error. `may_be_lost`: it is no error if its commit is, with the
-    connection, as the next run does the same.
-    """
-
-    def __init__(self, session: Session, parameters: Parameters) -> None:
-        self.step = READING
-        self.may_be_lost = False
-        self._session = session
-        self.parameters = parameters
-        self._rolls_back = False
-
-    def begin(self, statements: Sequence[str], until: Deadline) -> None:
-        connection = self._session.connection
-        seconds = min(until.seconds_left, DATABASE_STATEMENT_SECONDS)
-        limits = {
+        if self.connection.closed:
+            self.__exit__()
+            self._connect(DATABASE_PAUSES_SECONDS)
+        self.step, self.keeps = READING, not self.dry_run
+        seconds = min((until or self.deadline).seconds_left, DATABASE_STATEMENT_SECONDS)
+        self.parameters = {
+            **self.known,
+            **parameters,
             "statement_milliseconds": int(seconds * 1000) + 1,
-            "lock_milliseconds": int(min(seconds / 2, LOCK_WAIT_SECONDS) * 1000) + 1,
+            "lock_milliseconds": int(min(seconds / 2, wait or LOCK_WAIT_SECONDS) * 1000) + 1,
             "hold_milliseconds": CLAIM_HOLD_SECONDS * 1000,
         }
-        with self._or_roll_back():
-            self._cursor = connection.cursor()
-            self._cursor.execute(";".join([BEGIN, SERVER_SETTINGS, *statements]), {**self.parameters, **limits})
-
-    def __enter__(self) -> Transaction:
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, stack: object) -> None:
         try:
-            with self._or_roll_back():
-                if error:
-                    raise error
-                self._cursor.execute("ROLLBACK" if self._rolls_back else "COMMIT")
-        except DatabaseError as lost:
-            if error or not (lost.lost and self.may_be_lost):
-                raise
-            logger.warning("The connection to the database broke, with nothing lost")
-
-    @contextmanager
-    def _or_roll_back(self) -> Iterator[None]:
-        try:
-            yield
+            self._cursor = self.connection.cursor()
+            self._cursor.execute(";".join([BEGIN, *self.beginning, SERVER_SETTINGS, *statements]), self.parameters)
+            yield self
+            self._cursor.execute("COMMIT" if self.keeps else "ROLLBACK")
         except BaseException as error:
             # The connection may be the very thing that broke; the server then rolls back by itself.
-            with suppress(psycopg2.Error), self._session.connection.cursor() as cursor:
-                cursor.execute("ROLLBACK")
+            with suppress(psycopg2.Error):
+                self._cursor.execute("ROLLBACK")
             if isinstance(error, (psycopg2.Error, UnicodeDecodeError)):
-                raise self._session.in_words(error, self.step) from None
+                raise self._meaning(error) from None
             raise
 
-    def fetch_all(
-        self, *statements: str, parameters: Parameters | None = None, seconds: float = DATABASE_STATEMENT_SECONDS
-    ) -> list[dict[str, Any]]:
-        """The rows of the last statement, as dicts; each may take that many seconds."""
-        limit = {"statement_milliseconds": int(max(0.0, seconds) * 1000) + 1}
-        self._cursor.execute(
-            ";".join([STATEMENT_TIMEOUT, *statements]), {**self.parameters, **(parameters or {}), **limit}
+    def again(self, action: Callable[[], Result]) -> Result:
+        """Once more where the connection breaks: a restart of the server."""
+        try:
+            return action()
+        except DatabaseError as error:
+            if not error.lost:
+                raise
+            logger.warning("%s; connecting again", error)
+            return action()
+
+    def state(self) -> Row:
+        """What STATE just found; DatabaseError where the tasks cannot be read."""
+        state = self.rows()[0]
+        missing, forbidden = ([c for c in TASK_COLUMNS if c in state[what]] for what in ("missing", "forbidden"))
+        some = f" ({', '.join(forbidden)})" if len(forbidden) < len(TASK_COLUMNS) else ""
+        what = (
+            f"{state['role']} finds no table tasks; is this the worker's database, its schema in the search_path, and "
+            "USAGE on that granted?"
+            if not state["tasks"]
+            else f"the table tasks lacks {', '.join(missing)}; is it the worker's?"
+            if missing
+            else f"{state['role']} may not read {', '.join(forbidden)} of tasks; GRANT SELECT{some} ON tasks "
+            f"TO {state['role']}"
         )
+        if missing or forbidden or not state["tasks"]:
+            raise DatabaseError(f"Cannot {READING}: {what}")
+        return state
+
+    def rows(self) -> list[dict[str, Any]]:
+        names = [column.name for column in self._cursor.description or ()]
+        return [dict(zip(names, row)) for row in self._cursor.fetchall()] if names else []
+
+    def fetch(
+        self, *statements: str, seconds: float = DATABASE_STATEMENT_SECONDS, **parameters: object
+    ) -> list[dict[str, Any]]:
+        """The rows of the last statement; each may take that many seconds. The parameters stay for the next ones."""
+        limit = max(0.0, min(seconds, DATABASE_STATEMENT_SECONDS))
+        self.parameters |= {**parameters, "statement_milliseconds": int(limit * 1000) + 1}
+        self._cursor.execute(";".join([STATEMENT_TIMEOUT, *statements]), self.parameters)
         return self.rows()
 
-    def adornment(self, what: str, statement: str, parameters: Parameters, seconds: float) -> list[dict[str, Any]]:
+    def adornment(self, what: str, statement: str, seconds: float, **parameters: object) -> list[dict[str, Any]]:
         """The same of what only adorns an alert, and must not cost it: [] where it cannot be had in that time."""
         if seconds < LEAST_ADORNMENT_SECONDS:
             logger.warning("No time for %s: the alert goes out without", what)
             return []
         try:
-            return self.fetch_all("SAVEPOINT adornment", statement, parameters=parameters, seconds=seconds)
+            return self.fetch("SAVEPOINT adornment", statement, seconds=seconds, **parameters)
         except psycopg2.Error as error:
             # Fails where the connection is what broke.
             self._cursor.execute("ROLLBACK TO SAVEPOINT adornment")
-            logger.warning("Cannot find %s: the alert goes out without (%s)", what, _driver_line(error, None))
+            logger.warning("Cannot find %s: the alert goes out without (%s)", what, self._words(error))
             return []
 
-    def rows(self) -> list[dict[str, Any]]:
-        return _rows(self._cursor)
+    def _words(self, error: Exception) -> str:
+        """The driver's, in one line; they may quote the password."""
+        text, password = one_line(str(error).partition("\nLINE ")[0]), self._options.get("password")
+        return redact(re.sub(rf"(?<!\w){re.escape(password)}(?!\w)", _MASK, text) if password else text)
 
-    def changes(self, statement: str) -> bool:
-        """Whether the statement changes anything."""
-        self._cursor.execute(statement, self.parameters)
-        return self._cursor.rowcount > 0
+    def _meaning(self, error: Exception) -> NotifierError:
+        """What an error of the driver means at this step."""
+        reason = self._words(error)
+        if isinstance(error, psycopg2.errors.LockNotAvailable):
+            holder: list[dict[str, Any]] = []
+            with suppress(psycopg2.Error):
+                self._cursor.execute(TABLE_LOCK)
+                holder = self.rows()
+            if not holder:
+                return BusyError(
+                    "Another run is telling this destination, or a session holds its rows in slack_notifications"
+                )
+            session = f"session {holder[0]['pid']} ({one_line(holder[0]['application']) or 'unnamed'})"
+            reason = f"the table {holder[0]['relation']} is locked by {session}, a migration or VACUUM FULL?"
+        if self._line.is_cut:
+            reason = "no answer from the database in the time there was"
+        elif isinstance(error, psycopg2.errors.QueryCanceled):
+            reason += "; it took too long, is the recommended index there?"
+        return DatabaseError(
+            f"Cannot {self.step}: {reason}",
+            lost=bool(self.connection.closed) and not self._line.is_cut,
+            too_slow=isinstance(error, psycopg2.errors.QueryCanceled),
+            blind=self.step == READING,
+        )
 
-    def roll_back(self) -> None:
-        """Lets the end of the block leave no trace."""
-        self._rolls_back = True
+    def open(self, destinations: Sequence[str], *, dry_run: bool) -> None:
+        """Makes slack_notifications usable for the destinations (fingerprints).
 
+        It is created on first use, and brought up from version 1. Where the role may not write, transactions begin with
+        a temporary table, and a warning says what to grant. A server that cannot even do that raises DatabaseError. A
+        dry run changes nothing.
+        """
+        with self.transaction(STATE, columns=list(TASK_COLUMNS), destinations=list(destinations)):
+            state = self.state()
+            for doubt in doubts(state):
+                logger.warning("%s: %s", doubt.what, doubt.remedy)
+            beginning, first = _beginning(state, dry_run)
+            if not beginning:
+                self.fetch(*first, START)
+        self.dry_run, self.beginning = dry_run, beginning
 
-def _rows(cursor: Cursor) -> list[dict[str, Any]]:
-    names = [column.name for column in cursor.description or ()]
-    return [dict(zip(names, row)) for row in cursor.fetchall()] if names else []
-
-
-def _driver_line(error: Exception, password: str | None) -> str:
-    """The driver's words in one line; they may quote the password."""
-    text = one_line(str(error).partition("\nLINE ")[0])
-    return redact(re.sub(rf"(?<!\w){re.escape(password)}(?!\w)", _MASK, text) if password else text)
-
-
-def read_tasks(database_url: str, statement: str, minutes: float) -> list[dict[str, Any]]:
-    """What one statement finds; DatabaseError if it cannot."""
-    deadline = Deadline.after(CALL_SECONDS)
-    with Session(database_url, deadline) as session, session.transaction(CATALOGUE) as transaction:
-        parameters = {**_known(transaction.rows()[0]), "timeout": timedelta(minutes=minutes)}
-        return transaction.fetch_all(statement, parameters=parameters)
-
-
-def _known(catalogue: Row) -> dict[str, object]:
-    """What the statements need to know of the table: the words that a status may be, and whether there is the index."""
-    labels = catalogue["status_labels"]
-
-    def known(*words: str) -> list[str]:
-        return [word for word in words if labels is None or word in labels]
-
-    # Arrays as literals, whose type is then the column's.
-    return {
-        "failed": next(iter(known("failed")), None),
-        "in_progress": f"{{{','.join(known(*IN_PROGRESS))}}}",
-        "unended": f"{{{','.join(known('queued', *IN_PROGRESS))}}}",
-        "indexed": catalogue["indexed"],
-    }
-
-
-# The transaction that holds it, the alert, and what is to be told of it; None where there is nothing of any.
-Claimed = tuple[Transaction, Alert, Optional[Claim]]
-
-
-class Ledger:
-    """The ledger as a run found it: its session, how its transactions begin, what is known for its statements."""
-
-    def __init__(
-        self, session: Session, beginning: Sequence[str], parameters: Parameters, *, patient: bool = True
-    ) -> None:
-        self.session = session
-        self.beginning = beginning
-        self.parameters = parameters
-        self.patient = patient
-
-    def by(self, session: Session) -> Ledger:
-        """The same, by another connection."""
-        return Ledger(session, self.beginning, self.parameters, patient=self.patient)
+    def _learn_statuses(self) -> None:
+        """The words of tasks that are over; where they cannot be found in time, those that the worker writes."""
+        if not self.known:
+            found = self.adornment("the words of statuses", OVER, STATUSES_SECONDS)
+            over = (found[0]["over"] if found else None) or ["failed", "finished"]
+            self.known = {"over": over, "well": [word for word in over if word != "failed"]}
+        self.parameters |= self.known
 
     @contextmanager
     def claim(
-        self, alerts: Sequence[Alert], destination: Destination, minutes: float, until: Deadline
-    ) -> Iterator[Claimed]:
-        """Holds what the destination has yet to be told, of the first of the alerts that has something, until the block
-        ends.
+        self, alerts: Sequence[Alert], destination: Destination, minutes: float, until: Deadline, **settings: object
+    ) -> Iterator[tuple[Alert, Claim | None]]:
+        """Holds what the destination has yet to be told of the first of the alerts that has something, until the block
+        ends; None where there is nothing.
 
         A claim whose connection breaks is made anew; one that takes too long takes a part, the oldest tasks.
         """
         parameters = {
-            **self.parameters,
+            **settings,
             "destination": destination.fingerprint,
+            "destinations": [destination.fingerprint],
             "user": destination.user,
+            "window": timedelta(minutes=FAILED_WINDOW_MINUTES),
             "timeout": timedelta(minutes=minutes),
+            "varying_words": VARYING_WORDS,
+            "varying_numbers": VARYING_NUMBERS,
+            "listed": MAX_CAUSES,
+            "each": MAX_LISTED_TASKS,
             "part": CLAIM_TASKS,
-            "hurried": False,
         }
         claim_by = until.before(POST_SECONDS)
         try:
-            claimed = self._claimed(alerts, parameters, claim_by.before(claim_by.seconds_left * 0.4), claim_by)
+            claimed_by = claim_by.before(claim_by.seconds_left * 0.4)
+            held, told, claim = self.again(lambda: self._claimed(alerts, parameters, claimed_by, claim_by))
         except DatabaseError as error:
-            if not error.lost and not error.too_slow:
+            if not error.too_slow:
                 raise
-            if error.too_slow:
-                parameters.update(part=CLAIM_FEW_TASKS, hurried=True)
-            logger.warning("%s; trying again with at most %s tasks", error, parameters["part"])
-            claimed = self._claimed(alerts, parameters, claim_by, claim_by)
-        with claimed[0]:
-            yield claimed
+            parameters["part"] = CLAIM_FEW_TASKS
+            logger.warning("%s; trying again with at most %s tasks", error, CLAIM_FEW_TASKS)
+            held, told, claim = self._claimed(alerts, parameters, claim_by, claim_by)
+        with held:
+            yield told, claim
 
     def _claimed(
-        self, alerts: Sequence[Alert], parameters: Parameters, claimed_by: Deadline, until: Deadline
-    ) -> Claimed:
-        lock = LOCK_DESTINATION if self.patient else LOCK_DESTINATION_NOW
-        with ExitStack() as on_error:
-            for alert in alerts:
-                started = monotonic()
-                names = {"alerts": list(alert.ledger_names), "told_as": list(alert.mends) or None}
-                named = {**parameters, "alert": alert.name, **names}
-                if alert is alerts[0]:
-                    transaction = self.session.transaction(
-                        *self.beginning, lock, alert.claim, parameters=named, until=claimed_by
-                    )
-                    on_error.push(transaction)
-                    figures = transaction.rows()[0]
-                else:
-                    transaction.parameters = named
-                    figures = transaction.fetch_all(alert.claim, seconds=claimed_by.seconds_left)[0]
-                claim = _claim(transaction, alert, figures, until, monotonic() - started)
-                if claim:
-                    break
-            on_error.pop_all()
-        return transaction, alert, claim
+        self, alerts: Sequence[Alert], parameters: Mapping[str, object], claimed_by: Deadline, until: Deadline
+    ) -> tuple[ExitStack, Alert, Claim | None]:
+        """What ends the transaction, which is over where there is nothing to be told."""
+        first = alerts[0]
+        wait = None if self.patient else MEETING_SECONDS
+        # In one round trip where the lock cannot refuse; the claim, a statement of its own, sees what was waited for.
+        at_once = [LOCK, first.claim] if self.patient and not first.told_as else [LOCK]
+        with ExitStack() as transaction:
+            started, named = monotonic(), {"alert": first.name, "told_as": first.told_as}
+            transaction.enter_context(self.transaction(*at_once, until=claimed_by, wait=wait, **parameters, **named))
+            rows = self.rows()
+            for alert in alerts if rows else ():
+                if alert is not first or len(at_once) == 1:
+                    if alert.told_as:
+                        self._learn_statuses()
+                    started, named = monotonic(), {"alert": alert.name, "told_as": alert.told_as}
+                    rows = self.fetch(alert.claim, seconds=claimed_by.seconds_left, **named)
+                if rows[0]["total"]:
+                    claim = self._adorned(alert, rows[0], until, monotonic() - started)
+                    return transaction.pop_all(), alert, claim
+        return ExitStack(), alerts[-1], None
+
+    def _adorned(self, alert: Alert, figures: Row, until: Deadline, took: float) -> Claim:
+        """A claim that was just made, which `took` so many seconds: its first tasks and all that adorns them."""
+        logger.debug("Claimed %s in %.0f ms", plural(figures["total"], f"{alert.name} task"), took * 1000)
+        first, usual = figures["first"], figures["claimed_at"] - timedelta(minutes=FAILED_WINDOW_MINUTES)
+        since = min(first, figures["complete"]) if alert is FAILED and first < usual else None
+        causes, facts = [], {}
+        groups = ["queued", "in_progress"] if alert is STUCK else []
+        if alert is FAILED:
+            # What is then left is for the list of tasks, which may take as long as the claim.
+            seconds = min(until.seconds_left - 2 * took, CAUSES_SECONDS)
+            causes = self.adornment("the causes", CLAIMED_CAUSES, seconds, first=first)
+            groups = [cause["cause"] for cause in causes]
+        tasks = self.fetch(CLAIMED_TASKS, seconds=until.seconds_left, groups=groups)
+        if alert.facts:
+            self._learn_statuses()
+            facts = {"never_started": causes[0]["never_started"] if causes else 0, "since": since}
+            found = self.adornment("the figures", alert.facts, min(until.seconds_left, FACTS_SECONDS), **facts)
+            facts.update(*found)
+        if not figures["partial"]:
+            self.adornment("tidying up", CLEAN_UP, min(until.seconds_left, FACTS_SECONDS))
+        again = facts.get("failed", 0) > figures["total"]
+        return Claim(tasks, figures["total"], figures["claimed_at"], since, causes, facts, again, figures["partial"])
 
 
-def _claim(transaction: Transaction, alert: Alert, figures: Row, until: Deadline, took: float) -> Claim | None:
-    """What a claim took that has just been made, which `took` so many seconds: its tasks and all that adorns them."""
-    if figures["untellable"]:
-        logger.warning("%s cannot be told: the id is empty or too long", plural(figures["untellable"], "task"))
-    if not figures["total"]:
-        return None
-    logger.debug("Claimed %s in %.0f ms", plural(figures["total"], f"{alert.name} task"), took * 1000)
-    more = {**figures, "part": None, "causes": [], "listed": MAX_CAUSES, "each": MAX_LISTED_TASKS}
-    causes: list[dict[str, Any]] = []
-    if alert is FAILED:
-        # What is then left is for the list of tasks, which may take as long as the claim.
-        seconds = until.seconds_left - 2 * took
-        causes = transaction.adornment("the causes", CLAIMED_CAUSES, more, min(seconds, CAUSES_SECONDS))
-    if causes:
-        each = MAX_TASKS_OF_A_CAUSE if figures["total"] > MAX_DESCRIBED_TASKS else MAX_DESCRIBED_TASKS
-        more = {**more, "causes": [cause["cause"] for cause in causes], "each": each}
-    tasks = transaction.fetch_all(CLAIMED_TASKS, parameters=more, seconds=until.seconds_left)
-    facts: dict[str, Any] = {"never_started": causes[0]["never_started"]} if causes else {}
-    for what, statement in alert.facts.items():
-        if what != WORKERS or alert is STUCK or facts.get("never_started"):
-            seconds = min(until.seconds_left, FACTS_SECONDS)
-            facts.update(*transaction.adornment(what, statement, more, seconds))
-    return Claim(
-        tasks,
-        figures["total"],
-        figures["claimed_at"],
-        figures["since"],
-        causes,
-        facts,
-        figures["again"],
-        figures["partial"],
-    )
-
-
-def open_ledger(
-    session: Session, destinations: Sequence[str], parameters: Parameters, *, dry_run: bool, patient: bool
-) -> tuple[Ledger, set[str]]:
-    """Makes slack_notifications usable for the destinations (fingerprints); and those that a call tells nothing now.
-
-    It is created on first use, and brought up from version 1. Where the role may not write, transactions begin with a
-    temporary table, and a warning says what to grant. A server that cannot even do that raises DatabaseError. A dry run
-    changes nothing.
-    """
-    try:
-        return _open_ledger(session, destinations, parameters, dry_run, patient)
-    except DatabaseError as error:
-        if not error.lost:
-            raise
-        # At its commit: another transaction opens the connection again, once.
-        return _open_ledger(session, destinations, parameters, dry_run, patient)
-
-
-def _open_ledger(
-    session: Session, destinations: Sequence[str], parameters: Parameters, dry_run: bool, patient: bool
-) -> tuple[Ledger, set[str]]:
-    with session.transaction(FIRST_LOOK) as transaction:
-        state = transaction.rows()[0]
-        for doubt in doubts(state):
-            logger.warning("%s: %s", doubt.what, doubt.remedy)
-        beginning, first = _beginning(state, dry_run)
-        parameters = {**parameters, **_known(state)}
-        held_back: set[str] = set()
-        if not beginning:
-            own = {"destinations": list(destinations), "alerts": ["", "failed", "healed", "stuck", "recovered"]}
-            found = transaction.fetch_all(*first, START, HELD_BACK, parameters=own)
-            held_back = {row["destination"] for row in found}
-    logger.debug("Opened the ledger %s", "as a temporary table" if beginning else "")
-    by_index = [BY_INDEX] if state["indexed"] else []
-    return Ledger(session, [*beginning, *by_index], parameters, patient=patient), held_back
+def read_tasks(database_url: str, statement: str, minutes: float) -> list[dict[str, Any]]:
+    """What one statement finds; DatabaseError if it cannot."""
+    needs: dict[str, Any] = {"columns": list(TASK_COLUMNS), "timeout": timedelta(minutes=minutes)}
+    with Ledger(database_url, Deadline.after(CALL_SECONDS)) as ledger, ledger.transaction(STATE, **needs):
+        ledger.state()
+        return ledger.fetch(statement)
 
 
 def doubts(state: Row) -> Iterator[Finding]:
@@ -2521,37 +2150,33 @@ def doubts(state: Row) -> Iterator[Finding]:
     if state["row_security"]:
         remedy = f"ALTER ROLE {state['role']} BYPASSRLS, or use the owner of tasks"
         yield Finding(DOUBTFUL, "Row-level security may hide tasks", remedy)
-    remedy = _ledger_remedy(state)
+    remedy = ledger_remedy(state)
     if remedy:
         yield Finding(BAD, "Cannot remember what was reported, so alerts repeat with every run", remedy)
 
 
-def _beginning(state: Row, dry_run: bool) -> tuple[list[str], list[str]]:
-    """What every transaction has to begin with ([] where the ledger can be used), and what makes it so."""
-    remedy = _ledger_remedy(state)
-    create = [CREATE_LEDGER] if state["missing"] else [UPGRADE_LEDGER] if "cause" not in state["columns"] else []
-    if not remedy and not dry_run:
-        return [], create
-    if not remedy:
-        # Rolled back with the rest of the dry run.
-        return [CREATE_TEMPORARY_LEDGER if state["missing"] else ";".join(create or ["SELECT"])], []
-    if not state["may_create_temporary"]:
-        raise DatabaseError(f"The role may create no table, not even a temporary one: {remedy}")
-    return [CREATE_TEMPORARY_LEDGER], []
-
-
-def _ledger_remedy(state: Row) -> str:
+def ledger_remedy(state: Row) -> str:
     """What has to be done before the ledger can be used; '' where it can."""
     if state["read_only"]:
         return f"ALTER ROLE {state['role']} SET default_transaction_read_only = off"
-    if state["missing"]:
+    if state["unborn"]:
         may = state["may_create"]
         return "" if may else f"GRANT CREATE ON SCHEMA {state['schema'] or 'public'} TO {state['role']}"
-    if not state["keyed"] or len({*state["columns"], "cause"}) < 6:
-        return "slack_notifications lacks its primary key or has columns of other types: drop it, to have it made anew"
     if not state["writable"]:
         return f"GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO {state['role']}"
-    return "" if "cause" in state["columns"] or state["owned"] else ADD_CAUSE
+    return "" if state["knows_causes"] or state["owned"] else ADD_CAUSE
+
+
+def _beginning(state: Row, dry_run: bool) -> tuple[list[str], list[str]]:
+    """What every transaction has to begin with ([] where the ledger can be used), and what makes it so."""
+    remedy = ledger_remedy(state)
+    create = [CREATE_LEDGER] if state["unborn"] else [] if state["knows_causes"] else [UPGRADE_LEDGER]
+    if not remedy and not dry_run:
+        return [], create
+    if remedy and not state["may_create_temporary"]:
+        raise DatabaseError(f"The role may create no table, not even a temporary one: {remedy}")
+    # What a dry run makes is rolled back with the rest of it.
+    return [*([CREATE_TEMPORARY_LEDGER] if remedy or state["unborn"] else create), START], []
 
 
 # ---- Delivery --------------------------------------------------------------------------------------------------------
@@ -2680,10 +2305,8 @@ def _cause(error: Exception, secret: str) -> str:
 def _untraced() -> Iterator[None]:
     """Keeps a request out of the tracing libraries that the host program has loaded: they record all of its URL."""
     telemetry, sentry = map(sys.modules.get, ("opentelemetry.instrumentation.utils", "sentry_sdk"))
-    untraced, scoped = (
-        getattr(telemetry, "suppress_instrumentation", nullcontext),
-        getattr(sentry, "new_scope", nullcontext),
-    )
+    untraced = getattr(telemetry, "suppress_instrumentation", nullcontext)
+    scoped = getattr(sentry, "new_scope", nullcontext)
     with untraced(), scoped() as scope:
         if sentry and scope:
             scope.set_client(sentry.Client(default_integrations=False, auto_enabling_integrations=False))
@@ -2854,13 +2477,7 @@ class Outbox:
         self._lock = threading.Lock()
 
     def post(
-        self,
-        destination: Destination,
-        message: Message,
-        what: str,
-        until: Deadline,
-        *,
-        or_mail: bool = False,
+        self, destination: Destination, message: Message, what: str, until: Deadline, *, or_mail: bool = False
     ) -> None:
         """By e-mail where the webhook does not take it, if that is wanted and set up; DeliveryError if neither does.
 
@@ -2986,7 +2603,6 @@ class Run:
         self.paced = paced
         self.outbox = Outbox(settings.email, preview)
         self.outcomes: dict[str, Outcome] = {}
-        self._met_another = False
         self._lock = threading.Lock()
 
     # Alerts.
@@ -3009,30 +2625,16 @@ class Run:
             whole.error = NO_WEBHOOK
             return [whole] * len(wanted)
         with whole:
-            self._report(wanted, until)
-            if self._met_another and not self.patient:
-                # It may have looked before these tasks failed. Without a connection meanwhile: many may be waiting.
-                sleep(MEETING_SECONDS)
-                self._report(wanted, until)
+            work = self._shared_out(wanted)
+            pauses = DATABASE_PAUSES_SECONDS if self.patient else ()
+            with Ledger(self.settings.database_url, until, pauses, patient=self.patient) as ledger:
+                fingerprints = [destination.fingerprint for destination in work]
+                ledger.again(lambda: ledger.open(fingerprints, dry_run=self.dry_run))
+                self._tell_all(ledger, deque(work.items()), until)
         return [whole] * len(wanted) if whole.error else list(self.outcomes.values())
 
-    def _report(self, wanted: Wanted, until: Deadline) -> None:
-        self._met_another = False
-        work = self._shared_out(wanted)
-        with Session(self.settings.database_url, until, DATABASE_PAUSES_SECONDS if self.patient else ()) as session:
-            fingerprints = [destination.fingerprint for destination in work]
-            ledger, held_back = open_ledger(
-                session, fingerprints, self._parameters(), dry_run=self.dry_run, patient=self.patient
-            )
-            if self.paced:
-                work = {to: alerts for to, alerts in work.items() if to.fingerprint not in held_back}
-            self._tell_all(ledger, work, until)
-            if any(outcome.sent for outcome in self.outcomes.values()):
-                self._clean_up(ledger)
-
-    def _tell_all(self, ledger: Ledger, work: Mapping[Destination, Wanted], until: Deadline) -> None:
+    def _tell_all(self, ledger: Ledger, queue: deque[tuple[Destination, Wanted]], until: Deadline) -> None:
         """One destination after the other; many in several threads, each with a connection of its own."""
-        queue = deque(work.items())
         workers = min(MAX_CONNECTIONS, -(-len(queue) // DESTINATIONS_FOR_A_CONNECTION))
         if workers > 1:
             from random import shuffle
@@ -3045,11 +2647,12 @@ class Run:
                 while True:
                     share = until.seconds_left * workers / len(queue) if queue else 0
                     destination, alerts = queue.popleft()
-                    self._tell_destination(ledger, destination, alerts, until, max(share, LEAST_SHARE_SECONDS))
+                    for alert, minutes in alerts:
+                        self._tell_news(ledger, destination, alert, minutes, until, max(share, LEAST_SHARE_SECONDS))
 
         def tell_by_another_connection() -> None:
-            with Outcome(), Session(self.settings.database_url, until) as session:
-                tell(ledger.by(session))
+            with Outcome(), ledger.another() as other:
+                tell(other)
 
         helpers = [threading.Thread(target=tell_by_another_connection, daemon=True) for _ in range(workers - 1)]
         for helper in helpers:
@@ -3058,71 +2661,65 @@ class Run:
         for helper in helpers:
             helper.join()
 
-    def _tell_destination(
-        self, ledger: Ledger, destination: Destination, alerts: Wanted, until: Deadline, seconds: float
+    def _tell_news(
+        self, ledger: Ledger, destination: Destination, alert: Alert, minutes: float, until: Deadline, seconds: float
     ) -> None:
-        """So many seconds for each message."""
-        for alert, minutes in alerts:
-            news = [alert, MENDED[alert.name]]
-            while news:
-                told, outcome = self._tell(ledger, news, minutes, destination, until.within(seconds))
-                with self._lock:
-                    self.outcomes[alert.kind].add(outcome)
-                news = [] if outcome.error else news[news.index(told) + 1 :]
+        """Bad news, then what has mended, so many seconds for each message; nothing after what could not be told."""
+        news = [alert, MENDED[alert.name]] if self.settings.notify_on_recovery else [alert]
+        while news:
+            told, outcome = self._tell(ledger, destination, news, minutes, until.within(seconds))
+            with self._lock:
+                self.outcomes[alert.kind].add(outcome)
+            news = [] if outcome.error else news[news.index(told) + 1 :]
 
     def _tell(
-        self, ledger: Ledger, alerts: Sequence[Alert], minutes: float, destination: Destination, until: Deadline
+        self, ledger: Ledger, destination: Destination, alerts: Sequence[Alert], minutes: float, until: Deadline
     ) -> tuple[Alert, Outcome]:
         """Claim, message, delivery in one transaction: what is not delivered was never claimed.
 
         Of the first of the alerts that has something to tell; returns which that was, else the last.
         """
-        alert = alerts[-1]
-        with Outcome() as outcome, self._leaving_others_alone():
+        alert, outcome = alerts[-1], Outcome()
+        settings = {"paced": self.paced, "remind": timedelta(minutes=self.settings.remind_minutes) or None}
+        with outcome:
             if until.seconds_left < POST_SECONDS + COMMIT_SECONDS:
-                if alerts[0].name not in MENDED:
+                if alerts[0].told_as:
                     return alert, outcome
                 raise DeliveryError(f"No time left to tell {destination} of {alerts[0].name} tasks: the next run does")
-            with ledger.claim(alerts, destination, minutes, until) as (transaction, alert, claim):
-                outcome.total = claim.total if claim and alert.name in MENDED else 0
-                transaction.may_be_lost = not claim
-                if claim and self._holds_back(alert, claim, minutes):
-                    transaction.roll_back()
-                elif claim:
-                    message = alert.message(claim, minutes, self._style(transaction, alert, claim, minutes))
-                    transaction.step = NOTING
-                    what = plural(claim.total, f"{alert.name} task")
-                    post_by = until.before(COMMIT_SECONDS).within(DELIVERY_SECONDS)
-                    if post_by.seconds_left < LEAST_POST_SECONDS:
-                        raise DeliveryError(f"No time left to tell {destination} of {what}: the next run does")
-                    self.outbox.post(destination, message, what, post_by, or_mail=True)
-                    outcome.sent = not self.dry_run
-                if self.dry_run:
-                    transaction.roll_back()
+            try:
+                with ledger.claim(alerts, destination, minutes, until, **settings) as (alert, claim):
+                    if claim:
+                        outcome.total = 0 if alert.told_as else claim.total
+                        ledger.keeps = self._tell_claim(ledger, destination, alert, claim, minutes, until)
+            except BusyError as error:
+                # A call leaves what another run is just telling to that run, or the next.
+                if self.patient:
+                    raise
+                logger.info("%s", error)
         return alert, outcome
 
-    @contextmanager
-    def _leaving_others_alone(self) -> Iterator[None]:
-        """A call leaves what another run is just telling to that run, or the next."""
-        try:
-            yield
-        except BusyError as error:
-            if self.patient:
-                raise
-            logger.info("%s", error)
-            self._met_another = True
-
-    def _holds_back(self, alert: Alert, claim: Claim, minutes: float) -> bool:
-        """In quiet hours, what is not critical waits for the first run after them."""
-        quiet = self.settings.quiet_hours
-        if not quiet or claim.claimed_at not in quiet or self._is_critical(alert, claim, minutes):
+    def _tell_claim(
+        self, ledger: Ledger, destination: Destination, alert: Alert, claim: Claim, minutes: float, until: Deadline
+    ) -> bool:
+        """Whether it was told; in quiet hours, what is not critical waits for the first run after them."""
+        what = plural(claim.total, f"{alert.name} task")
+        critical = not alert.told_as and self._is_critical(claim, minutes)
+        if not critical and claim.claimed_at in (self.settings.quiet_hours or ()):
+            logger.info("Quiet hours: %s kept for later", what)
             return False
-        logger.info("Quiet hours: %s kept for later", plural(claim.total, f"{alert.name} task"))
-        return True
+        is_new = any(not cause["lately"] for cause in claim.causes)
+        calls = critical and self.settings.critical_mention and ledger.fetch(CALL, is_new=is_new)
+        mention = self.settings.critical_mention if calls else ""
+        style = Style(self.settings.task_template, mention, self.settings.environment)
+        message = alert.message(claim, minutes, style)
+        ledger.step = NOTING
+        post_by = until.before(COMMIT_SECONDS).within(DELIVERY_SECONDS)
+        if post_by.seconds_left < LEAST_POST_SECONDS:
+            raise DeliveryError(f"No time left to tell {destination} of {what}: the next run does")
+        self.outbox.post(destination, message, what, post_by, or_mail=True)
+        return not self.dry_run
 
-    def _is_critical(self, alert: Alert, claim: Claim, minutes: float) -> bool:
-        if alert.name not in MENDED:
-            return False
+    def _is_critical(self, claim: Claim, minutes: float) -> bool:
         failed, ended = claim.facts.get("failed", 0), claim.facts.get("ended", 0)
         share = self.settings.critical_share
         return (
@@ -3130,12 +2727,6 @@ class Run:
             or (share > 0 and ended >= CRITICAL_ENDED_TASKS and failed * 100 >= share * ended)
             or workers_are_idle(claim, minutes)
         )
-
-    def _style(self, transaction: Transaction, alert: Alert, claim: Claim, minutes: float) -> Style:
-        mention = self.settings.critical_mention
-        if mention and not (self._is_critical(alert, claim, minutes) and transaction.changes(CALL)):
-            mention = ""
-        return Style(self.settings.task_template, mention, self.settings.environment)
 
     def _shared_out(self, wanted: Wanted) -> dict[Destination, list[tuple[Alert, float]]]:
         """What each destination is to be told; what can go nowhere is an outcome at once."""
@@ -3156,21 +2747,6 @@ class Run:
         if not destinations and not self.dry_run:
             raise SettingError(f"no webhook for {kind or 'general'} messages: set SLACK_WEBHOOK")
         return destinations or [Destination("")]
-
-    def _parameters(self) -> dict[str, object]:
-        return {
-            "window": timedelta(minutes=FAILED_WINDOW_MINUTES),
-            "varying_words": VARYING_WORDS,
-            "varying_numbers": VARYING_NUMBERS,
-            "remind": timedelta(minutes=self.settings.remind_minutes) or None,
-            "notify_on_recovery": self.settings.notify_on_recovery,
-            "paced": self.paced,
-        }
-
-    def _clean_up(self, ledger: Ledger) -> None:
-        with Outcome(), ledger.session.transaction(*ledger.beginning, parameters=ledger.parameters) as transaction:
-            transaction.step = "tidy up the ledger"
-            transaction.changes(CLEAN_UP)
 
     # Single messages.
 
@@ -3359,26 +2935,29 @@ def check(settings: Settings, errors: Sequence[str]) -> Iterator[Finding]:
 def _check_database(database_url: str, until: Deadline) -> Iterator[Finding]:
     """By the first steps of a run: what they warn of is what is found."""
     try:
-        with Session(database_url, until) as session:
-            yield _connected(session.connection.info)
-            with session.transaction(FIRST_LOOK) as transaction:
-                state = transaction.rows()[0]
+        with Ledger(database_url, until) as ledger:
+            yield _connected(ledger.connection.info)
+            with ledger.transaction(STATE, columns=list(TASK_COLUMNS)):
+                state = ledger.state()
                 yield Finding(GOOD, f"{state['role']} can read the table tasks")
                 yield from doubts(state)
                 if not state["indexed"]:
                     what = "No index on tasks (status, updated_at): each run reads the whole table"
                     yield Finding(DOUBTFUL, what, "CREATE INDEX CONCURRENTLY ON tasks (status, updated_at)")
-                if not _ledger_remedy(state):
-                    yield Finding(GOOD, f"Ledger: {_ledger_age(transaction, state)}")
+                if not ledger_remedy(state):
+                    yield Finding(GOOD, f"Ledger: {_ledger_age(ledger, state)}")
+                if state["open_schema"]:
+                    remedy = f"REVOKE CREATE ON SCHEMA {state['open_schema']} FROM PUBLIC"
+                    yield Finding(DOUBTFUL, "Everybody may create tables in the schema of the ledger", remedy)
     except NotifierError as error:
         what, _, remedy = str(error).partition("; ")
         yield Finding(BAD, what, remedy)
 
 
-def _ledger_age(transaction: Transaction, state: Row) -> str:
-    if state["missing"]:
+def _ledger_age(ledger: Ledger, state: Row) -> str:
+    if state["unborn"]:
         return f"the first run creates slack_notifications in the schema {state['schema']}"
-    told, first, last, now = transaction.fetch_all(LEDGER_AGE)[0].values()
+    told, first, last, now = ledger.fetch(LEDGER_AGE)[0].values()
     since = f", since {format_time(first)}, the last {format_age(last, now)} ago" if told else ""
     return f"{plural(told, 'task')} told{since}"
 

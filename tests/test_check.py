@@ -185,7 +185,7 @@ def test_role_with_the_documented_rights_has_no_finding(as_role):
 
 
 FORGETS = "✗ Cannot remember what was reported, so alerts repeat with every run"
-FORBIDDEN = "✗ Cannot read the tasks: permission denied for table tasks"
+FORBIDDEN = "✗ Cannot read the tasks: READER may not read"
 
 
 @pytest.mark.parametrize(
@@ -193,22 +193,21 @@ FORBIDDEN = "✗ Cannot read the tasks: permission denied for table tasks"
     [
         (
             "ALTER TABLE tasks RENAME TO jobs",
-            '✗ Cannot read the tasks: relation "tasks" does not exist → '
-            "is this the worker's database, and its schema in the search_path?",
+            "✗ Cannot read the tasks: READER finds no table tasks → "
+            "is this the worker's database, its schema in the search_path, and USAGE on that granted?",
         ),
         (
             "ALTER TABLE tasks DROP COLUMN log_uri, DROP COLUMN started_at",
-            '✗ Cannot read the tasks: column "log_uri" does not exist → the table lacks a column that the notifier '
-            "reads",
+            "✗ Cannot read the tasks: the table tasks lacks log_uri, started_at → is it the worker's?",
         ),
         (
             "REVOKE SELECT ON tasks FROM READER",
-            f"{FORBIDDEN} → GRANT SELECT ON tasks TO READER",
+            f"{FORBIDDEN} {', '.join(slack_notifier.TASK_COLUMNS)} of tasks → GRANT SELECT ON tasks TO READER",
         ),
         (
             "REVOKE SELECT ON tasks FROM READER; "
             "GRANT SELECT (id, user_api_key, status, created_at, updated_at, started_at) ON tasks TO READER",
-            f"{FORBIDDEN} → GRANT SELECT (error, log_uri) ON tasks TO READER",
+            f"{FORBIDDEN} error, log_uri of tasks → GRANT SELECT (error, log_uri) ON tasks TO READER",
         ),
         (
             "ALTER TABLE tasks ENABLE ROW LEVEL SECURITY",

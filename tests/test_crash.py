@@ -36,7 +36,7 @@ def report(start) -> None:
         pytest.param(slack_notifier.CLAIM_FAILED, id="before the claim"),
         pytest.param(slack_notifier.CLAIMED_CAUSES, id="after the claim"),
         pytest.param(slack_notifier.CLAIMED_TASKS, id="before the list of tasks"),
-        pytest.param(slack_notifier.FAILED_SHARE, id="before the message"),
+        pytest.param(slack_notifier.FAILED_FACTS, id="before the message"),
     ],
 )
 def test_a_first_run_killed_before_it_posts_leaves_all_to_the_next(start, slack, tasks, proxy, database_url, statement):

@@ -11,8 +11,6 @@ import pytest
 from sandbox.rules import texts_of
 from slack_notifier import (
     CREATED,
-    STUCK_IN_PROGRESS,
-    STUCK_QUEUED,
     Claim,
     Message,
     Style,
@@ -26,6 +24,8 @@ from slack_notifier import (
     stuck_message,
     workers_are_idle,
 )
+
+STUCK_QUEUED, STUCK_IN_PROGRESS = "stuck:queued", "stuck:in_progress"
 
 NOW = datetime(2025, 9, 1, 12, 30, tzinfo=timezone.utc)
 PLAIN = Style()
@@ -45,7 +45,7 @@ def task(number: int, alert: str = "failed", **columns: Any) -> dict[str, Any]:
         "created_at": minutes_ago(number + 60),
         "updated_at": minutes_ago(number),
         "alert": alert,
-        "cause": None,
+        "cause": alert.partition(":")[2] or None,
         "total": 1,
         **columns,
     }

@@ -127,7 +127,7 @@ class Destination:
 
     def is_healed(self, task: Task, call: Call, now: datetime) -> bool:
         told = self.failures.get(task.id)
-        return told is not None and task.ended_well and task.updated > min(told.event, told.at)
+        return told is not None and task.ended_well
 
     def is_stuck(self, task: Task, call: Call, now: datetime) -> bool:
         if task.status not in WAITING or now - task.sign_of_life <= call.timeout:
@@ -565,8 +565,8 @@ PATCHES = [
     Patch(
         "a failure written twice is told twice",
         "CLAIM_FAILED",
-        "before.at + interval '1 minute'",
-        "before.at",
+        "told.at + interval '1 minute'",
+        "told.at",
         [("create", USERS[0]), FAIL, RUN, ("a_while", 4), FAIL_OTHERWISE, RUN],
     ),
     Patch(
@@ -585,7 +585,7 @@ PATCHES = [
     ),
     Patch(
         "what is committed late is lost",
-        "_BEGINNING",
+        "_claim",
         "- %(window)s",
         "",
         [("create", USERS[0]), RUN, ("a_while", 4), ("fail", 0, "codec", -50), RUN],
@@ -599,8 +599,8 @@ PATCHES = [
     ),
     Patch(
         "a storm passes",
-        "_PACED",
-        "greatest(own.notified_at, now())",
+        "_claim",
+        "greatest(notified_at, now())",
         "now()",
         [*[("create", USERS[0])] * (BURST + 1), ("fail_one_after_the_other", "codec")],
     ),
@@ -634,23 +634,23 @@ PATCHES = [
     ),
     Patch(
         "one name of a status is not known",
-        "IN_PROGRESS",
-        ', "inprogress"',
-        ",",
+        "_UNENDED",
+        ", 'inprogress'",
+        "",
         [("create", USERS[0]), ("start", 0, "inprogress"), ("a_long_while", 1801), RUN],
     ),
     Patch(
         "a failed task has recovered",
-        "CLAIM_RECOVERED",
-        "ended.status <> 'failed'",
-        "true",
+        "CLAIM_MENDED",
+        "ANY(%(well)s)",
+        "ANY(%(over)s)",
         [STUCK_TASK, FAIL, ("report", COMBINED[2:], 30)],
     ),
     Patch(
         "a task that failed again has healed",
-        "CLAIM_HEALED",
-        "ended.status <> 'failed'",
-        "true",
+        "CLAIM_MENDED",
+        "ANY(%(well)s)",
+        "ANY(%(over)s)",
         [("create", USERS[0]), FAIL, RUN, ("a_while", 4), FAIL, RUN],
     ),
     Patch(
@@ -667,10 +667,12 @@ PATCHES = [
 def constants() -> dict[str, str]:
     """The text of each constant's assignment in the notifier."""
     lines = SOURCE.splitlines(keepends=True)
-    nodes = [node for node in ast.parse(SOURCE).body if isinstance(node, (ast.Assign, ast.AnnAssign))]
+    body = ast.parse(SOURCE).body
+    nodes = [node for node in body if isinstance(node, (ast.Assign, ast.AnnAssign))]
     targets = [node.targets[0] if isinstance(node, ast.Assign) else node.target for node in nodes]
     texts = ["".join(lines[node.lineno - 1 : node.end_lineno]) for node in nodes]
-    return {target.id: text for target, text in zip(targets, texts) if isinstance(target, ast.Name)}
+    functions = {n.name: "".join(lines[n.lineno - 1 : n.end_lineno]) for n in body if isinstance(n, ast.FunctionDef)}
+    return functions | {target.id: text for target, text in zip(targets, texts) if isinstance(target, ast.Name)}
 
 
 def broken(patch: Patch) -> ModuleType:

@@ -47,7 +47,7 @@ FROM (
 FILL_LEDGER = f"""
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
 SELECT CASE mod(n, 2) WHEN 0 THEN 'here' ELSE 'elsewhere' END,
-       CASE WHEN status = 'failed' THEN 'failed' WHEN mod(n, 3) = 0 THEN 'recovered' ELSE 'stuck:queued' END,
+       CASE WHEN status = 'failed' THEN 'failed' WHEN mod(n, 3) = 0 THEN 'recovered' ELSE 'stuck' END,
        id, updated_at, updated_at
 FROM (SELECT *, row_number() OVER (ORDER BY updated_at DESC) AS n FROM tasks) AS told
 LIMIT {LEDGER}
@@ -58,20 +58,24 @@ PARAMETERS: dict[str, object] = {
     "destination": "here",
     "user": "",
     "alert": "failed",
-    "alerts": ["failed"],
+    "begun": True,
+    "never_started": 1,
+    "groups": ["a-cause"],
     "timeout": timedelta(minutes=30),
     "part": 200_000,
     "failed": "failed",
     "in_progress": "{in_progress,inprogress}",
     "unended": "{queued,in_progress,inprogress}",
-    "indexed": True,
+    "over": ["failed", "finished"],
+    "well": ["finished"],
+    "columns": list(slack_notifier.TASK_COLUMNS),
     "window": timedelta(minutes=30),
     "varying_words": slack_notifier.VARYING_WORDS,
     "varying_numbers": slack_notifier.VARYING_NUMBERS,
     "remind": timedelta(minutes=240),
     "notify_on_recovery": True,
     "paced": False,
-    "told_as": ["failed"],
+    "told_as": "failed",
     "hurried": False,
 }
 LIMITS = dict.fromkeys(["statement_milliseconds", "lock_milliseconds", "hold_milliseconds"], 60_000)
@@ -84,7 +88,7 @@ CLAIM: dict[str, object] = {
     "each": slack_notifier.MAX_TASKS_OF_A_CAUSE,
 }
 ALERTS = {
-    alert.name: {"alert": alert.name, "alerts": list(alert.ledger_names)}
+    alert.name: {"alert": alert.name, "told_as": alert.told_as}
     for alert in (slack_notifier.FAILED, slack_notifier.HEALED, slack_notifier.STUCK, slack_notifier.RECOVERED)
 }
 
@@ -135,9 +139,9 @@ def scanned_whole(plan: dict[str, Any]) -> list[str]:
 
 
 def test_the_statements_that_read_tasks_are_found() -> None:
-    assert {"FAILED_TASKS", "STUCK_TASKS", "CLAIM_FAILED", "CLAIM_STUCK", "CLAIM_RECOVERED"} <= set(STATEMENTS)
-    assert {"CLAIM_HEALED", "CLAIMED_TASKS", "CLAIMED_CAUSES", "FAILED_SHARE"} <= set(STATEMENTS)
-    assert {"QUEUE", "LAST_ACTIVITY", "CLEAN_UP", "CATALOGUE"} <= set(STATEMENTS)
+    assert {"FAILED_TASKS", "STUCK_TASKS", "CLAIM_FAILED", "CLAIM_STUCK", "CLAIM_MENDED"} <= set(STATEMENTS)
+    assert {"CLAIMED_TASKS", "CLAIMED_CAUSES", "FAILED_FACTS"} <= set(STATEMENTS)
+    assert {"STUCK_FACTS", "CLEAN_UP", "OVER"} <= set(STATEMENTS)
 
 
 @pytest.mark.parametrize("alert", ALERTS)

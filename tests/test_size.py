@@ -17,8 +17,6 @@ from sandbox.slack import SlackStandIn
 from slack_notifier import (
     CREATED,
     MESSAGE_CHARACTERS,
-    STUCK_IN_PROGRESS,
-    STUCK_QUEUED,
     TEXT_CHARACTERS,
     Claim,
     Message,
@@ -31,6 +29,8 @@ from slack_notifier import (
     recovered_message,
     stuck_message,
 )
+
+STUCK_QUEUED, STUCK_IN_PROGRESS = "stuck:queued", "stuck:in_progress"
 
 NOW = datetime(2025, 9, 1, 12, 30, tzinfo=timezone.utc)
 
@@ -189,7 +189,10 @@ def claims(draw: st.DrawFn, alerts: tuple[str, ...]) -> Claim:
         count = draw(st.integers(1, 20))
         of_alert = draw(st.integers(20, 10**7)) if count == 20 else count
         total += of_alert
-        found += [{**kinds[n % len(kinds)], "alert": alert, "cause": None, "total": of_alert} for n in range(count)]
+        found += [
+            {**kinds[n % len(kinds)], "alert": alert, "cause": alert.partition(":")[2], "total": of_alert}
+            for n in range(count)
+        ]
     since = draw(st.none() | st.just(NOW - timedelta(days=40)))
     return Claim(found, total, NOW, since, (), draw(FACTS), draw(st.booleans()), draw(st.booleans()))
 
