@@ -10,7 +10,7 @@
 #     "python-dotenv>=1.0,<2",
 # ]
 # ///
-"""Tells Slack which ProtoReel tasks failed, are stuck, were created or were started.
+"""Reports to Slack which ProtoReel tasks failed, are stuck, were created or were started.
 
 Run it:      python slack_notifier.py --timeout 30
 Import it:   SlackNotifier().send_failed_tasks_notification()
@@ -20,6 +20,19 @@ command line reads a .env file; importing this module has no effect.
 
 Exit codes: 0 delivered or nothing to report, 1 something could not be read or delivered, 2 wrong usage or setting.
 """
+
+# Rows become a message, a message is delivered. The parts, in the order in which data flows:
+#
+#   Deadlines       ends whatever hangs: database, Slack, mail server, name server
+#   Settings        reads the environment into one frozen value, which everything else is given
+#   Text            makes values of tasks fit to be shown: cut, escaped, in UTC
+#   Secrets         masks credentials in them
+#   Messages        builds Slack's blocks and text from rows; pure, so that --dry-run and tests see the same
+#   SQL             decides in the database what is news: each statement with its purpose above it
+#   Database        holds a connection, its transactions and the claims of the ledger
+#   Delivery        posts one message, or mails it; knows what each answer of Slack's means
+#   Run             claim, message, delivery, commit: begin here, at Run._report_first
+#   SlackNotifier   the public API; then --check and the command line
 
 from __future__ import annotations
 
@@ -44,7 +57,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 if __name__ == "__main__":
-    # In one line and before a run fails in the middle; a program that imports this gets Python's own errors.
+    # A run says in one line what is missing, before it fails half-way. A program that imports this gets Python's error.
     if sys.version_info < (3, 9):  # noqa: UP036
         sys.exit(f"slack_notifier.py needs Python 3.9 or newer, this is {sys.version.split()[0]}: {sys.executable}")
     for package in ("psycopg2", "requests", "dotenv"):
@@ -61,7 +74,7 @@ if TYPE_CHECKING:
 
     from requests.adapters import HTTPAdapter
 
-__version__ = "2.0.0"
+__version__ = "3.0.0"
 __all__ = ["Settings", "SlackNotifier"]
 
 logger = logging.getLogger(__name__)
@@ -73,22 +86,23 @@ FAILED_WINDOW_MINUTES = 30
 DEFAULT_TIMEOUT_MINUTES = 30
 MAX_TIMEOUT_MINUTES = 366 * 24 * 60
 
-# What a call may take in all, whatever database, Slack and mail server do. Within it, a little is for the way back.
+# The longest that a call takes, whatever database, Slack and mail server do; LEEWAY is for its way back.
 RUN_SECONDS = 90
 CALL_SECONDS = 10
 EVENT_SECONDS = 5
 LEEWAY_SECONDS = 0.5
-# Of a run, for saying that it is blind, by webhook or e-mail, and for the heartbeat.
-BLIND_SECONDS = 25
+# A run keeps this much of its time for saying that it cannot read the tasks, and for the heartbeat.
+CANNOT_READ_SECONDS = 25
 HEARTBEAT_SECONDS = 5
-# What one message may take, retries and the e-mail in its place included: so long a claim is held.
+# The longest that one message takes, with retries and the e-mail in its place: a claim is held for so long.
 DELIVERY_SECONDS = 15
 EMAIL_SECONDS = 5
-# No post is begun with less time left: it could be accepted, given up, and repeated by the next run.
+# Do not start a post with less time than this left: Slack could accept it after we gave up, and the next run would
+# repeat it.
 POST_SECONDS = 3
-# Nor, where a claim took all of its time and a little more, with less than this.
+# The same limit after a claim that overran its own time.
 LEAST_POST_SECONDS = 1
-# Nothing repeats an event.
+# An event is never repeated, so it may be posted with less time left.
 EVENT_POST_SECONDS = 1
 COMMIT_SECONDS = 1
 LEAST_SHARE_SECONDS = POST_SECONDS + COMMIT_SECONDS + 1
@@ -99,25 +113,25 @@ WEBHOOK_PAUSES_SECONDS = (1, 2, 4, 8)
 DATABASE_CONNECT_SECONDS = 5
 DATABASE_STATEMENT_SECONDS = 30
 DATABASE_PAUSES_SECONDS = (1, 3)
-# How long an alert waits for what only adorns it, before it goes out without.
+# An alert goes out without its optional details where they take longer than this.
 CAUSES_SECONDS = 10
 FACTS_SECONDS = 3
 STATUSES_SECONDS = 0.5
-LEAST_ADORNMENT_SECONDS = 0.2
-# How long a run waits for another that is just telling the same destination, and a call.
+LEAST_DETAILS_SECONDS = 0.2
+# How long a run, and a worker's call, waits for another run that is reporting to the same destination.
 LOCK_WAIT_SECONDS = 10
-MEETING_SECONDS = 0.5
-# After this long without a word from its client the server drops a claim.
+CALL_LOCK_WAIT_SECONDS = 0.5
+# The server drops a claim whose client has been silent for this long.
 CLAIM_HOLD_SECONDS = DELIVERY_SECONDS + LEAST_SHARE_SECONDS
-# How many tasks a claim takes at most; and where that takes too long.
+# The most tasks that one claim takes; and the most where that takes too long.
 CLAIM_TASKS = 200_000
 CLAIM_FEW_TASKS = 2_000
-# The worker's calls send a destination so many messages at once, then one in so many seconds.
+# In a storm the worker's calls send a destination this many messages at once, then one in this many seconds.
 STORM_BURST = 3
 STORM_SECONDS = 60
 MAX_CONNECTIONS = 8
 DESTINATIONS_FOR_A_CONNECTION = 4
-# The share of failures tells something of that many ended tasks or more.
+# The share of failed tasks makes an alert critical only where at least this many tasks ended.
 CRITICAL_ENDED_TASKS = 5
 
 
@@ -125,7 +139,7 @@ GOOD, DOUBTFUL, BAD = "✓", "!", "✗"
 
 
 class Finding(NamedTuple):
-    """Of one thing that a run relies on: how it is, what was found, what to do about it."""
+    """The state of one thing that a run relies on: a mark, what was found, what to do about it."""
 
     mark: str
     what: str
@@ -133,48 +147,81 @@ class Finding(NamedTuple):
 
 
 class NotifierError(Exception):
-    """Base of what can go wrong here; the text is one line, fit for a log, free of secrets.
+    """Base of what can go wrong here: a reason and, where there is one, its remedy. Both are fit for a log, in one
+    line and without secrets."""
 
-    What more is `known` of one of them takes the place of its class's usual.
-    """
+    separator = "; "
 
-    def __init__(self, text: str, **known: Any) -> None:
-        super().__init__(text)
-        vars(self).update(known)
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        super().__init__(reason, remedy)
+        self.reason = reason
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return self.separator.join(filter(None, [self.reason, self.remedy]))
 
 
 class SettingError(NotifierError, ValueError):
-    """Raised if a setting or an argument has a value that cannot be used; the text names it and what it accepts."""
+    """Raised if a setting or an argument cannot be used; the text names it and what it accepts."""
 
 
 class DatabaseError(NotifierError):
-    """Raised if the database does not do what it should; the text says what to do about it."""
+    """Raised if the database does not do what it should.
 
-    # The connection broke; a statement ran out of time; so the tasks could not be read.
-    lost, too_slow, blind = False, False, True
+    `lost`: the connection broke. `too_slow`: a statement ran out of time. `cannot_read`: the tasks were not read.
+    """
+
+    def __init__(
+        self, reason: str, remedy: str = "", *, lost: bool = False, too_slow: bool = False, cannot_read: bool = True
+    ) -> None:
+        super().__init__(reason, remedy)
+        self.lost = lost
+        self.too_slow = too_slow
+        self.cannot_read = cannot_read
 
 
 class BusyError(NotifierError):
-    """Raised if another run holds the same tasks for too long; what it cannot deliver, the next run will."""
+    """Raised if another run holds the destination for too long; the next run reports what is left."""
 
 
 class DeliveryError(NotifierError):
-    """Raised if a message was not accepted; the text gives the reason."""
+    """Raised if a message was not accepted.
 
-    # May heal: try again after so many seconds or more. The blocks were the reason: the text alone may pass.
-    retry_after: float | None = None
-    layout_refused = False
+    `word`: Slack's own name of the error. `retry_after`: it may heal after this many seconds; None: it will not.
+    `layout_refused`: the text alone may be accepted. `may_have_arrived`: the answer is what is missing.
+    """
+
+    separator = ": "
+
+    def __init__(
+        self,
+        reason: str,
+        remedy: str = "",
+        *,
+        word: str = "",
+        retry_after: float | None = None,
+        layout_refused: bool = False,
+        may_have_arrived: bool = False,
+    ) -> None:
+        super().__init__(reason, remedy)
+        self.word = word
+        self.retry_after = retry_after
+        self.layout_refused = layout_refused
+        self.may_have_arrived = may_have_arrived
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}; the message may have arrived" if self.may_have_arrived else super().__str__()
 
 
 class OutOfTime(DeliveryError):
-    """Raised if something is not over in the time that it has."""
+    """Raised if something does not end in its time."""
 
 
 # ---- Deadlines -------------------------------------------------------------------------------------------------------
 
 
 class Deadline(NamedTuple):
-    """The moment, of this machine's monotonic clock, by which something has to be over."""
+    """The moment, on this machine's monotonic clock, by which something has to end."""
 
     moment: float
 
@@ -186,17 +233,18 @@ class Deadline(NamedTuple):
     def seconds_left(self) -> float:
         return max(0.0, self.moment - monotonic())
 
-    def within(self, seconds: float) -> Deadline:
-        """That many seconds from now, but not later than this."""
+    def capped(self, seconds: float) -> Deadline:
+        """Returns the deadline in `seconds` from now, but not later than this one."""
         return Deadline(min(self.moment, monotonic() + seconds))
 
     def before(self, seconds: float) -> Deadline:
-        """Earlier by that many seconds, which are for something else."""
+        """Returns a deadline earlier by `seconds`, which are for something else."""
         return Deadline(self.moment - seconds)
 
 
-class Line:
-    """The sockets of something that may have to end before it is done: once cut, every wait on them is over."""
+class Sockets:
+    """Sockets of an operation that we may have to abort. cut() shuts them down, so every blocked read or write on
+    them returns."""
 
     def __init__(self) -> None:
         self.is_cut = False
@@ -204,14 +252,14 @@ class Line:
         self._lock = threading.Lock()
 
     def add(self, descriptor: int) -> None:
-        """Watches a socket, by a descriptor of our own: its owner may wrap or close his at any time."""
+        """Watches a socket by a descriptor of our own, as its owner may wrap or close its own at any time."""
         with self._lock:
             self._descriptors.append(os.dup(descriptor))
         if self.is_cut:
             self.cut()
 
     def cut(self) -> None:
-        """Shuts all of them down, those to come as well."""
+        """Shuts all of them down, and those that are added later."""
         import socket
 
         with self._lock:
@@ -231,24 +279,24 @@ Result = TypeVar("Result")
 _DELIVERY_THREAD = "slack-notifier-delivery"
 
 
-def _within(seconds: float, action: Callable[[Line], Result], doubt: str = "") -> Result:
-    """What `action` returns, or its error; OutOfTime, with the doubt that remains, when the time is up.
+def _run_within(seconds: float, action: Callable[[Sockets], Result], *, may_have_arrived: bool = False) -> Result:
+    """Runs `action` in a thread and returns its result or raises its error; OutOfTime when the time is up.
 
-    In a thread, as nothing bounds a name server that does not answer. Whatever else holds it up is over with the
-    sockets that it has added to its line; a result that comes too late, nobody holds.
+    In a thread, because a DNS lookup cannot be given a timeout. When the time is up, the sockets that the action has
+    added are shut down and its late result is discarded.
     """
     if seconds <= 0:
         raise OutOfTime("no time left for it in this run")
-    line = Line()
+    sockets = Sockets()
     results: list[Result] = []
     errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            results.append(action(line))
+            results.append(action(sockets))
         except BaseException as error:
             errors.append(error)
-        line.close()
+        sockets.close()
 
     thread = threading.Thread(target=run, name=_DELIVERY_THREAD, daemon=True)
     thread.start()
@@ -256,8 +304,8 @@ def _within(seconds: float, action: Callable[[Line], Result], doubt: str = "") -
     if errors:
         raise errors[0]
     if not results:
-        line.cut()
-        raise OutOfTime(f"no complete answer within {seconds:.0f} s{doubt}")
+        sockets.cut()
+        raise OutOfTime(f"no complete answer within {seconds:.0f} s", may_have_arrived=may_have_arrived)
     return results[0]
 
 
@@ -945,7 +993,6 @@ LISTED_ERROR_CHARACTERS = 100
 
 Block = dict[str, Any]
 Row = Mapping[str, Any]
-Task = Row
 
 
 class Message(NamedTuple):
@@ -960,7 +1007,7 @@ class Message(NamedTuple):
         return {**payload, "blocks": self.blocks} if self.blocks else payload
 
 
-class Claim(NamedTuple):
+class News(NamedTuple):
     """What one destination has yet to be told of one alert.
 
     `tasks` are the first of them in the order to be listed: the columns of a task, its `alert`, its `cause` (a
@@ -969,7 +1016,7 @@ class Claim(NamedTuple):
     only the oldest were taken, more are left for the next run.
     """
 
-    tasks: Sequence[Task]
+    tasks: Sequence[Row]
     total: int
     claimed_at: datetime
     since: datetime | None = None
@@ -1063,7 +1110,7 @@ def _without_bold(mrkdwn: str) -> str:
 _STATUS_NAMES = {"inprogress": "in_progress"}
 
 
-def task_info(task: Task, template: str = "", now: datetime | None = None, seen: str = "") -> str:
+def task_info(task: Row, template: str = "", now: datetime | None = None, seen: str = "") -> str:
     """One task: five lines, or those of the template. Missing keys and NULLs are allowed."""
     status = task.get("status")
     values = {
@@ -1089,7 +1136,7 @@ _TASK_LINES = """\
   *Logs:* {logs}"""
 
 
-def task_line(task: Task, now: datetime, error: str = "") -> str:
+def task_line(task: Row, now: datetime, error: str = "") -> str:
     """One task of many: how long ago it failed, or since when it has been waiting without a sign of life."""
     failed = task.get("alert") == "failed"
     moments = [task.get(name) for name in (["updated_at"] if failed else ["created_at", "started_at", "updated_at"])]
@@ -1099,17 +1146,17 @@ def task_line(task: Task, now: datetime, error: str = "") -> str:
     return " · ".join(filter(None, parts))
 
 
-def failed_message(claim: Claim, minutes: float, style: Style) -> Message:
+def failed_message(news: News, minutes: float, style: Style) -> Message:
     """Tasks that failed within the last `minutes`, or since the last report where that is longer ago."""
-    span = f"since {format_time(claim.since)}" if claim.since else f"in the last {plural(minutes, 'minute')}"
+    span = f"since {format_time(news.since)}" if news.since else f"in the last {plural(minutes, 'minute')}"
     groups = []
-    for cause in claim.causes[:MAX_CAUSES] if claim.total > MAX_DESCRIBED_TASKS else ():
-        tasks = [task for task in claim.tasks if task.get("cause") == cause["cause"]][:MAX_TASKS_OF_A_CAUSE]
+    for cause in news.causes[:MAX_CAUSES] if news.total > MAX_DESCRIBED_TASKS else ():
+        tasks = [task for task in news.tasks if task.get("cause") == cause["cause"]][:MAX_TASKS_OF_A_CAUSE]
         if tasks:
             name = f"{cause['total']} × {cause_text(tasks[0].get('error'))} · {plural(cause['users'], 'user')}"
-            groups.append(_group(f"{name} {_seen(cause)}".strip(), tasks, cause["total"], claim, style))
-    groups = groups or [_group("", claim.tasks[:MAX_LISTED_TASKS], claim.total, claim, style)]
-    return _alert_message("🚨 Failed Tasks Alert", f"{_count(claim)} failed {span}:", claim, groups, minutes, style)
+            groups.append(_group(f"{name} {_seen(cause)}".strip(), tasks, cause["total"], news, style))
+    groups = groups or [_group("", news.tasks[:MAX_LISTED_TASKS], news.total, news, style)]
+    return _alert_message("🚨 Failed Tasks Alert", f"{_count(news)} failed {span}:", news, groups, minutes, style)
 
 
 def _seen(cause: Row) -> str:
@@ -1119,25 +1166,25 @@ def _seen(cause: Row) -> str:
     return f"({cause['before'] + cause['total']}× in 7 days)" if cause["before"] else "🆕"
 
 
-def stuck_message(claim: Claim, minutes: float, style: Style) -> Message:
+def stuck_message(news: News, minutes: float, style: Style) -> Message:
     """Tasks that have been stuck for more than `minutes`."""
     groups = []
     for status, name in (("queued", "Queued Tasks"), ("in_progress", "In Progress Tasks")):
-        tasks = [task for task in claim.tasks if task["cause"] == status]
+        tasks = [task for task in news.tasks if task["cause"] == status]
         if tasks:
             total = tasks[0]["total"]
-            groups.append(_group(f"{name} ({total}):", tasks[:MAX_TASKS_OF_A_STATUS], total, claim, style))
-    summary = f"{_count(claim)} stuck for more than {plural(minutes, 'minute')}:"
-    return _alert_message("⚠️ Stuck Tasks Alert", summary, claim, groups, minutes, style)
+            groups.append(_group(f"{name} ({total}):", tasks[:MAX_TASKS_OF_A_STATUS], total, news, style))
+    summary = f"{_count(news)} stuck for more than {plural(minutes, 'minute')}:"
+    return _alert_message("⚠️ Stuck Tasks Alert", summary, news, groups, minutes, style)
 
 
-def _ended_message(title: str, what: str, claim: Claim, minutes: float, style: Style) -> Message:
+def _ended_message(title: str, what: str, news: News, minutes: float, style: Style) -> Message:
     lines = [
         f"• {code(label(task.get('id')))} is {label(task.get('status')) or 'unknown'}"
-        for task in claim.tasks[:MAX_LISTED_TASKS]
+        for task in news.tasks[:MAX_LISTED_TASKS]
     ]
-    summary = f"{plural(claim.total, 'task')} {what}"
-    return _alert_message(title, summary, claim, [Group("", lines, claim.total)], minutes, style)
+    summary = f"{plural(news.total, 'task')} {what}"
+    return _alert_message(title, summary, news, [Group("", lines, news.total)], minutes, style)
 
 
 # Tasks that were reported as stuck and have moved on, or as failed and have ended well since.
@@ -1145,17 +1192,17 @@ recovered_message = partial(_ended_message, "✅ Stuck Tasks Recovered", "no lon
 healed_message = partial(_ended_message, "✅ Failed Tasks Recovered", "no longer failed:")
 
 
-def workers_are_idle(claim: Claim, minutes: float) -> bool:
+def workers_are_idle(news: News, minutes: float) -> bool:
     """Tasks wait in the queue, or failed without ever having started, and for more than `minutes` none has started or
     ended; False where it could not be found in time when one did."""
-    waiting = any(task.get("cause") == "queued" for task in claim.tasks) or claim.facts.get("never_started")
-    if not waiting or "last_activity" not in claim.facts:
+    waiting = any(task.get("cause") == "queued" for task in news.tasks) or news.facts.get("never_started")
+    if not waiting or "last_activity" not in news.facts:
         return False
-    last = claim.facts["last_activity"]
-    return last is None or claim.claimed_at - last > timedelta(minutes=minutes)
+    last = news.facts["last_activity"]
+    return last is None or news.claimed_at - last > timedelta(minutes=minutes)
 
 
-def blind_message(error: str, seconds: int, at: datetime, environment: str = "") -> Message:
+def cannot_read_message(error: str, seconds: int, at: datetime, environment: str = "") -> Message:
     """That nobody watches: the tasks could not be read, in `seconds` of trying."""
     tried = f"Tried for {plural(seconds, 'second')}. " if seconds else ""
     said = escape(shorten(redact(one_line(error)), 500))
@@ -1166,17 +1213,17 @@ def blind_message(error: str, seconds: int, at: datetime, environment: str = "")
     )
 
 
-def _count(claim: Claim) -> str:
-    if claim.partial:
-        return f"{plural(claim.total, 'task')} and more"
-    return plural(claim.total, "more task" if claim.again else "task")
+def _count(news: News) -> str:
+    if news.partial:
+        return f"{plural(news.total, 'task')} and more"
+    return plural(news.total, "more task" if news.again else "task")
 
 
-def _group(heading: str, tasks: Sequence[Task], total: int, claim: Claim, style: Style) -> Group:
+def _group(heading: str, tasks: Sequence[Row], total: int, news: News, style: Style) -> Group:
     """Few tasks have their five lines each, many a line, without a heading that names it also with their error."""
-    now = claim.claimed_at
-    if claim.total <= MAX_DESCRIBED_TASKS or style.task_template:
-        seen = {cause["cause"]: _seen(cause) for cause in claim.causes}
+    now = news.claimed_at
+    if news.total <= MAX_DESCRIBED_TASKS or style.task_template:
+        seen = {cause["cause"]: _seen(cause) for cause in news.causes}
         lines = [task_info(task, style.task_template, now, seen.get(task.get("cause"), "")) for task in tasks]
     elif heading:
         lines = [task_line(task, now) for task in tasks]
@@ -1186,21 +1233,21 @@ def _group(heading: str, tasks: Sequence[Task], total: int, claim: Claim, style:
 
 
 def _alert_message(
-    title: str, summary: str, claim: Claim, groups: Sequence[Group], minutes: float, style: Style
+    title: str, summary: str, news: News, groups: Sequence[Group], minutes: float, style: Style
 ) -> Message:
     title = titled(title, style.environment)
     opening = [f"{bold(summary)} {style.mention}".strip()]
-    if workers_are_idle(claim, minutes):
-        last = claim.facts["last_activity"]
+    if workers_are_idle(news, minutes):
+        last = news.facts["last_activity"]
         since = f"since {format_time(last)}" if last else "yet"
         opening.append(f"No task has started or ended {since}: are the workers running?")
-    footer = " · ".join([f"Reported at {format_time(claim.claimed_at)}", *_figures(claim.facts)])
+    footer = " · ".join([f"Reported at {format_time(news.claimed_at)}", *_figures(news.facts)])
     fixed = size("\n".join([title, *opening, footer]))
-    listing = _listing(groups, claim, MESSAGE_CHARACTERS - fixed)
+    listing = _listing(groups, news, MESSAGE_CHARACTERS - fixed)
     # A few tasks have a section each, the tasks of a group share some.
-    few = claim.total <= MAX_DESCRIBED_TASKS
+    few = news.total <= MAX_DESCRIBED_TASKS
     parts = [part for lines in listing for part in (lines if few else _sections(lines))]
-    text = [line for lines in _listing(groups, claim, TEXT_CHARACTERS - fixed) for line in lines]
+    text = [line for lines in _listing(groups, news, TEXT_CHARACTERS - fixed) for line in lines]
     return message(title, [*opening, *parts], footer, [*opening, *text])
 
 
@@ -1212,7 +1259,7 @@ def _figures(facts: Row) -> list[str]:
     return [f"{count} {status}" for status, count in waiting.items() if count is not None]
 
 
-def _listing(groups: Sequence[Group], claim: Claim, characters: int) -> Iterator[list[str]]:
+def _listing(groups: Sequence[Group], news: News, characters: int) -> Iterator[list[str]]:
     """The lines of each group: its heading and as many of its tasks as fit into its share of the room; at the end, how
     many tasks are in no group."""
     room = characters - size("… and 1234567890 more causes (1234567890 tasks)\n")
@@ -1226,8 +1273,8 @@ def _listing(groups: Sequence[Group], claim: Claim, characters: int) -> Iterator
         if group.total > len(tasks):
             lines.append(f"… and {group.total - len(tasks)} more")
         yield lines
-    tasks_left = claim.total - sum(group.total for group in shown)
-    causes_left = (claim.causes[0]["causes"] if claim.causes else 0) - len(shown)
+    tasks_left = news.total - sum(group.total for group in shown)
+    causes_left = (news.causes[0]["causes"] if news.causes else 0) - len(shown)
     if tasks_left > 0:
         causes = f"{plural(causes_left, 'more cause')} ({plural(tasks_left, 'task')})"
         yield [f"… and {causes if causes_left > 0 else f'{tasks_left} more'}"]
@@ -1396,8 +1443,8 @@ TASK_COLUMNS = ("id", "user_api_key", "status", "error", "log_uri", "created_at"
 # The statuses of tasks that are not over; the worker has two words for one. As text, because an enum that lacks a word
 # refuses a statement that names it. OPERATOR(pg_catalog.=), and functions with pg_catalog, stand here and below where
 # PostgreSQL's own would need a cast: one without, which somebody planted in the search_path, it would prefer.
-_IN_PROGRESS = "tasks.status::text IN ('in_progress', 'inprogress')"
-_UNENDED = "tasks.status::text IN ('queued', 'in_progress', 'inprogress')"
+_IS_IN_PROGRESS = "tasks.status::text IN ('in_progress', 'inprogress')"
+_IS_OPEN = "tasks.status::text IN ('queued', 'in_progress', 'inprogress')"
 
 # Tasks that failed within the window, newest first.
 FAILED_TASKS = f"""
@@ -1413,7 +1460,7 @@ _SIGN_OF_LIFE = "greatest(tasks.created_at, tasks.started_at, tasks.updated_at)"
 # Which tasks are stuck: queued, or in progress under either of its names, and without a sign of life for longer than
 # the timeout; the condition on updated_at alone is there for the index.
 _IS_STUCK = f"""(
-    {_UNENDED} AND updated_at < now() - %(timeout)s
+    {_IS_OPEN} AND updated_at < now() - %(timeout)s
     AND {_SIGN_OF_LIFE} < now() - %(timeout)s
 )"""
 
@@ -1463,7 +1510,7 @@ FROM slack_notifications WHERE task_id <> ''
 
 # The words of tasks that are over, which may be any but those of tasks that are not: found by a few steps through the
 # index on (status, updated_at).
-OVER = f"""
+FINAL_STATUSES = f"""
 WITH RECURSIVE words (status) AS (
     SELECT min(status::text) FROM tasks
     UNION ALL
@@ -1471,7 +1518,7 @@ WITH RECURSIVE words (status) AS (
     FROM words
     WHERE words.status IS NOT NULL
 )
-SELECT array_agg(status) AS over FROM words AS tasks WHERE NOT {_UNENDED}
+SELECT array_agg(status) AS over FROM words AS tasks WHERE NOT {_IS_OPEN}
 """
 
 # What each destination has been told; `cause` is a fingerprint of a failure's cause, or the status in which a task is
@@ -1546,7 +1593,7 @@ _ID = "left(tasks.id::text, 500)"
 _OF_USER = "(%(user)s = '' OR tasks.user_api_key::text = %(user)s)"
 
 
-def _told(alert: str, task_id: str) -> str:
+def _record(alert: str, task_id: str) -> str:
     """What the destination was told of a task: looked up by the whole key, to which OFFSET 0 keeps the planner, as it
     knows little of a table that changes fast."""
     return f"""LATERAL (
@@ -1616,7 +1663,7 @@ CLAIM_FAILED = _claim(
                WHERE destination = %(destination)s AND alert = 'stuck' AND task_id = {_ID}) AS gone
     FROM tasks
     CROSS JOIN LATERAL (SELECT least(tasks.updated_at::timestamptz, '9999-12-30') AS at) AS failed
-    LEFT JOIN {_told("'failed'", _ID)} ON true
+    LEFT JOIN {_record("'failed'", _ID)} ON true
     WHERE tasks.status::text = 'failed' AND tasks.updated_at >= (SELECT beginning FROM own)
       AND {_OF_USER} AND (told.at IS NULL
           OR failed.at <> told.event_at AND failed.at >= told.at + interval '1 minute'
@@ -1644,17 +1691,17 @@ CLAIM_STUCK = _claim(
         FROM tasks
         WHERE {_OF_USER} AND {_IS_STUCK}
     ) AS stuck
-    LEFT JOIN {_told("'stuck'", "stuck.task_id")} ON true
+    LEFT JOIN {_record("'stuck'", "stuck.task_id")} ON true
     WHERE told.at IS NULL OR told.cause <> stuck.cause
        OR stuck.event_at > greatest(told.event_at, told.notified_at - %(timeout)s)
        OR told.notified_at <= now() - %(remind)s::interval
     ORDER BY stuck.event_at"""
 )
 
-# The tasks that the destination was told have failed or are stuck (`told_as`), and that have ended well since. What
+# The tasks that the destination was told have failed or are stuck (`reported_as`), and that have ended well since. What
 # ended lately is looked up, not what was told: an idle run pays nothing for all that was. Of many that ended the next
 # claim goes on where this one stopped, without a window before that: it may hold as many.
-CLAIM_MENDED = _claim(
+CLAIM_RECOVERED = _claim(
     f"""
     SELECT ended.task_id, ended.event_at, told.cause, told.ctid IS NOT NULL AS is_news, told.ctid AS gone
     FROM (
@@ -1663,11 +1710,11 @@ CLAIM_MENDED = _claim(
         WHERE tasks.status::text = ANY(%(well)s) AND {_OF_USER}
           AND tasks.updated_at >= (SELECT beginning FROM own) AND EXISTS (
               SELECT FROM slack_notifications
-              WHERE destination = %(destination)s AND alert = %(told_as)s AND task_id <> '')
+              WHERE destination = %(destination)s AND alert = %(reported_as)s AND task_id <> '')
         ORDER BY tasks.updated_at
         LIMIT %(part)s
     ) AS ended
-    LEFT JOIN {_told("%(told_as)s", "ended.task_id")} ON true""",
+    LEFT JOIN {_record("%(reported_as)s", "ended.task_id")} ON true""",
     last="max(event_at) + %(window)s",
 )
 
@@ -1682,7 +1729,7 @@ FROM (
            count(*) OVER () AS causes,
            sum(count(*) FILTER (WHERE tasks.started_at IS NULL)) OVER ()::bigint AS never_started
     FROM tasks
-    CROSS JOIN {_told("'failed'", _ID)}
+    CROSS JOIN {_record("'failed'", _ID)}
     WHERE tasks.status::text = 'failed' AND tasks.updated_at >= %(first)s
       AND told.notified_at = now()
     GROUP BY told.cause
@@ -1733,7 +1780,7 @@ greatest(
         SELECT max(updated_at)::timestamptz AS at FROM tasks WHERE status::text = word) AS latest),
     (SELECT updated_at::timestamptz FROM tasks
         WHERE status::text = 'failed' AND started_at IS NOT NULL ORDER BY updated_at DESC LIMIT 1),
-    (SELECT greatest(max(started_at), max(updated_at))::timestamptz FROM tasks WHERE {_IN_PROGRESS})
+    (SELECT greatest(max(started_at), max(updated_at))::timestamptz FROM tasks WHERE {_IS_IN_PROGRESS})
 )
 """
 
@@ -1751,7 +1798,7 @@ STUCK_FACTS = f"""
 SELECT count(*) FILTER (WHERE status::text = 'queued') AS queued,
        count(*) FILTER (WHERE status::text <> 'queued') AS in_progress, {_LAST_ACTIVITY} AS last_activity
 FROM tasks
-WHERE {_UNENDED} AND {_OF_USER}
+WHERE {_IS_OPEN} AND {_OF_USER}
 """
 
 # Notes that a critical alert calls people, which it does at most once an hour, but for a cause that was not told within
@@ -1771,7 +1818,7 @@ DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
     FROM slack_notifications
     WHERE destination = %(destination)s AND task_id <> ''
       AND greatest(event_at, notified_at) < now() - interval '7 days' AND NOT (alert = 'stuck' AND task_id IN (
-          SELECT {_ID} FROM tasks WHERE {_UNENDED}))
+          SELECT {_ID} FROM tasks WHERE {_IS_OPEN}))
     LIMIT 10000
     FOR UPDATE SKIP LOCKED
 ))
@@ -1796,21 +1843,21 @@ LIMIT 1
 class Alert(NamedTuple):
     """What can be told of tasks: its name, by which webhook it goes, the statement that claims them, the message.
 
-    `facts` finds what else the message tells, in one row. `told_as`: what mended tasks were told to be.
+    `facts` finds what else the message tells, in one row. `reported_as`: what mended tasks were told to be.
     """
 
     name: str
     kind: str
     claim: str
-    message: Callable[[Claim, float, Style], Message]
+    message: Callable[[News, float, Style], Message]
     facts: str = ""
-    told_as: str = ""
+    reported_as: str = ""
 
 
 FAILED = Alert("failed", "failed", CLAIM_FAILED, failed_message, FAILED_FACTS)
-HEALED = Alert("healed", "failed", CLAIM_MENDED, healed_message, told_as="failed")
+HEALED = Alert("healed", "failed", CLAIM_RECOVERED, healed_message, reported_as="failed")
 STUCK = Alert("stuck", "stuck", CLAIM_STUCK, stuck_message, STUCK_FACTS)
-RECOVERED = Alert("recovered", "stuck", CLAIM_MENDED, recovered_message, told_as="stuck")
+RECOVERED = Alert("recovered", "stuck", CLAIM_RECOVERED, recovered_message, reported_as="stuck")
 # With each alert goes the news of what has mended itself since.
 MENDED = {FAILED.name: HEALED, STUCK.name: RECOVERED}
 
@@ -1882,22 +1929,24 @@ class Ledger:
         self._timer.cancel()
         self._timer.join()
         self.connection.close()
-        self._line.close()
+        self._sockets.close()
 
     def _connect(self, pauses: Sequence[float]) -> None:
         for pause in (*pauses, None):
             try:
-                self.connection: Connection = _within(
+                self.connection: Connection = _run_within(
                     self.deadline.seconds_left, lambda _: psycopg2.connect(**self._options)
                 )
                 break
             except (OutOfTime, psycopg2.Error, UnicodeDecodeError) as error:
-                reason = str(error) if isinstance(error, OutOfTime) else f"{self._words(error)}; check DATABASE_URL"
-                text = f"Cannot connect to the database: {reason}"
+                reason, remedy = (
+                    (error.reason, "") if isinstance(error, OutOfTime) else (self._words(error), "check DATABASE_URL")
+                )
+                unreachable = DatabaseError(f"Cannot connect to the database: {reason}", remedy)
                 late = self.deadline.seconds_left < (pause or 0) + DATABASE_CONNECT_SECONDS
                 if pause is None or late or re.search(_HOPELESS, reason):
-                    raise DatabaseError(text) from None
-            logger.warning("%s; trying again in %s s", text, pause)
+                    raise unreachable from None
+            logger.warning("%s; trying again in %s s", unreachable, pause)
             sleep(pause)
         # Transactions are opened by BEGIN above, in one round trip with their settings.
         self.connection.autocommit = True
@@ -1905,9 +1954,9 @@ class Ledger:
         self.connection.notices = None  # type: ignore[assignment]
         psycopg2.extensions.register_type(_MOMENT, self.connection)
         # The driver itself would wait for ever on a server that falls silent after the login.
-        self._line = Line()
-        self._line.add(self.connection.fileno())
-        self._timer = threading.Timer(self.deadline.seconds_left, self._line.cut)
+        self._sockets = Sockets()
+        self._sockets.add(self.connection.fileno())
+        self._timer = threading.Timer(self.deadline.seconds_left, self._sockets.cut)
         self._timer.daemon = True
         self._timer.start()
 
@@ -1960,17 +2009,21 @@ class Ledger:
         state = self.rows()[0]
         missing, forbidden = ([c for c in TASK_COLUMNS if c in state[what]] for what in ("missing", "forbidden"))
         some = f" ({', '.join(forbidden)})" if len(forbidden) < len(TASK_COLUMNS) else ""
-        what = (
-            f"{state['role']} finds no table tasks; is this the worker's database, its schema in the search_path, and "
-            "USAGE on that granted?"
-            if not state["tasks"]
-            else f"the table tasks lacks {', '.join(missing)}; is it the worker's?"
-            if missing
-            else f"{state['role']} may not read {', '.join(forbidden)} of tasks; GRANT SELECT{some} ON tasks "
-            f"TO {state['role']}"
-        )
-        if missing or forbidden or not state["tasks"]:
-            raise DatabaseError(f"Cannot {READING}: {what}")
+        role = state["role"]
+        if not state["tasks"]:
+            raise DatabaseError(
+                f"Cannot read the tasks: {role} finds no table tasks",
+                "is this the worker's database, its schema in the search_path, and USAGE on that granted?",
+            )
+        if missing:
+            raise DatabaseError(
+                f"Cannot read the tasks: the table tasks lacks {', '.join(missing)}", "is it the worker's?"
+            )
+        if forbidden:
+            raise DatabaseError(
+                f"Cannot read the tasks: {role} may not read {', '.join(forbidden)} of tasks",
+                f"GRANT SELECT{some} ON tasks TO {role}",
+            )
         return state
 
     def rows(self) -> list[dict[str, Any]]:
@@ -1986,16 +2039,16 @@ class Ledger:
         self._cursor.execute(";".join([STATEMENT_TIMEOUT, *statements]), self.parameters)
         return self.rows()
 
-    def adornment(self, what: str, statement: str, seconds: float, **parameters: object) -> list[dict[str, Any]]:
+    def optional_rows(self, what: str, statement: str, seconds: float, **parameters: object) -> list[dict[str, Any]]:
         """The same of what only adorns an alert, and must not cost it: [] where it cannot be had in that time."""
-        if seconds < LEAST_ADORNMENT_SECONDS:
+        if seconds < LEAST_DETAILS_SECONDS:
             logger.warning("No time for %s: the alert goes out without", what)
             return []
         try:
-            return self.fetch("SAVEPOINT adornment", statement, seconds=seconds, **parameters)
+            return self.fetch("SAVEPOINT optional_details", statement, seconds=seconds, **parameters)
         except psycopg2.Error as error:
             # Fails where the connection is what broke.
-            self._cursor.execute("ROLLBACK TO SAVEPOINT adornment")
+            self._cursor.execute("ROLLBACK TO SAVEPOINT optional_details")
             logger.warning("Cannot find %s: the alert goes out without (%s)", what, self._words(error))
             return []
 
@@ -2018,15 +2071,15 @@ class Ledger:
                 )
             session = f"session {holder[0]['pid']} ({one_line(holder[0]['application']) or 'unnamed'})"
             reason = f"the table {holder[0]['relation']} is locked by {session}, a migration or VACUUM FULL?"
-        if self._line.is_cut:
+        if self._sockets.is_cut:
             reason = "no answer from the database in the time there was"
         elif isinstance(error, psycopg2.errors.QueryCanceled):
             reason += "; it took too long, is the recommended index there?"
         return DatabaseError(
             f"Cannot {self.step}: {reason}",
-            lost=bool(self.connection.closed) and not self._line.is_cut,
+            lost=bool(self.connection.closed) and not self._sockets.is_cut,
             too_slow=isinstance(error, psycopg2.errors.QueryCanceled),
-            blind=self.step == READING,
+            cannot_read=self.step == READING,
         )
 
     def open(self, destinations: Sequence[str], *, dry_run: bool) -> None:
@@ -2048,7 +2101,7 @@ class Ledger:
     def _learn_statuses(self) -> None:
         """The words of tasks that are over; where they cannot be found in time, those that the worker writes."""
         if not self.known:
-            found = self.adornment("the words of statuses", OVER, STATUSES_SECONDS)
+            found = self.optional_rows("the words of statuses", FINAL_STATUSES, STATUSES_SECONDS)
             over = (found[0]["over"] if found else None) or ["failed", "finished"]
             self.known = {"over": over, "well": [word for word in over if word != "failed"]}
         self.parameters |= self.known
@@ -2056,7 +2109,7 @@ class Ledger:
     @contextmanager
     def claim(
         self, alerts: Sequence[Alert], destination: Destination, minutes: float, until: Deadline, **settings: object
-    ) -> Iterator[tuple[Alert, Claim | None]]:
+    ) -> Iterator[tuple[Alert, News | None]]:
         """Holds what the destination has yet to be told of the first of the alerts that has something, until the block
         ends; None where there is nothing.
 
@@ -2090,28 +2143,28 @@ class Ledger:
 
     def _claimed(
         self, alerts: Sequence[Alert], parameters: Mapping[str, object], claimed_by: Deadline, until: Deadline
-    ) -> tuple[ExitStack, Alert, Claim | None]:
+    ) -> tuple[ExitStack, Alert, News | None]:
         """What ends the transaction, which is over where there is nothing to be told."""
         first = alerts[0]
-        wait = None if self.patient else MEETING_SECONDS
+        wait = None if self.patient else CALL_LOCK_WAIT_SECONDS
         # In one round trip where the lock cannot refuse; the claim, a statement of its own, sees what was waited for.
-        at_once = [LOCK, first.claim] if self.patient and not first.told_as else [LOCK]
+        at_once = [LOCK, first.claim] if self.patient and not first.reported_as else [LOCK]
         with ExitStack() as transaction:
-            started, named = monotonic(), {"alert": first.name, "told_as": first.told_as}
+            started, named = monotonic(), {"alert": first.name, "reported_as": first.reported_as}
             transaction.enter_context(self.transaction(*at_once, until=claimed_by, wait=wait, **parameters, **named))
             rows = self.rows()
             for alert in alerts if rows else ():
                 if alert is not first or len(at_once) == 1:
-                    if alert.told_as:
+                    if alert.reported_as:
                         self._learn_statuses()
-                    started, named = monotonic(), {"alert": alert.name, "told_as": alert.told_as}
+                    started, named = monotonic(), {"alert": alert.name, "reported_as": alert.reported_as}
                     rows = self.fetch(alert.claim, seconds=claimed_by.seconds_left, **named)
                 if rows[0]["total"]:
-                    claim = self._adorned(alert, rows[0], until, monotonic() - started)
+                    claim = self._with_details(alert, rows[0], until, monotonic() - started)
                     return transaction.pop_all(), alert, claim
         return ExitStack(), alerts[-1], None
 
-    def _adorned(self, alert: Alert, figures: Row, until: Deadline, took: float) -> Claim:
+    def _with_details(self, alert: Alert, figures: Row, until: Deadline, took: float) -> News:
         """A claim that was just made, which `took` so many seconds: its first tasks and all that adorns them."""
         logger.debug("Claimed %s in %.0f ms", plural(figures["total"], f"{alert.name} task"), took * 1000)
         first, usual = figures["first"], figures["claimed_at"] - timedelta(minutes=FAILED_WINDOW_MINUTES)
@@ -2121,18 +2174,18 @@ class Ledger:
         if alert is FAILED:
             # What is then left is for the list of tasks, which may take as long as the claim.
             seconds = min(until.seconds_left - 2 * took, CAUSES_SECONDS)
-            causes = self.adornment("the causes", CLAIMED_CAUSES, seconds, first=first)
+            causes = self.optional_rows("the causes", CLAIMED_CAUSES, seconds, first=first)
             groups = [cause["cause"] for cause in causes]
         tasks = self.fetch(CLAIMED_TASKS, seconds=until.seconds_left, groups=groups)
         if alert.facts:
             self._learn_statuses()
             facts = {"never_started": causes[0]["never_started"] if causes else 0, "since": since}
-            found = self.adornment("the figures", alert.facts, min(until.seconds_left, FACTS_SECONDS), **facts)
+            found = self.optional_rows("the figures", alert.facts, min(until.seconds_left, FACTS_SECONDS), **facts)
             facts.update(*found)
         if not figures["partial"]:
-            self.adornment("tidying up", CLEAN_UP, min(until.seconds_left, FACTS_SECONDS))
+            self.optional_rows("tidying up", CLEAN_UP, min(until.seconds_left, FACTS_SECONDS))
         again = facts.get("failed", 0) > figures["total"]
-        return Claim(tasks, figures["total"], figures["claimed_at"], since, causes, facts, again, figures["partial"])
+        return News(tasks, figures["total"], figures["claimed_at"], since, causes, facts, again, figures["partial"])
 
 
 def read_tasks(database_url: str, statement: str, minutes: float) -> list[dict[str, Any]]:
@@ -2146,7 +2199,7 @@ def read_tasks(database_url: str, statement: str, minutes: float) -> list[dict[s
 def doubts(state: Row) -> Iterator[Finding]:
     """What is wrong with a database in which a run works all the same."""
     if state["standby"]:
-        raise DatabaseError("The database is a read-only standby: use the primary (?target_session_attrs=read-write)")
+        raise DatabaseError("The database is a read-only standby", "use the primary (?target_session_attrs=read-write)")
     if state["row_security"]:
         remedy = f"ALTER ROLE {state['role']} BYPASSRLS, or use the owner of tasks"
         yield Finding(DOUBTFUL, "Row-level security may hide tasks", remedy)
@@ -2174,7 +2227,7 @@ def _beginning(state: Row, dry_run: bool) -> tuple[list[str], list[str]]:
     if not remedy and not dry_run:
         return [], create
     if remedy and not state["may_create_temporary"]:
-        raise DatabaseError(f"The role may create no table, not even a temporary one: {remedy}")
+        raise DatabaseError("The role may create no table, not even a temporary one", remedy)
     # What a dry run makes is rolled back with the rest of it.
     return [*([CREATE_TEMPORARY_LEDGER] if remedy or state["unborn"] else create), START], []
 
@@ -2257,17 +2310,17 @@ def _refusal(status: int, headers: Mapping[str, str], body: str, webhook: str = 
     """What a refusal means. Statuses differ between Slack's own reports of the same error, so its word counts first."""
     word = body.strip()
     if word in _LAYOUT_REFUSED:
-        return DeliveryError(f"HTTP {status} {word}", layout_refused=True)
+        return DeliveryError(f"HTTP {status} {word}", word=word, layout_refused=True)
     if word in _SLACK_ADVICE:
-        return DeliveryError(f"HTTP {status} {word}: {_SLACK_ADVICE[word]}")
+        return DeliveryError(f"HTTP {status} {word}", _SLACK_ADVICE[word], word=word)
     reason = f"HTTP {status} {_words(body, webhook)}".rstrip()
     if status == 429:
         return DeliveryError(f"{reason} (rate limited)", retry_after=_retry_after(headers))
     if status >= 500:
         return DeliveryError(reason, retry_after=0)
     if 300 <= status < 400:
-        return DeliveryError(f"{reason}: the URL redirects elsewhere, is it the webhook's?")
-    return DeliveryError(f"{reason}: check the webhook's URL")
+        return DeliveryError(reason, "the URL redirects elsewhere, is it the webhook's?")
+    return DeliveryError(reason, "check the webhook's URL")
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
@@ -2328,23 +2381,24 @@ def _request(method: str, url: str, until: Deadline, payload: object = None) -> 
     seconds = max(0.01, until.seconds_left)
     timeout = (min(WEBHOOK_CONNECT_SECONDS, seconds), min(WEBHOOK_READ_SECONDS, seconds))
 
-    def send(line: Line) -> tuple[int, Mapping[str, str], str]:
+    def send(sockets: Sockets) -> tuple[int, Mapping[str, str], str]:
         # Nothing is unpacked: a few bytes can become endlessly many.
         headers = {**requests.utils.default_headers(), "Accept-Encoding": "identity"}
         request = requests.Request(method, url, headers, json=payload).prepare()
         how: Any = requests.Session().merge_environment_settings(url, {}, True, None, None)
-        with closing(_adapter(line)) as adapter, _untraced(), adapter.send(request, timeout=timeout, **how) as response:
-            body = response.raw.read(_ANSWER_BYTES, decode_content=False)
+        with closing(_adapter(sockets)) as adapter, _untraced():
+            with adapter.send(request, timeout=timeout, **how) as response:
+                body = response.raw.read(_ANSWER_BYTES, decode_content=False)
             return response.status_code, response.headers, body.decode(errors="replace")
 
     try:
-        return _within(until.seconds_left, send, "; the message may have arrived")
+        return _run_within(until.seconds_left, send, may_have_arrived=True)
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
         # The exception's own text and its chain hold the webhook's path.
         raise _network_error(error, url) from None
 
 
-def _adapter(line: Line) -> HTTPAdapter:
+def _adapter(sockets: Sockets) -> HTTPAdapter:
     """One whose sockets hang on the line, and whose connections print nothing."""
     from requests.adapters import HTTPAdapter
 
@@ -2358,7 +2412,7 @@ def _adapter(line: Line) -> HTTPAdapter:
 
                 def _new_conn(self) -> Any:
                     connection = super()._new_conn()
-                    line.add(connection.fileno())
+                    sockets.add(connection.fileno())
                     return connection
 
             pool.ConnectionCls = Watched
@@ -2374,12 +2428,12 @@ def _network_error(error: Exception, url: str) -> DeliveryError:
     if kind in ("ConnectTimeoutError", "NewConnectionError", "NameResolutionError", "ProxyError"):
         return DeliveryError(f"no connection ({words})", retry_after=0)
     if kind == "SSLError":
-        return DeliveryError(f"no TLS connection ({words}): is the certificate right, does the server speak https?")
+        return DeliveryError(f"no TLS connection ({words})", "is the certificate right, does the server speak https?")
     if isinstance(error, ValueError) or kind == "InvalidJSONError":
         return DeliveryError(f"the {'URL' if isinstance(error, ValueError) else 'message'} cannot be used ({kind})")
     if kind == "ReadTimeoutError":
-        return DeliveryError("no answer in time; the message may have arrived")
-    return DeliveryError(f"connection lost ({words or kind}); the message may have arrived")
+        return DeliveryError("no answer in time", may_have_arrived=True)
+    return DeliveryError(f"connection lost ({words or kind})", may_have_arrived=True)
 
 
 # What an error of the mail server's means to the person who reads the log.
@@ -2398,13 +2452,13 @@ _MAIL_ADVICE = {
 def send_email(email: Email, message: Message | None, reason: str, until: Deadline) -> None:
     """Delivers the message as text by then, or raises DeliveryError. Without one, only logs in."""
     try:
-        _within(until.seconds_left, lambda line: _smtp(email, message, reason, until, line))
+        _run_within(until.seconds_left, lambda sockets: _smtp(email, message, reason, until, sockets))
     except (OSError, ValueError) as error:
         kind = type(error).__name__
         raise DeliveryError(f"{_MAIL_ADVICE.get(kind, kind)} ({_cause(error, email.smtp_url)})") from None
 
 
-def _smtp(email: Email, message: Message | None, reason: str, until: Deadline, line: Line) -> None:
+def _smtp(email: Email, message: Message | None, reason: str, until: Deadline, sockets: Sockets) -> None:
     import smtplib
     import socket
     import ssl
@@ -2417,7 +2471,7 @@ def _smtp(email: Email, message: Message | None, reason: str, until: Deadline, l
     class Smtp(smtplib.SMTP):
         def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
             connection = socket.create_connection((host, port), timeout)
-            line.add(connection.fileno())
+            sockets.add(connection.fileno())
             return tls.wrap_socket(connection, server_hostname=host) if server.scheme == "smtps" else connection
 
     port = server.port or (465 if server.scheme == "smtps" else 587)
@@ -2511,7 +2565,7 @@ class Outbox:
             # Tried once a run: a mail server that hangs must not use up the time of the other destinations.
             if not self._mail_error:
                 try:
-                    send_email(self._email, message, reason, until.within(EMAIL_SECONDS))
+                    send_email(self._email, message, reason, until.capped(EMAIL_SECONDS))
                 except DeliveryError as error:
                     self._mail_error = f"Failed to send the e-mail as well: {error}"
             if self._mail_error:
@@ -2541,13 +2595,13 @@ class Outcome:
     """What became of an attempt, which is the block: errors end here, at the public edge, and the code below goes on.
 
     How many tasks there were to tell, whether a message went out, what went wrong, in one line that has been logged.
-    `blind`: the tasks could not be read.
+    `cannot_read`: the tasks could not be read.
     """
 
     total = 0
     sent = False
     error: str | None = None
-    blind = False
+    cannot_read = False
 
     def __enter__(self) -> Outcome:
         return self
@@ -2555,7 +2609,7 @@ class Outcome:
     def __exit__(self, kind: object, error: BaseException | None, stack: object) -> bool:
         if not isinstance(error, Exception):
             return False
-        self.blind = isinstance(error, DatabaseError) and error.blind
+        self.cannot_read = isinstance(error, DatabaseError) and error.cannot_read
         if isinstance(error, NotifierError):
             self.error = str(error)
         else:
@@ -2570,7 +2624,7 @@ class Outcome:
         self.total = max(self.total, other.total)
         self.sent = self.sent or other.sent
         self.error = other.error or self.error
-        self.blind = self.blind or other.blind
+        self.cannot_read = self.cannot_read or other.cannot_read
 
 
 def _place(error: BaseException) -> str:
@@ -2610,10 +2664,10 @@ class Run:
     def watch(self, wanted: Wanted) -> list[Outcome]:
         """A run of the monitor: reports, says so where the tasks cannot be read, and sends the heartbeat."""
         started = monotonic()
-        outcomes = self.report(wanted, self.deadline.before(BLIND_SECONDS))
-        blind = next((outcome.error for outcome in outcomes if outcome.blind and outcome.error), None)
+        outcomes = self.report(wanted, self.deadline.before(CANNOT_READ_SECONDS))
+        blind = next((outcome.error for outcome in outcomes if outcome.cannot_read and outcome.error), None)
         if blind:
-            self.say_blind([alert.kind for alert, _ in wanted], blind, round(monotonic() - started))
+            self.say_cannot_read([alert.kind for alert, _ in wanted], blind, round(monotonic() - started))
         self.send_heartbeat(good=not any(outcome.error for outcome in outcomes))
         return outcomes
 
@@ -2630,10 +2684,10 @@ class Run:
             with Ledger(self.settings.database_url, until, pauses, patient=self.patient) as ledger:
                 fingerprints = [destination.fingerprint for destination in work]
                 ledger.again(lambda: ledger.open(fingerprints, dry_run=self.dry_run))
-                self._tell_all(ledger, deque(work.items()), until)
+                self._report_all(ledger, deque(work.items()), until)
         return [whole] * len(wanted) if whole.error else list(self.outcomes.values())
 
-    def _tell_all(self, ledger: Ledger, queue: deque[tuple[Destination, Wanted]], until: Deadline) -> None:
+    def _report_all(self, ledger: Ledger, queue: deque[tuple[Destination, Wanted]], until: Deadline) -> None:
         """One destination after the other; many in several threads, each with a connection of its own."""
         workers = min(MAX_CONNECTIONS, -(-len(queue) // DESTINATIONS_FOR_A_CONNECTION))
         if workers > 1:
@@ -2648,7 +2702,9 @@ class Run:
                     share = until.seconds_left * workers / len(queue) if queue else 0
                     destination, alerts = queue.popleft()
                     for alert, minutes in alerts:
-                        self._tell_news(ledger, destination, alert, minutes, until, max(share, LEAST_SHARE_SECONDS))
+                        self._report_with_recovery(
+                            ledger, destination, alert, minutes, until, max(share, LEAST_SHARE_SECONDS)
+                        )
 
         def tell_by_another_connection() -> None:
             with Outcome(), ledger.another() as other:
@@ -2661,18 +2717,18 @@ class Run:
         for helper in helpers:
             helper.join()
 
-    def _tell_news(
+    def _report_with_recovery(
         self, ledger: Ledger, destination: Destination, alert: Alert, minutes: float, until: Deadline, seconds: float
     ) -> None:
         """Bad news, then what has mended, so many seconds for each message; nothing after what could not be told."""
         news = [alert, MENDED[alert.name]] if self.settings.notify_on_recovery else [alert]
         while news:
-            told, outcome = self._tell(ledger, destination, news, minutes, until.within(seconds))
+            told, outcome = self._report_first(ledger, destination, news, minutes, until.capped(seconds))
             with self._lock:
                 self.outcomes[alert.kind].add(outcome)
             news = [] if outcome.error else news[news.index(told) + 1 :]
 
-    def _tell(
+    def _report_first(
         self, ledger: Ledger, destination: Destination, alerts: Sequence[Alert], minutes: float, until: Deadline
     ) -> tuple[Alert, Outcome]:
         """Claim, message, delivery in one transaction: what is not delivered was never claimed.
@@ -2683,14 +2739,14 @@ class Run:
         settings = {"paced": self.paced, "remind": timedelta(minutes=self.settings.remind_minutes) or None}
         with outcome:
             if until.seconds_left < POST_SECONDS + COMMIT_SECONDS:
-                if alerts[0].told_as:
+                if alerts[0].reported_as:
                     return alert, outcome
                 raise DeliveryError(f"No time left to tell {destination} of {alerts[0].name} tasks: the next run does")
             try:
                 with ledger.claim(alerts, destination, minutes, until, **settings) as (alert, claim):
                     if claim:
-                        outcome.total = 0 if alert.told_as else claim.total
-                        ledger.keeps = self._tell_claim(ledger, destination, alert, claim, minutes, until)
+                        outcome.total = 0 if alert.reported_as else claim.total
+                        ledger.keeps = self._deliver(ledger, destination, alert, claim, minutes, until)
             except BusyError as error:
                 # A call leaves what another run is just telling to that run, or the next.
                 if self.patient:
@@ -2698,12 +2754,12 @@ class Run:
                 logger.info("%s", error)
         return alert, outcome
 
-    def _tell_claim(
-        self, ledger: Ledger, destination: Destination, alert: Alert, claim: Claim, minutes: float, until: Deadline
+    def _deliver(
+        self, ledger: Ledger, destination: Destination, alert: Alert, claim: News, minutes: float, until: Deadline
     ) -> bool:
         """Whether it was told; in quiet hours, what is not critical waits for the first run after them."""
         what = plural(claim.total, f"{alert.name} task")
-        critical = not alert.told_as and self._is_critical(claim, minutes)
+        critical = not alert.reported_as and self._is_critical(claim, minutes)
         if not critical and claim.claimed_at in (self.settings.quiet_hours or ()):
             logger.info("Quiet hours: %s kept for later", what)
             return False
@@ -2713,13 +2769,13 @@ class Run:
         style = Style(self.settings.task_template, mention, self.settings.environment)
         message = alert.message(claim, minutes, style)
         ledger.step = NOTING
-        post_by = until.before(COMMIT_SECONDS).within(DELIVERY_SECONDS)
+        post_by = until.before(COMMIT_SECONDS).capped(DELIVERY_SECONDS)
         if post_by.seconds_left < LEAST_POST_SECONDS:
             raise DeliveryError(f"No time left to tell {destination} of {what}: the next run does")
         self.outbox.post(destination, message, what, post_by, or_mail=True)
         return not self.dry_run
 
-    def _is_critical(self, claim: Claim, minutes: float) -> bool:
+    def _is_critical(self, claim: News, minutes: float) -> bool:
         failed, ended = claim.facts.get("failed", 0), claim.facts.get("ended", 0)
         share = self.settings.critical_share
         return (
@@ -2765,16 +2821,16 @@ class Run:
             least = until.seconds_left / 6
             for left, destination in zip(range(len(found), 0, -1), found):
                 with Outcome() as one:
-                    by = until.within(max(until.seconds_left / left, least))
+                    by = until.capped(max(until.seconds_left / left, least))
                     self.outbox.post(destination, message, what, by, or_mail=or_mail)
                     one.sent = True
                 outcome.add(one)
         return outcome.sent and not outcome.error
 
-    def say_blind(self, kinds: Sequence[str], error: str, seconds: int) -> None:
+    def say_cannot_read(self, kinds: Sequence[str], error: str, seconds: int) -> None:
         """Tells that nobody watches, by e-mail where no webhook takes it."""
         now = datetime.now(timezone.utc)
-        message = blind_message(error, seconds, now, self.settings.environment)
+        message = cannot_read_message(error, seconds, now, self.settings.environment)
         delivered = self.send(kinds, "that the tasks cannot be read", lambda: message, or_mail=True)
         if not delivered and self.settings.email and not self.dry_run:
             # Where only single users have webhooks. What went by e-mail already does not go twice.
@@ -2840,7 +2896,7 @@ class SlackNotifier:
             return read_tasks(self.settings.database_url, STUCK_TASKS, _minutes(timeout_minutes))
         return []
 
-    def format_task_info(self, task: Task) -> str:
+    def format_task_info(self, task: Row) -> str:
         """One task in Slack's markup, escaped, as the alerts list it."""
         task = task if isinstance(task, Mapping) else {}
         return task_info(task, self.settings.task_template, datetime.now(timezone.utc))
@@ -2898,8 +2954,8 @@ class SlackNotifier:
 
     def say_unusable(self, wanted: Wanted, error: str) -> None:
         """A wrong setting silences nobody: it is said wherever those that are right lead to."""
-        run = self._run(BLIND_SECONDS)
-        run.say_blind([alert.kind for alert, _ in wanted], error, 0)
+        run = self._run(CANNOT_READ_SECONDS)
+        run.say_cannot_read([alert.kind for alert, _ in wanted], error, 0)
         run.send_heartbeat(good=False)
 
     def _run(self, seconds: float, **how: bool) -> Run:
@@ -2920,7 +2976,7 @@ def check(settings: Settings, errors: Sequence[str]) -> Iterator[Finding]:
     yield from (Finding(BAD, error) for error in errors)
     yield Finding(GOOD, f"Set: {variables_in_words(os.environ) or 'nothing'}")
     if settings.database_url:
-        yield from _check_database(settings.database_url, until.within(RUN_SECONDS / 3))
+        yield from _check_database(settings.database_url, until.capped(RUN_SECONDS / 3))
     yield from _check_destinations(settings, until.before(2 * PROBE_SECONDS))
     if settings.email:
         yield _check_mail(settings.email, until)
@@ -2950,8 +3006,7 @@ def _check_database(database_url: str, until: Deadline) -> Iterator[Finding]:
                     remedy = f"REVOKE CREATE ON SCHEMA {state['open_schema']} FROM PUBLIC"
                     yield Finding(DOUBTFUL, "Everybody may create tables in the schema of the ledger", remedy)
     except NotifierError as error:
-        what, _, remedy = str(error).partition("; ")
-        yield Finding(BAD, what, remedy)
+        yield Finding(BAD, error.reason, error.remedy)
 
 
 def _ledger_age(ledger: Ledger, state: Row) -> str:
@@ -2988,12 +3043,11 @@ def _check_destination(destination: Destination, until: Deadline) -> Finding:
         return Finding(BAD, f"{destination}: an address at {host} that is no incoming webhook", remedy)
     try:
         # Slack looks up the webhook before it refuses an empty message.
-        _post(destination.webhook, {"text": ""}, until.within(PROBE_SECONDS))
+        _post(destination.webhook, {"text": ""}, until.capped(PROBE_SECONDS))
     except DeliveryError as error:
-        if str(error).startswith("HTTP 400 no_text"):
+        if error.word == "no_text":
             return Finding(GOOD, f"{destination}: Slack knows the webhook")
-        what, _, remedy = str(error).partition("; the message")[0].partition(": ")
-        return Finding(BAD, f"{destination}: {what}", remedy)
+        return Finding(BAD, f"{destination}: {error.reason}", error.remedy)
     return Finding(DOUBTFUL, f"{destination}: took an empty message, as Slack does not")
 
 
@@ -3002,16 +3056,16 @@ def _reached(name: str, url: str, until: Deadline) -> Finding:
     origin = re.sub("//.*@", "//", re.split(r"(?<![/:])[/?#]", url, maxsplit=1)[0])
     host = origin.partition("//")[2]
     try:
-        _request("HEAD", f"{origin}/", until.within(PROBE_SECONDS))
+        _request("HEAD", f"{origin}/", until.capped(PROBE_SECONDS))
     except DeliveryError as error:
-        return Finding(BAD, f"{name}: {host}: {str(error).partition('; the message')[0]}", "is it the right address?")
+        return Finding(BAD, f"{name}: {host}: {error.reason}", error.remedy or "is it the right address?")
     return Finding(GOOD, f"{name}: {host} answers; nothing more was tried")
 
 
 def _check_mail(email: Email, until: Deadline) -> Finding:
     server = re.sub(".*[@/]", "", email.smtp_url.rstrip("/"))
     try:
-        send_email(email, None, "", until.within(PROBE_SECONDS))
+        send_email(email, None, "", until.capped(PROBE_SECONDS))
     except DeliveryError as error:
         return Finding(BAD, f"Mail server {server}: {error}", "see SMTP_URL in docs/delivery.md")
     return Finding(GOOD, f"Mail server {server}: ready to send to {', '.join(email.to)}")

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("room")
 # Less patience, so that the suite need not have as much; the last part of this file has the real limits.
 HASTY = {
     "RUN_SECONDS": 7,
-    "BLIND_SECONDS": 2.5,
+    "CANNOT_READ_SECONDS": 2.5,
     "CALL_SECONDS": 4,
     "EVENT_SECONDS": 2,
     "LEEWAY_SECONDS": 0.2,
@@ -158,7 +158,7 @@ def silent_server() -> Iterator[int]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
-def test_a_server_that_is_frozen_holds_nobody_and_is_told_as_blindness(slack):
+def test_a_server_that_is_frozen_holds_nobody_and_is_reported_as_blindness(slack):
     with postgres_server(in_memory=True) as server:
         url = create_database(server.url)
         create_tasks_table(url)
@@ -177,7 +177,7 @@ def test_a_server_that_is_frozen_holds_nobody_and_is_told_as_blindness(slack):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
-def test_ten_destinations_and_a_locked_table_are_a_blind_message_that_says_who_locks_it(
+def test_ten_destinations_and_a_locked_table_are_a_cannot_read_message_that_says_who_locks_it(
     settings, slack, tasks, database_url
 ):
     tasks.fail()

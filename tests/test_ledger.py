@@ -510,7 +510,7 @@ def test_any_caller_names_what_recovered(notifier, slack, tasks, becomes, timeou
     assert told(slack, RECOVERED) == [[task_id]]
 
 
-def test_a_task_told_as_stuck_and_then_as_failed_has_recovered_in_one_message(notifier, slack, tasks, pass_time):
+def test_a_task_reported_as_stuck_and_then_as_failed_has_recovered_in_one_message(notifier, slack, tasks, pass_time):
     task_id = tasks.add("queued", created=40)
     assert notifier.send_combined_notification()["error"] is None
     for change in ("status = 'failed', error = 'no codec'", "status = 'queued'", "status = 'finished'"):
@@ -532,7 +532,7 @@ def test_a_stuck_task_that_went_on_is_recovered_when_it_ends_not_before(notifier
     assert (told(slack, STUCK), told(slack, RECOVERED)) == ([[task_id]], [[task_id]])
 
 
-def test_a_stuck_task_that_failed_is_told_as_failed_only(notifier, slack, tasks, fails_again):
+def test_a_stuck_task_that_failed_is_reported_as_failed_only(notifier, slack, tasks, fails_again):
     task_id = tasks.add("queued", created=40)
     assert notifier.send_stuck_tasks_notification()
     fails_again(task_id)

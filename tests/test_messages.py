@@ -11,11 +11,11 @@ import pytest
 from sandbox.rules import texts_of
 from slack_notifier import (
     CREATED,
-    Claim,
     Message,
+    News,
     Style,
     TaskEvent,
-    blind_message,
+    cannot_read_message,
     event_message,
     failed_message,
     healed_message,
@@ -51,7 +51,7 @@ def task(number: int, alert: str = "failed", **columns: Any) -> dict[str, Any]:
     }
 
 
-def failures(*causes: tuple[str, int, int, int | None], links: bool = True, **more: Any) -> Claim:
+def failures(*causes: tuple[str, int, int, int | None], links: bool = True, **more: Any) -> News:
     """Of each cause, given as error, tasks, users and how many were told before, its three newest tasks."""
     tasks, rows, number = [], [], 0
     for error, total, users, before in causes:
@@ -61,7 +61,7 @@ def failures(*causes: tuple[str, int, int, int | None], links: bool = True, **mo
             link = {} if links else {"log_uri": None}
             tasks.append(task(number, error=error, cause=error, total=total, **link))
     # As the database gives them: ten at most.
-    return Claim(tasks, sum(row["total"] for row in rows), NOW, causes=rows[:10])._replace(**more)
+    return News(tasks, sum(row["total"] for row in rows), NOW, causes=rows[:10])._replace(**more)
 
 
 def body(message: Message) -> list[str]:
@@ -141,7 +141,7 @@ def test_an_asterisk_in_a_cause_does_not_end_its_heading() -> None:
 
 def test_failures_without_causes_are_lines_with_their_errors() -> None:
     tasks = [task(number, error="ffmpeg failed " + "x" * 200) for number in range(1, 26)]
-    message = failed_message(Claim(tasks, 70, NOW), 30, PLAIN)
+    message = failed_message(News(tasks, 70, NOW), 30, PLAIN)
     listed = [line for line in lines(message) if line.startswith("• ")]
     assert len(listed) == 20
     assert (
@@ -154,11 +154,11 @@ def test_a_template_takes_the_place_of_a_line() -> None:
     claim = failures(("HTTP 500", 6, 1, 2))
     found = lines(failed_message(claim, 30, Style("$id of $user: $error $seen")))
     assert "task-001 of pr_live_...: HTTP 500 (8× in 7 days)" in found
-    without = Claim([task(number, error="HTTP 500") for number in range(1, 7)], 6, NOW)
+    without = News([task(number, error="HTTP 500") for number in range(1, 7)], 6, NOW)
     assert "task-006: HTTP 500" in lines(failed_message(without, 30, Style("$id: $error $seen")))
 
 
-def stuck(queued: int, in_progress: int, **more: Any) -> Claim:
+def stuck(queued: int, in_progress: int, **more: Any) -> News:
     tasks = [
         task(
             minutes, alert, status=status, total=total, updated_at=minutes_ago(minutes + 40), created_at=minutes_ago(90)
@@ -169,7 +169,7 @@ def stuck(queued: int, in_progress: int, **more: Any) -> Claim:
         )
         for minutes in range(min(total, 12))
     ]
-    return Claim(tasks, queued + in_progress, NOW)._replace(**more)
+    return News(tasks, queued + in_progress, NOW)._replace(**more)
 
 
 def test_many_stuck_tasks_stand_under_their_status_with_how_long_they_have_been_waiting() -> None:
@@ -198,7 +198,7 @@ def test_a_stuck_task_waits_since_its_last_sign_of_life(sign: str) -> None:
     moments = {"created_at": minutes_ago(300), "started_at": minutes_ago(200), "updated_at": minutes_ago(100)}
     naive = minutes_ago(65).replace(tzinfo=None)
     tasks = [task(1, STUCK_QUEUED, total=6, **{**moments, sign: naive})]
-    assert "• `task-001` for 1 h 5 min" in stuck_message(Claim(tasks, 6, NOW), 30, PLAIN).text
+    assert "• `task-001` for 1 h 5 min" in stuck_message(News(tasks, 6, NOW), 30, PLAIN).text
 
 
 def test_five_tasks_have_five_lines_each_and_six_have_one() -> None:
@@ -223,7 +223,7 @@ def test_an_error_says_whether_it_is_known(before: int | None, mark: str) -> Non
 
 def test_groups_that_do_not_fit_a_section_are_split_between_lines() -> None:
     tasks = [task(n, STUCK_QUEUED, total=10, log_uri="https://logs.example/" + "x" * 600) for n in range(10)]
-    sections = body(stuck_message(Claim(tasks, 10, NOW), 30, PLAIN))[1:]
+    sections = body(stuck_message(News(tasks, 10, NOW), 30, PLAIN))[1:]
     assert len(sections) == 3
     assert all(line.startswith(("•", "Queued")) for text in sections for line in text.split("\n"))
 
@@ -306,7 +306,7 @@ def test_figures_that_could_not_be_found_are_not_shown() -> None:
 )
 def test_recovered_tasks_are_named_with_their_status(build: Any, title: str, summary: str) -> None:
     tasks = [task(number, status="finished") for number in range(1, 31)]
-    few, many = build(Claim(tasks[:1], 1, NOW), 30, PLAIN), build(Claim(tasks, 30, NOW), 30, PLAIN)
+    few, many = build(News(tasks[:1], 1, NOW), 30, PLAIN), build(News(tasks, 30, NOW), 30, PLAIN)
     assert lines(few) == [title, f"1 task {summary}", "• `task-001` is finished", "Reported at 2025-09-01 12:30:00 UTC"]
     assert lines(many)[1] == f"30 tasks {summary}"
     assert lines(many)[-3:-1] == ["• `task-020` is finished", "… and 10 more"]
@@ -320,10 +320,10 @@ def test_the_environment_stands_in_every_title() -> None:
         for build, claim in (
             (failed_message, failures(("E", 1, 1, None))),
             (stuck_message, stuck(1, 0)),
-            (recovered_message, Claim([task(1)], 1, NOW)),
-            (healed_message, Claim([task(1)], 1, NOW)),
+            (recovered_message, News([task(1)], 1, NOW)),
+            (healed_message, News([task(1)], 1, NOW)),
         )
     ]
-    for message in (*alerts, event, blind_message("gone", 3, NOW, style.environment)):
+    for message in (*alerts, event, cannot_read_message("gone", 3, NOW, style.environment)):
         assert lines(message)[0].endswith(" · staging '")
         assert message.blocks[0]["text"]["text"] == lines(message)[0]

@@ -75,7 +75,7 @@ PARAMETERS: dict[str, object] = {
     "remind": timedelta(minutes=240),
     "notify_on_recovery": True,
     "paced": False,
-    "told_as": "failed",
+    "reported_as": "failed",
     "hurried": False,
 }
 LIMITS = dict.fromkeys(["statement_milliseconds", "lock_milliseconds", "hold_milliseconds"], 60_000)
@@ -88,7 +88,7 @@ CLAIM: dict[str, object] = {
     "each": slack_notifier.MAX_TASKS_OF_A_CAUSE,
 }
 ALERTS = {
-    alert.name: {"alert": alert.name, "told_as": alert.told_as}
+    alert.name: {"alert": alert.name, "reported_as": alert.reported_as}
     for alert in (slack_notifier.FAILED, slack_notifier.HEALED, slack_notifier.STUCK, slack_notifier.RECOVERED)
 }
 
@@ -139,9 +139,9 @@ def scanned_whole(plan: dict[str, Any]) -> list[str]:
 
 
 def test_the_statements_that_read_tasks_are_found() -> None:
-    assert {"FAILED_TASKS", "STUCK_TASKS", "CLAIM_FAILED", "CLAIM_STUCK", "CLAIM_MENDED"} <= set(STATEMENTS)
+    assert {"FAILED_TASKS", "STUCK_TASKS", "CLAIM_FAILED", "CLAIM_STUCK", "CLAIM_RECOVERED"} <= set(STATEMENTS)
     assert {"CLAIMED_TASKS", "CLAIMED_CAUSES", "FAILED_FACTS"} <= set(STATEMENTS)
-    assert {"STUCK_FACTS", "CLEAN_UP", "OVER"} <= set(STATEMENTS)
+    assert {"STUCK_FACTS", "CLEAN_UP", "FINAL_STATUSES"} <= set(STATEMENTS)
 
 
 @pytest.mark.parametrize("alert", ALERTS)

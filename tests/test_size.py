@@ -18,8 +18,8 @@ from slack_notifier import (
     CREATED,
     MESSAGE_CHARACTERS,
     TEXT_CHARACTERS,
-    Claim,
     Message,
+    News,
     SlackNotifier,
     Style,
     TaskEvent,
@@ -179,7 +179,7 @@ FACTS = st.fixed_dictionaries(
 
 
 @st.composite
-def claims(draw: st.DrawFn, alerts: tuple[str, ...]) -> Claim:
+def claims(draw: st.DrawFn, alerts: tuple[str, ...]) -> News:
     """As the database gives them without causes: up to 20 tasks of each alert, of as many or more."""
     found: list[dict[str, Any]] = []
     total = 0
@@ -194,11 +194,11 @@ def claims(draw: st.DrawFn, alerts: tuple[str, ...]) -> Claim:
             for n in range(count)
         ]
     since = draw(st.none() | st.just(NOW - timedelta(days=40)))
-    return Claim(found, total, NOW, since, (), draw(FACTS), draw(st.booleans()), draw(st.booleans()))
+    return News(found, total, NOW, since, (), draw(FACTS), draw(st.booleans()), draw(st.booleans()))
 
 
 @st.composite
-def claims_of_causes(draw: st.DrawFn) -> Claim:
+def claims_of_causes(draw: st.DrawFn) -> News:
     """Up to ten causes of as many or more, with up to three tasks of each."""
     kinds = draw(st.lists(TASKS, min_size=1, max_size=4))
     causes = [{**cause, "cause": str(n)} for n, cause in enumerate(draw(st.lists(CAUSES, min_size=1, max_size=10)))]
@@ -210,7 +210,7 @@ def claims_of_causes(draw: st.DrawFn) -> Claim:
     more = draw(st.integers(0, 10**6)) if len(causes) == 10 else 0
     total = sum(cause["total"] for cause in causes) + more
     rows = [{**cause, "causes": len(causes) + more} for cause in causes]
-    return Claim(found, total, NOW, None, rows, draw(FACTS), draw(st.booleans()), draw(st.booleans()))
+    return News(found, total, NOW, None, rows, draw(FACTS), draw(st.booleans()), draw(st.booleans()))
 
 
 def assert_fits(message: Message) -> None:
@@ -237,7 +237,7 @@ def assert_whole(text: str) -> None:
 @pytest.mark.parametrize(("letter", "errors"), [("x", 14), ("😀", 7)])
 def test_tasks_of_the_longest_lines_are_as_many_as_fit(letter: str, errors: int) -> None:
     task = {"id": "a-task", "alert": "failed", "cause": None, "total": 20, "error": letter * 300}
-    claim = Claim([task] * 20, 20, NOW, None, (), {}, False, False)
+    claim = News([task] * 20, 20, NOW, None, (), {}, False, False)
     message = failed_message(claim, 30, Style("$error" * errors, "", ""))
     assert_fits(message)
     assert left_out(message.text) == 19
@@ -249,7 +249,7 @@ MANY = tried(max_examples=40, deadline=None)
 @pytest.mark.slow
 @MANY
 @given(claims(("failed",)) | claims_of_causes(), STYLES)
-def test_a_failed_alert_fits_whatever_the_tasks_hold(claim: Claim, style: Style) -> None:
+def test_a_failed_alert_fits_whatever_the_tasks_hold(claim: News, style: Style) -> None:
     message = failed_message(claim, 30, style)
     assert_fits(message)
     if not style.task_template:
@@ -260,14 +260,14 @@ def test_a_failed_alert_fits_whatever_the_tasks_hold(claim: Claim, style: Style)
 @pytest.mark.slow
 @MANY
 @given(claims((STUCK_IN_PROGRESS, STUCK_QUEUED)) | claims((STUCK_QUEUED,)), STYLES)
-def test_a_stuck_alert_fits_whatever_the_tasks_hold(claim: Claim, style: Style) -> None:
+def test_a_stuck_alert_fits_whatever_the_tasks_hold(claim: News, style: Style) -> None:
     assert_fits(stuck_message(claim, 30, style))
 
 
 @pytest.mark.slow
 @MANY
 @given(claims(("recovered",)), STYLES)
-def test_a_recovery_fits_whatever_the_tasks_hold(claim: Claim, style: Style) -> None:
+def test_a_recovery_fits_whatever_the_tasks_hold(claim: News, style: Style) -> None:
     assert_fits(recovered_message(claim, 30, style))
     assert_fits(healed_message(claim, 30, style))
 

@@ -381,7 +381,7 @@ BREAKS = [
         "a stuck task that failed has recovered",
         "        WHERE ended.status <> 'failed'\n    ))\n    RETURNING task_id, notified_at\n",
         "    ))\n    RETURNING task_id, notified_at\n",
-        f"{LEDGER}a_stuck_task_that_failed_is_told_as_failed_only",
+        f"{LEDGER}a_stuck_task_that_failed_is_reported_as_failed_only",
     ),
     Break(
         "recoveries cannot be switched off",
