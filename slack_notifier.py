@@ -121,6 +121,7 @@ LEAST_DETAILS_SECONDS = 0.2
 # How long a run, and a worker's call, waits for another run that is reporting to the same destination.
 LOCK_WAIT_SECONDS = 10
 CALL_LOCK_WAIT_SECONDS = 0.5
+LOCK_PAUSE_SECONDS = 0.05
 # The server drops a claim whose client has been silent for this long.
 CLAIM_HOLD_SECONDS = DELIVERY_SECONDS + LEAST_SHARE_SECONDS
 # The most tasks that one claim takes; and the most where that takes too long.
@@ -147,15 +148,18 @@ class Finding(NamedTuple):
 
 
 class NotifierError(Exception):
-    """Base of what can go wrong here: a reason and, where there is one, its remedy. Both are fit for a log, in one
-    line and without secrets."""
+    """Base of what can go wrong here: a reason and, where there is one, its remedy, fit for a log and without secrets.
+
+    Further `details` replace the defaults of a class.
+    """
 
     separator = "; "
 
-    def __init__(self, reason: str, remedy: str = "") -> None:
+    def __init__(self, reason: str, remedy: str = "", **details: Any) -> None:
         super().__init__(reason, remedy)
         self.reason = reason
         self.remedy = remedy
+        vars(self).update(details)
 
     def __str__(self) -> str:
         return self.separator.join(filter(None, [self.reason, self.remedy]))
@@ -171,13 +175,7 @@ class DatabaseError(NotifierError):
     `lost`: the connection broke. `too_slow`: a statement ran out of time. `cannot_read`: the tasks were not read.
     """
 
-    def __init__(
-        self, reason: str, remedy: str = "", *, lost: bool = False, too_slow: bool = False, cannot_read: bool = True
-    ) -> None:
-        super().__init__(reason, remedy)
-        self.lost = lost
-        self.too_slow = too_slow
-        self.cannot_read = cannot_read
+    lost, too_slow, cannot_read = False, False, True
 
 
 class BusyError(NotifierError):
@@ -187,30 +185,17 @@ class BusyError(NotifierError):
 class DeliveryError(NotifierError):
     """Raised if a message was not accepted.
 
-    `word`: Slack's own name of the error. `retry_after`: it may heal after this many seconds; None: it will not.
-    `layout_refused`: the text alone may be accepted. `may_have_arrived`: the answer is what is missing.
+    `word`: Slack's name of the error. `retry_after`: seconds after which it may heal; None: it will not. For
+    `layout_refused` the text alone may be accepted. `may_have_arrived`: only the answer is missing.
     """
 
     separator = ": "
-
-    def __init__(
-        self,
-        reason: str,
-        remedy: str = "",
-        *,
-        word: str = "",
-        retry_after: float | None = None,
-        layout_refused: bool = False,
-        may_have_arrived: bool = False,
-    ) -> None:
-        super().__init__(reason, remedy)
-        self.word = word
-        self.retry_after = retry_after
-        self.layout_refused = layout_refused
-        self.may_have_arrived = may_have_arrived
+    word = ""
+    retry_after: float | None = None
+    layout_refused, may_have_arrived = False, False
 
     def __str__(self) -> str:
-        return f"{super().__str__()}; the message may have arrived" if self.may_have_arrived else super().__str__()
+        return super().__str__() + ("; the message may have arrived" if self.may_have_arrived else "")
 
 
 class OutOfTime(DeliveryError):
@@ -1389,9 +1374,9 @@ def _pixels(value: object) -> object:
 # ---- SQL -------------------------------------------------------------------------------------------------------------
 
 # Opens every transaction. In UTC, `timestamp` columns (which hold UTC) and `timestamptz` columns compare and convert
-# alike; LOCAL, because behind a transaction pooler the session belongs to others as well. Read committed, because a
-# claim that waited for another run must see what that run has committed. By index, wherever there is one: the planner
-# cannot know how few tasks are new.
+# alike. LOCAL, because behind a transaction pooler the session belongs to others too. Read committed, because a claim
+# that waited for another run must see what that run has committed. Without sequential scans, because the planner cannot
+# know how few tasks are new.
 BEGIN = """
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL TIME ZONE 'UTC';
@@ -1400,27 +1385,29 @@ SET LOCAL statement_timeout = %(statement_milliseconds)s;
 SET LOCAL lock_timeout = %(lock_milliseconds)s;
 SET LOCAL idle_in_transaction_session_timeout = %(hold_milliseconds)s
 """
-# Each where the server knows it. Compiling the plans of these statements (jit) takes a hundred times as long as running
-# them. A role's own transaction_timeout (PostgreSQL 17) must not end a claim half-way.
+# Sets what a role or server may have set otherwise, where the server knows it. Compiling the plans of these statements
+# (jit) takes a hundred times as long as running them; a transaction_timeout (PostgreSQL 17) would end a claim half-way.
 SERVER_SETTINGS = """
 SELECT set_config(name, value, true)
-FROM (VALUES ('jit', 'off'), ('transaction_timeout', '0')) AS wanted (name, value)
+FROM (VALUES
+    ('jit', 'off'), ('enable_nestloop', 'on'), ('enable_indexscan', 'on'), ('transaction_timeout', '0')
+) AS wanted (name, value)
 WHERE current_setting(name, true) IS NOT NULL
 """
 STATEMENT_TIMEOUT = "SET LOCAL statement_timeout = %(statement_milliseconds)s"
 
-# Of a task's error and link, of whatever type, what can be shown of them: of errors of megabytes the ends. Concatenated
-# with nothing, a compressed one is unpacked once and not wherever it is used.
+# The shown part of a task's error: the two ends of a very long one. `|| ''` makes PostgreSQL decompress the value once
+# instead of at each use; the collation lets expressions search a column of any other.
 SHOWN_ERROR = f"""
 CASE WHEN octet_length(tasks.error::text) > {SHOWN_CHARACTERS}
     THEN left(tasks.error::text, {SHOWN_END}) || '{SHOWN_JOINT}' || right(tasks.error::text, {SHOWN_END})
-    ELSE tasks.error::text || '' END
+    ELSE tasks.error::text || '' END COLLATE "C"
 """
 
-# Which failures are one: a fingerprint of what stands before the traceback with the type of the exception, or else of
-# the exception, without what varies from task to task. OFFSET 0, as what the planner merges it computes several times.
+# A fingerprint of a failure's cause: of what stands before the traceback with the type of the exception, or else of the
+# exception, without what varies from task to task. OFFSET 0 keeps the planner from computing the parts several times.
 CAUSE = rf"""(
-    SELECT to_hex(pg_catalog.hashtextextended(left(regexp_replace(regexp_replace(left(
+    SELECT to_hex(hashtextextended(left(regexp_replace(regexp_replace(left(
         CASE message WHEN '' THEN raised ELSE split_part(raised, ':', 1) || ' ' || message END, 300),
         %(varying_words)s, ' ~', 'gi'), %(varying_numbers)s, '~', 'gi'), {CAUSE_CHARACTERS}), 0))
     FROM (SELECT coalesce({SHOWN_ERROR}, '') AS error OFFSET 0) AS shown
@@ -1432,17 +1419,22 @@ CAUSE = rf"""(
     ) AS parts
 )"""
 
-# The columns of a task as the public API returns them.
-_SHOWN_TASK = f"""
-    tasks.id::text AS id, tasks.status::text AS status, {SHOWN_ERROR} AS error,
-    left(tasks.log_uri::text, 2000) AS log_uri, tasks.user_api_key::text AS user_api_key,
-    tasks.created_at::timestamptz AS created_at, tasks.updated_at::timestamptz AS updated_at
-"""
-TASK_COLUMNS = ("id", "user_api_key", "status", "error", "log_uri", "created_at", "updated_at", "started_at")
+# The columns of a task as the public API returns them: name and expression.
+TASK_COLUMNS = {
+    "id": "tasks.id::text",
+    "user_api_key": "tasks.user_api_key::text",
+    "status": "tasks.status::text",
+    "error": SHOWN_ERROR,
+    "log_uri": "left(tasks.log_uri::text, 2000)",
+    "created_at": "tasks.created_at::timestamptz",
+    "updated_at": "tasks.updated_at::timestamptz",
+}
+# All that is read of tasks, and so what a role must be allowed to read.
+COLUMNS_READ = [*TASK_COLUMNS, "started_at"]
+_SHOWN_TASK = ", ".join(f"{expression} AS {name}" for name, expression in TASK_COLUMNS.items())
 
-# The statuses of tasks that are not over; the worker has two words for one. As text, because an enum that lacks a word
-# refuses a statement that names it. OPERATOR(pg_catalog.=), and functions with pg_catalog, stand here and below where
-# PostgreSQL's own would need a cast: one without, which somebody planted in the search_path, it would prefer.
+# A task is open while it is queued or in progress; the worker has two words for the latter. As text, because an enum
+# that lacks a word refuses a statement that names it.
 _IS_IN_PROGRESS = "tasks.status::text IN ('in_progress', 'inprogress')"
 _IS_OPEN = "tasks.status::text IN ('queued', 'in_progress', 'inprogress')"
 
@@ -1454,11 +1446,11 @@ WHERE status::text = 'failed' AND updated_at >= now() - %(timeout)s
 ORDER BY tasks.updated_at DESC, tasks.id
 """
 
-# When a task last gave a sign of life. A task that is run again keeps the times of its first run, but for updated_at.
+# The time of a task's last sign of life. A task that is run again keeps the times of its first run, but for updated_at.
 _SIGN_OF_LIFE = "greatest(tasks.created_at, tasks.started_at, tasks.updated_at)"
 
-# Which tasks are stuck: queued, or in progress under either of its names, and without a sign of life for longer than
-# the timeout; the condition on updated_at alone is there for the index.
+# A task is stuck if it is open and without a sign of life for longer than the timeout. The condition on updated_at
+# alone is there for the index.
 _IS_STUCK = f"""(
     {_IS_OPEN} AND updated_at < now() - %(timeout)s
     AND {_SIGN_OF_LIFE} < now() - %(timeout)s
@@ -1472,44 +1464,45 @@ WHERE {_IS_STUCK}
 ORDER BY {_SIGN_OF_LIFE}, tasks.id
 """
 
-# How the database is set up for us: what this role may do with tasks and ledger and what these lack, whether there is
-# the recommended index, and whether policies may hide rows.
+# The state of the database for us: what this role may do with tasks and ledger, what these lack, whether there is the
+# recommended index, and whether policies may hide rows.
 STATE = r"""
 SELECT
     tasks::text AS tasks,
-    pg_catalog.quote_ident(current_user) AS role,
-    pg_catalog.quote_ident(current_schema()) AS schema,
-    ARRAY(SELECT name FROM pg_catalog.unnest(%(columns)s) AS name
+    quote_ident(current_user) AS role,
+    quote_ident(current_schema()) AS schema,
+    ARRAY(SELECT name FROM unnest(%(columns)s) AS name
         WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = tasks AND attname = name)) AS missing,
     ARRAY(SELECT attname::text FROM pg_attribute
         WHERE attrelid = tasks AND attname = ANY(%(columns)s) AND NOT has_column_privilege(tasks, attname, 'SELECT')
-        ORDER BY attnum) AS forbidden,
+    ) AS forbidden,
     EXISTS (SELECT FROM pg_index WHERE indrelid = tasks AND indisvalid AND indpred IS NULL
-        AND pg_get_indexdef(indexrelid) ~ ' btree \(status, updated_at[ ,)]') AS indexed,
+        AND pg_get_indexdef(indexrelid) ~ ' btree \("?status"?, "?updated_at"?[ ,)]') AS indexed,
     row_security_active(tasks) AS row_security,
     pg_is_in_recovery() AS standby,
     current_setting('transaction_read_only') = 'on' AS read_only,
     NOT EXISTS (SELECT FROM pg_class WHERE oid = ledger) AS unborn,
-    EXISTS (SELECT FROM pg_attribute WHERE attrelid = ledger AND attname = 'cause') AS knows_causes,
-    (SELECT pg_catalog.bool_and(pg_catalog.has_table_privilege(ledger, wanted))
-        FROM pg_catalog.unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS wanted) AS writable,
-    (SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = ledger) AS owned,
-    coalesce(pg_catalog.has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
-    pg_catalog.has_database_privilege(current_database(), 'TEMPORARY') AS may_create_temporary,
-    (SELECT pg_catalog.quote_ident(nspname) FROM pg_namespace
+    (SELECT count(*) = 2 FROM pg_attribute WHERE attrelid = ledger AND attname IN ('cause', 'times')) AS up_to_date,
+    (SELECT bool_and(has_table_privilege(ledger, wanted))
+        FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS wanted) AS writable,
+    (SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = ledger) AS owned,
+    coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
+    has_database_privilege(current_database(), 'TEMPORARY') AS may_create_temporary,
+    (SELECT quote_ident(nspname) FROM pg_namespace
         WHERE oid = coalesce((SELECT relnamespace FROM pg_class WHERE pg_class.oid = ledger),
-            pg_catalog.to_regnamespace(current_schema()::text))
-          AND pg_catalog.has_schema_privilege('public', oid, 'CREATE')) AS open_schema
+            to_regnamespace(current_schema()::text))
+          AND has_schema_privilege('public', oid, 'CREATE')) AS open_schema
 FROM to_regclass('tasks') AS tasks, to_regclass('slack_notifications') AS ledger
 """
 # For --check: how much the ledger remembers, and since when.
 LEDGER_AGE = """
-SELECT count(*) AS told, min(notified_at) AS first, max(notified_at) AS last, now() AS now
-FROM slack_notifications WHERE task_id <> ''
+SELECT count(*) AS reported, min(notified_at) AS first, max(notified_at) AS last, now() AS now
+FROM slack_notifications
+WHERE task_id <> '' AND alert <> 'cause'
 """
 
-# The words of tasks that are over, which may be any but those of tasks that are not: found by a few steps through the
-# index on (status, updated_at).
+# The words of final statuses, which may be any but those of open tasks: found by a few steps through the index on
+# (status, updated_at).
 FINAL_STATUSES = f"""
 WITH RECURSIVE words (status) AS (
     SELECT min(status::text) FROM tasks
@@ -1518,14 +1511,16 @@ WITH RECURSIVE words (status) AS (
     FROM words
     WHERE words.status IS NOT NULL
 )
-SELECT array_agg(status) AS over FROM words AS tasks WHERE NOT {_IS_OPEN}
+SELECT array_agg(status) AS final FROM words AS tasks WHERE NOT {_IS_OPEN}
 """
 
-# What each destination has been told; `cause` is a fingerprint of a failure's cause, or the status in which a task is
-# stuck. The rows with an empty task_id are the destination's own. Of the alerts: until when (event_at) all is told, and
-# when it last called somebody (notified_at). Of the alert '': since when the destination is told of anything, and when
-# a call may tell it without haste (the theoretical arrival time of the generic cell rate algorithm); whoever tells it
-# something holds this row.
+# What each destination was notified of. `alert` names a kind of alert, `cause` is a fingerprint of a failure's cause or
+# the status in which a task is stuck. Rows of the alert 'cause' count how many `times` a cause was reported on one day;
+# `task_id` is then the day and the cause, event_at the report before notified_at.
+# Rows with an empty task_id are the destination's state. Of an alert: until when it is complete (event_at), and when it
+# last called somebody (notified_at). Of 'cause': since when causes are counted (event_at). Of '': since when the
+# destination is notified of anything (event_at), and its pace in a storm (notified_at, the theoretical arrival time of
+# the generic cell rate algorithm); a run holds this row while it reports to the destination.
 _LEDGER_COLUMNS = """
 slack_notifications (
     destination text NOT NULL,
@@ -1534,85 +1529,106 @@ slack_notifications (
     event_at timestamptz NOT NULL,
     notified_at timestamptz NOT NULL,
     cause text,
+    times bigint,
     PRIMARY KEY (destination, alert, task_id)
 )
 """
 # Two first runs at once: IF NOT EXISTS alone does not keep the second from failing on the first one's catalogue rows.
 _ALONE = "SELECT pg_advisory_xact_lock(hashtext('slack_notifications'))"
 CREATE_LEDGER = f"{_ALONE}; CREATE TABLE IF NOT EXISTS {_LEDGER_COLUMNS}"
-# From the ledger of version 1, which knew no causes.
-ADD_CAUSE = "ALTER TABLE slack_notifications ADD COLUMN IF NOT EXISTS cause text"
-UPGRADE_LEDGER = f"{_ALONE}; {ADD_CAUSE}"
+# Version 1 had neither of these columns, version 2 had no `times`.
+ADD_COLUMNS = (
+    "ALTER TABLE slack_notifications ADD COLUMN IF NOT EXISTS cause text, ADD COLUMN IF NOT EXISTS times bigint"
+)
+UPGRADE_LEDGER = f"{_ALONE}; {ADD_COLUMNS}"
 
-# For a role that may not write the ledger: opens each transaction, so that the same statements work, with no memory
-# beyond it. Found first even where the search_path says otherwise.
+# For a role that may not write the ledger: opens each transaction, so that the same statements work, without a memory.
+# The search_path has it found before the real table.
 CREATE_TEMPORARY_LEDGER = f"""
 SET TRANSACTION READ WRITE;
 CREATE TEMPORARY TABLE {_LEDGER_COLUMNS} ON COMMIT DROP;
 SELECT set_config('search_path', 'pg_temp, ' || current_setting('search_path'), true)
 """
 
-# The own rows that a destination lacks (to insert one that a run has just changed would be to wait for that run).
-# Committed before its first claim, so that failures add up from here on even if that first message, and more after it,
-# cannot be delivered. Version 2, which may still run beside this one, had two names for stuck tasks.
-START = """
-WITH named AS (
-    DELETE FROM slack_notifications
-    WHERE destination = ANY(%(destinations)s) AND alert IN ('stuck:queued', 'stuck:in_progress')
-    RETURNING *
+# Moves the rows of stuck tasks that versions 1 and 2 wrote, under a name for each status; those that a run of theirs is
+# using are left for the next run.
+MOVE_OLD_ROWS = """
+WITH moved AS (
+    DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
+        SELECT ctid
+        FROM slack_notifications
+        WHERE destination = ANY(%(destinations)s) AND alert IN ('stuck:queued', 'stuck:in_progress')
+        FOR UPDATE SKIP LOCKED
+    ))
+    RETURNING destination, alert, task_id, event_at, notified_at
 )
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
 SELECT DISTINCT ON (destination, task_id)
-    destination, 'stuck', task_id, event_at, notified_at, substr(alert, 7)
-FROM named
+    destination, 'stuck', task_id, event_at, notified_at, substr(alert, length('stuck:') + 1)
+FROM moved
 ORDER BY destination, task_id, notified_at DESC
-ON CONFLICT DO NOTHING;
+ON CONFLICT DO NOTHING
+"""
+
+# Adds the state rows that a destination lacks (an insert of one that a run has just changed would wait for that run).
+# Committed before the first claim, so that failures add up from here on, even if the first messages are not delivered.
+START = """
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
 SELECT destination.destination, alert.alert, '', now(), CASE alert.alert WHEN '' THEN now() ELSE '-infinity' END
-FROM pg_catalog.unnest(%(destinations)s::text[]) AS destination (destination)
-CROSS JOIN pg_catalog.unnest('{"",failed,healed,stuck,recovered}'::text[]) AS alert (alert)
+FROM unnest(%(destinations)s::text[]) AS destination (destination)
+CROSS JOIN unnest(%(alerts)s::text[] || '{"",cause}'::text[]) AS alert (alert)
 WHERE NOT EXISTS (
-    SELECT FROM slack_notifications AS own
-    WHERE own.destination = destination.destination AND own.alert = alert.alert AND own.task_id = ''
+    SELECT FROM slack_notifications AS state
+    WHERE state.destination = destination.destination AND state.alert = alert.alert AND state.task_id = ''
 )
 ORDER BY destination.destination, alert.alert
 ON CONFLICT (destination, alert, task_id) DO NOTHING
 """
 
-# Begins each claim: one run at a time tells a destination. A call (`paced`) tells nothing where three messages went out
-# at once, and one in each minute since: more would say the same. It finds no row then, and waits for nobody.
-_IS_HELD_BACK = f"notified_at > now() + interval '{(STORM_BURST - 1) * STORM_SECONDS} seconds'"
-LOCK = f"""
-SELECT true AS held FROM slack_notifications
-WHERE destination = %(destination)s AND alert = '' AND task_id = '' AND NOT (%(paced)s AND {_IS_HELD_BACK})
-FOR UPDATE
+_STATE_ROW = "destination = %(destination)s AND alert = '' AND task_id = ''"
+
+# Begins a claim: one run at a time reports to a destination.
+LOCK = f"SELECT FROM slack_notifications WHERE {_STATE_ROW} FOR UPDATE"
+
+# The same for a worker's call, which may be one of hundreds: it is rate-limited where three messages went out at once,
+# and one in each minute since, as more would say the same. It does not wait here, as a statement that runs into its
+# lock_timeout fills the server's log.
+_IS_RATE_LIMITED = f"notified_at > now() + interval '{(STORM_BURST - 1) * STORM_SECONDS} seconds'"
+LOCK_IF_FREE = f"""
+SELECT {_IS_RATE_LIMITED} AS is_rate_limited, EXISTS (
+    SELECT FROM (
+        SELECT FROM slack_notifications WHERE {_STATE_ROW} AND NOT {_IS_RATE_LIMITED} FOR UPDATE SKIP LOCKED
+    ) AS locked
+) AS is_locked
+FROM slack_notifications
+WHERE {_STATE_ROW}
 """
 
-# How a task is named in the ledger, whose index takes no id of kilobytes.
+# A task's name in the ledger, whose index takes no id of kilobytes.
 _ID = "left(tasks.id::text, 500)"
-_OF_USER = "(%(user)s = '' OR tasks.user_api_key::text = %(user)s)"
+_IS_OF_USER = "(%(user)s = '' OR tasks.user_api_key::text = %(user)s)"
 
 
 def _record(alert: str, task_id: str) -> str:
-    """What the destination was told of a task: looked up by the whole key, to which OFFSET 0 keeps the planner, as it
+    """Returns the lateral look-up of a task's row in the ledger. OFFSET 0 keeps the planner to the whole key, as it
     knows little of a table that changes fast."""
     return f"""LATERAL (
         SELECT ctid, event_at, notified_at, cause, least(event_at, notified_at) AS at
         FROM slack_notifications
         WHERE destination = %(destination)s AND alert = {alert} AND task_id = {task_id}
         OFFSET 0
-    ) AS told"""
+    ) AS recorded"""
 
 
 def _claim(news: str, last: str = "max(event_at)", more: str = "") -> str:
-    """Claims what is news, or the oldest of it where that is very much, by writing it down, which the commit makes
-    final; what was told of these tasks before and is over is gone. Returns one row, the claim in figures.
+    """Returns the statement that claims what is `news`, or the oldest of it where that is very much.
 
-    It begins one window before all was told, for what was committed late or by a skewed clock. Notes until when all is
-    told now; and, of failures, that there is one message more.
+    It records the tasks, which the commit makes final, deletes the rows that these replace (`replaced`), moves the time
+    until which the alert is complete, and counts a message of failures for the pace of a storm. It returns one row. A
+    look begins one window before the complete time, for what was committed late or by a skewed clock.
     """
     return f"""
-WITH own AS (
+WITH state AS (
     SELECT event_at AS complete, least(event_at, now()) - %(window)s AS beginning
     FROM slack_notifications
     WHERE destination = %(destination)s AND alert = %(alert)s AND task_id = ''
@@ -1626,9 +1642,9 @@ WITH own AS (
     ORDER BY task_id, event_at DESC
     ON CONFLICT (destination, alert, task_id) DO UPDATE
     SET event_at = excluded.event_at, notified_at = excluded.notified_at, cause = excluded.cause
-    RETURNING task_id
+    RETURNING task_id, cause
 ), gone AS (
-    DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(SELECT gone FROM news WHERE gone IS NOT NULL))
+    DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(SELECT replaced FROM news WHERE replaced IS NOT NULL))
 ), figures AS (
     SELECT (SELECT count(*) FROM claimed) AS total, count(*) = %(part)s AS partial,
            min(event_at) FILTER (WHERE is_news) AS first, {last} AS last
@@ -1642,73 +1658,72 @@ WITH own AS (
     UPDATE slack_notifications
     SET notified_at = greatest(notified_at, now()) + interval '{STORM_SECONDS} seconds'
     FROM figures
-    WHERE destination = %(destination)s AND alert = '' AND task_id = '' AND total > 0
-      AND %(alert)s IN ('failed', 'healed')
+    WHERE {_STATE_ROW} AND total > 0 AND %(alert)s IN ('failed', 'healed')
 ){more}
 SELECT total, partial, first, complete, now() AS claimed_at
-FROM figures, own
+FROM figures, state
 """
 
 
-# Failed tasks that the destination has not been told of. One that failed again is news: from one minute after the
-# failure that was told if it has another cause (a task that fails is often written twice within seconds, with two
-# texts), else from one window after. As long as updated_at is as it was told, it is the same failure, also where a
-# skewed clock put it into the future. The earlier one is kept with those that have healed: its cause stays known. That
-# the task was stuck is over.
+# Claims failed tasks that the destination was not notified of. One that failed again is news: from one minute after the
+# recorded failure if it has another cause (a failing task is often written twice within seconds, with two texts), else
+# from one window after. While updated_at is as recorded, it is the same failure, even where a skewed clock put it into
+# the future. A row of the task as stuck is replaced. Each claimed failure counts for its cause and day.
 CLAIM_FAILED = _claim(
     f"""
     SELECT {_ID} AS task_id, failed.at AS event_at, {CAUSE} AS cause, true AS is_news,
-           told.event_at AS told_event_at, told.notified_at AS told_at, told.cause AS told_cause,
            (SELECT ctid FROM slack_notifications
-               WHERE destination = %(destination)s AND alert = 'stuck' AND task_id = {_ID}) AS gone
+               WHERE destination = %(destination)s AND alert = 'stuck' AND task_id = {_ID}) AS replaced
     FROM tasks
     CROSS JOIN LATERAL (SELECT least(tasks.updated_at::timestamptz, '9999-12-30') AS at) AS failed
     LEFT JOIN {_record("'failed'", _ID)} ON true
-    WHERE tasks.status::text = 'failed' AND tasks.updated_at >= (SELECT beginning FROM own)
-      AND {_OF_USER} AND (told.at IS NULL
-          OR failed.at <> told.event_at AND failed.at >= told.at + interval '1 minute'
-          AND (failed.at >= told.at + %(window)s OR told.cause IS DISTINCT FROM {CAUSE}))
+    WHERE tasks.status::text = 'failed' AND tasks.updated_at >= (SELECT beginning FROM state)
+      AND {_IS_OF_USER} AND (recorded.at IS NULL
+          OR failed.at <> recorded.event_at AND failed.at >= recorded.at + interval '1 minute'
+          AND (failed.at >= recorded.at + %(window)s OR recorded.cause IS DISTINCT FROM {CAUSE}))
     ORDER BY tasks.updated_at""",
     more="""
-, earlier AS (
-    INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
-    SELECT DISTINCT ON (task_id) %(destination)s, 'healed', task_id, told_event_at, told_at, told_cause
-    FROM news
-    WHERE told_at IS NOT NULL
+, counted AS (
+    INSERT INTO slack_notifications AS counter (destination, alert, task_id, event_at, notified_at, cause, times)
+    SELECT %(destination)s, 'cause', to_char(now(), 'YYYY-MM-DD ') || cause, '-infinity', now(), cause, count(*)
+    FROM claimed
+    GROUP BY cause
     ON CONFLICT (destination, alert, task_id) DO UPDATE
-    SET event_at = excluded.event_at, notified_at = excluded.notified_at, cause = excluded.cause
+    SET event_at = counter.notified_at, notified_at = excluded.notified_at, times = counter.times + excluded.times
 )""",
 )
 
-# Stuck tasks that the destination has not been told of in their present status, or that gave a sign of life since, or
-# of which it was told so long ago that a reminder is due.
+# Claims stuck tasks of which the destination was not notified in their present status, or that gave a sign of life
+# since, or of which it was notified so long ago that a reminder is due.
 CLAIM_STUCK = _claim(
     f"""
-    SELECT stuck.task_id, stuck.event_at, stuck.cause, true AS is_news, NULL::tid AS gone
+    SELECT stuck.task_id, stuck.event_at, stuck.cause, true AS is_news, NULL::tid AS replaced
     FROM (
         SELECT {_ID} AS task_id, greatest({_SIGN_OF_LIFE}::timestamptz, '0001-01-02') AS event_at,
                CASE tasks.status::text WHEN 'queued' THEN 'queued' ELSE 'in_progress' END AS cause
         FROM tasks
-        WHERE {_OF_USER} AND {_IS_STUCK}
+        WHERE {_IS_OF_USER} AND {_IS_STUCK}
     ) AS stuck
     LEFT JOIN {_record("'stuck'", "stuck.task_id")} ON true
-    WHERE told.at IS NULL OR told.cause <> stuck.cause
-       OR stuck.event_at > greatest(told.event_at, told.notified_at - %(timeout)s)
-       OR told.notified_at <= now() - %(remind)s::interval
+    WHERE recorded.at IS NULL OR recorded.cause <> stuck.cause
+       OR stuck.event_at > greatest(recorded.event_at, recorded.notified_at - %(timeout)s)
+       OR recorded.notified_at <= now() - %(remind)s::interval
     ORDER BY stuck.event_at"""
 )
 
-# The tasks that the destination was told have failed or are stuck (`reported_as`), and that have ended well since. What
-# ended lately is looked up, not what was told: an idle run pays nothing for all that was. Of many that ended the next
-# claim goes on where this one stopped, without a window before that: it may hold as many.
+# Claims the tasks that the destination was notified of as failed or stuck (`reported_as`) and that have ended well
+# since. What ended lately is looked up, not what was reported, so an idle run pays nothing for all that was. If this
+# claim takes only a part, the next one continues exactly here: the window is added so that `beginning` can subtract it
+# again, as the window before may hold just as many tasks.
 CLAIM_RECOVERED = _claim(
     f"""
-    SELECT ended.task_id, ended.event_at, told.cause, told.ctid IS NOT NULL AS is_news, told.ctid AS gone
+    SELECT ended.task_id, ended.event_at, recorded.cause, recorded.ctid IS NOT NULL AS is_news,
+           recorded.ctid AS replaced
     FROM (
         SELECT {_ID} AS task_id, least(tasks.updated_at::timestamptz, '9999-12-30') AS event_at
         FROM tasks
-        WHERE tasks.status::text = ANY(%(well)s) AND {_OF_USER}
-          AND tasks.updated_at >= (SELECT beginning FROM own) AND EXISTS (
+        WHERE tasks.status::text = ANY(%(ended_well)s) AND {_IS_OF_USER}
+          AND tasks.updated_at >= (SELECT beginning FROM state) AND EXISTS (
               SELECT FROM slack_notifications
               WHERE destination = %(destination)s AND alert = %(reported_as)s AND task_id <> '')
         ORDER BY tasks.updated_at
@@ -1718,79 +1733,81 @@ CLAIM_RECOVERED = _claim(
     last="max(event_at) + %(window)s",
 )
 
-# The causes of the failures that this transaction claimed (its now() is the same all through): those that are new to
-# the destination first, then the most frequent. `before`: of how many tasks with that cause it was told in the week
-# before; NULL where it has been told of anything for less than a day. The tasks are found by when they failed.
+# The causes of the failures that this transaction claimed, whose rows bear its now(): those that are new to the
+# destination first, then the most frequent. `before`: how many of a cause were reported earlier today and on the six
+# UTC days before; NULL where causes have been counted for less than a day. The tasks are found by when they failed.
 CLAIMED_CAUSES = f"""
-SELECT claimed.*, coalesce(earlier.lately, false) AS lately,
-       CASE WHEN own.begun THEN coalesce(earlier.tasks, 0) END AS before
+SELECT claimed.*, counted.last > now() - interval '1 hour' AS is_recent,
+       CASE WHEN NOT state.is_young THEN CASE WHEN counted.is_new THEN 0 ELSE counted.times - claimed.total END END
+           AS before
 FROM (
-    SELECT told.cause, count(*) AS total, count(DISTINCT tasks.user_api_key::text) AS users,
+    SELECT recorded.cause, count(*) AS total, count(DISTINCT tasks.user_api_key::text) AS users,
            count(*) OVER () AS causes,
            sum(count(*) FILTER (WHERE tasks.started_at IS NULL)) OVER ()::bigint AS never_started
     FROM tasks
     CROSS JOIN {_record("'failed'", _ID)}
-    WHERE tasks.status::text = 'failed' AND tasks.updated_at >= %(first)s
-      AND told.notified_at = now()
-    GROUP BY told.cause
+    WHERE tasks.status::text = 'failed' AND tasks.updated_at >= %(first)s AND recorded.notified_at = now()
+    GROUP BY recorded.cause
 ) AS claimed
-LEFT JOIN (
-    SELECT cause, count(*) AS tasks, max(notified_at) > now() - interval '1 hour' AS lately
-    FROM slack_notifications
-    WHERE destination = %(destination)s AND alert IN ('failed', 'healed') AND task_id <> ''
-      AND notified_at < now() AND notified_at >= now() - interval '7 days'
+JOIN (
+    SELECT cause, sum(times)::bigint AS times, max(last) AS last, max(last) = '-infinity' AS is_new
+    FROM (
+        SELECT cause, times, CASE WHEN notified_at < now() THEN notified_at ELSE event_at END AS last
+        FROM slack_notifications
+        WHERE destination = %(destination)s AND alert = 'cause' AND notified_at >= now()::date - 6
+    ) AS days
     GROUP BY cause
-) AS earlier ON earlier.cause = claimed.cause
+) AS counted ON counted.cause = claimed.cause
 CROSS JOIN (
-    SELECT event_at <= now() - interval '1 day' AS begun FROM slack_notifications
-    WHERE destination = %(destination)s AND alert = '' AND task_id = ''
-) AS own
-ORDER BY own.begun AND earlier.cause IS NULL DESC, claimed.total DESC, claimed.cause
+    SELECT event_at > now() - interval '1 day' AS is_young
+    FROM slack_notifications
+    WHERE destination = %(destination)s AND alert = 'cause' AND task_id = ''
+) AS state
+ORDER BY counted.is_new AND NOT state.is_young DESC, claimed.total DESC, claimed.cause
 LIMIT %(listed)s
 """
 
-# The most important tasks of the claim, so many of each group (of all that were claimed, where there is none): looked
-# up by their key, in the column's own type.
+# The first tasks of the claim, `each` of each group (of all that were claimed, where there are no groups): looked up by
+# their key, in the column's own type. `since`: when it failed, or its last sign of life.
 CLAIMED_TASKS = f"""
-SELECT {_SHOWN_TASK}, tasks.started_at::timestamptz AS started_at, told.cause, told.total, %(alert)s AS alert
+SELECT {_SHOWN_TASK}, %(alert)s AS alert, claimed.cause, claimed.total, claimed.event_at AS since
 FROM (
-    SELECT task_id, cause, place, count(*) OVER (PARTITION BY cause) AS total,
+    SELECT task_id, event_at, cause, place, count(*) OVER (PARTITION BY cause) AS total,
            row_number() OVER (PARTITION BY cause ORDER BY place, task_id) AS number
     FROM (
-        SELECT task_id, CASE WHEN cause = ANY(%(groups)s) THEN cause END AS cause,
+        SELECT task_id, event_at, CASE WHEN cause = ANY(%(groups)s) THEN cause END AS cause,
                CASE %(alert)s WHEN 'failed' THEN now() - event_at ELSE event_at - now() END AS place
         FROM slack_notifications
         WHERE destination = %(destination)s AND alert = %(alert)s AND task_id <> '' AND notified_at = now()
-          AND (%(groups)s OPERATOR(pg_catalog.=) '{{}}' OR cause = ANY(%(groups)s))
-    ) AS claimed
+          AND (%(groups)s = '{{}}' OR cause = ANY(%(groups)s))
+    ) AS recorded
     ORDER BY number, place
     LIMIT %(listed)s * %(each)s
-) AS told
-JOIN tasks ON tasks.id OPERATOR(pg_catalog.=)
-    (pg_catalog.jsonb_populate_record(NULL::tasks, pg_catalog.jsonb_build_object('id', told.task_id))).id
-WHERE told.number <= %(each)s
-ORDER BY told.cause, told.place, told.task_id
+) AS claimed
+JOIN tasks ON tasks.id = (jsonb_populate_record(NULL::tasks, jsonb_build_object('id', claimed.task_id))).id
+WHERE claimed.number <= %(each)s
+ORDER BY claimed.cause, claimed.place, claimed.task_id
 """
 
-# When a worker was last seen to do anything: to start a task, or to end one otherwise than as a failure that never
+# The time at which a worker last did anything: it started a task, or ended one otherwise than as a failure that never
 # started, which is what a checker of timeouts makes of tasks that wait.
 _LAST_ACTIVITY = f"""
 greatest(
-    (SELECT max(latest.at) FROM pg_catalog.unnest(%(well)s::text[]) AS word CROSS JOIN LATERAL (
+    (SELECT max(latest.at) FROM unnest(%(ended_well)s::text[]) AS word CROSS JOIN LATERAL (
         SELECT max(updated_at)::timestamptz AS at FROM tasks WHERE status::text = word) AS latest),
     (SELECT updated_at::timestamptz FROM tasks
-        WHERE status::text = 'failed' AND started_at IS NOT NULL ORDER BY updated_at DESC LIMIT 1),
+        WHERE status::text = 'failed' AND started_at IS NOT NULL ORDER BY tasks.updated_at DESC LIMIT 1),
     (SELECT greatest(max(started_at), max(updated_at))::timestamptz FROM tasks WHERE {_IS_IN_PROGRESS})
 )
 """
 
-# Of the tasks that ended in the span of the report, how many failed, and how many users that hit.
+# How many of the tasks that ended in the span of the report failed, and how many users that hit.
 FAILED_FACTS = f"""
 SELECT count(*) FILTER (WHERE status::text = 'failed') AS failed, count(*) AS ended,
        count(DISTINCT user_api_key::text) FILTER (WHERE status::text = 'failed') AS users,
        CASE WHEN %(never_started)s > 0 THEN {_LAST_ACTIVITY} END AS last_activity
 FROM tasks
-WHERE status::text = ANY(%(over)s) AND {_OF_USER}
+WHERE status::text = ANY(%(final)s) AND {_IS_OF_USER}
   AND updated_at >= coalesce(%(since)s::timestamptz, now() - %(window)s)
 """
 # How many tasks wait and how many are in progress.
@@ -1798,11 +1815,11 @@ STUCK_FACTS = f"""
 SELECT count(*) FILTER (WHERE status::text = 'queued') AS queued,
        count(*) FILTER (WHERE status::text <> 'queued') AS in_progress, {_LAST_ACTIVITY} AS last_activity
 FROM tasks
-WHERE {_IS_OPEN} AND {_OF_USER}
+WHERE {_IS_OPEN} AND {_IS_OF_USER}
 """
 
-# Notes that a critical alert calls people, which it does at most once an hour, but for a cause that was not told within
-# the hour.
+# Notes that a critical alert calls people: at most once an hour, unless for a cause that was not reported within the
+# hour.
 CALL = """
 UPDATE slack_notifications
 SET notified_at = now()
@@ -1811,20 +1828,21 @@ WHERE destination = %(destination)s AND alert = %(alert)s AND task_id = ''
 RETURNING alert
 """
 
-# Forgets what the destination was told a week ago, but for tasks that are still stuck.
+# Deletes what the `cleaned` alerts recorded a week ago or earlier, but for tasks that are still stuck. The open tasks
+# are joined as a whole, as ids of an earlier table may not fit the type of this one's.
 CLEAN_UP = f"""
 DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
-    SELECT ctid
-    FROM slack_notifications
-    WHERE destination = %(destination)s AND task_id <> ''
-      AND greatest(event_at, notified_at) < now() - interval '7 days' AND NOT (alert = 'stuck' AND task_id IN (
-          SELECT {_ID} FROM tasks WHERE {_IS_OPEN}))
+    SELECT old.ctid
+    FROM slack_notifications AS old
+    WHERE destination = %(destination)s AND alert = ANY(%(cleaned)s) AND task_id <> ''
+      AND greatest(event_at, notified_at) < now() - interval '7 days'
+      AND NOT EXISTS (SELECT FROM tasks WHERE {_ID} = old.task_id AND old.alert = 'stuck' AND {_IS_OPEN})
     LIMIT 10000
-    FOR UPDATE SKIP LOCKED
+    FOR UPDATE OF old SKIP LOCKED
 ))
 """
 
-# Who holds tasks or the ledger as a whole, such as a migration: another run never does.
+# The session that locks tasks or the ledger as a whole, such as a migration; another run never does.
 TABLE_LOCK = """
 SELECT relation::regclass::text AS relation, pid, application_name AS application
 FROM pg_locks
@@ -1841,29 +1859,28 @@ LIMIT 1
 
 
 class Alert(NamedTuple):
-    """What can be told of tasks: its name, by which webhook it goes, the statement that claims them, the message.
+    """A kind of alert: its name in the ledger, whose webhooks it goes to (`kind`), the statement that claims its tasks,
+    its message.
 
-    `facts` finds what else the message tells, in one row. `reported_as`: what mended tasks were told to be.
+    `facts` reads figures for the message, in one row; `groups` are the causes by which a listing is divided. `recovery`
+    is the alert that names those of its tasks that have ended well since; there, `reported_as` names this one.
     """
 
     name: str
     kind: str
-    claim: str
+    statement: str
     message: Callable[[News, float, Style], Message]
     facts: str = ""
+    groups: Sequence[str] = ()
     reported_as: str = ""
+    recovery: Alert | None = None
 
 
-FAILED = Alert("failed", "failed", CLAIM_FAILED, failed_message, FAILED_FACTS)
 HEALED = Alert("healed", "failed", CLAIM_RECOVERED, healed_message, reported_as="failed")
-STUCK = Alert("stuck", "stuck", CLAIM_STUCK, stuck_message, STUCK_FACTS)
 RECOVERED = Alert("recovered", "stuck", CLAIM_RECOVERED, recovered_message, reported_as="stuck")
-# With each alert goes the news of what has mended itself since.
-MENDED = {FAILED.name: HEALED, STUCK.name: RECOVERED}
-
-# What a transaction is about to do.
-READING = "read the tasks"
-NOTING = "note that it was told, so the next run may tell it again"
+FAILED = Alert("failed", "failed", CLAIM_FAILED, failed_message, FAILED_FACTS, recovery=HEALED)
+STUCK = Alert("stuck", "stuck", CLAIM_STUCK, stuck_message, STUCK_FACTS, ("queued", "in_progress"), recovery=RECOVERED)
+ALERTS = (FAILED, HEALED, STUCK, RECOVERED)
 
 Connection = psycopg2.extensions.connection
 
@@ -1877,14 +1894,15 @@ _CONNECTION_DEFAULTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "15000",
 }
-# What trying again does not heal. The driver has no code for it, only the server's words.
-_HOPELESS = (
+_BUSY = "Another run is telling this destination, or a session holds its rows in slack_notifications"
+# Errors that trying again does not heal. The driver has no code for them, only the server's words.
+_IS_FINAL_ERROR = (
     r"password authentication failed|database \".*\" does not exist|role \".*\" does not exist|no pg_hba.conf entry"
 )
 
 
 def _moment(text: Any, cursor: Any) -> datetime | None:
-    # PostgreSQL's times reach further than Python's.
+    """Reads a timestamptz; None where it lies beyond the years that Python knows."""
     with suppress(ValueError, OverflowError, psycopg2.Error):
         return psycopg2.extensions.PYDATETIMETZ(text, cursor)  # type: ignore[no-any-return]
     return None
@@ -1894,32 +1912,30 @@ _MOMENT = psycopg2.extensions.new_type((1184,), "MOMENT", _moment)
 
 
 class Ledger:
-    """A connection to the database that is over by the deadline, whatever the server does or leaves undone, and what a
-    run does by it: transactions, one at a time, and claims.
+    """A connection to the database, its transactions, one at a time, and the claims that a run makes by them.
 
-    A failed connection is tried again after each of the `pauses` (seconds); DatabaseError if there is none then. One
-    that breaks is opened again for the next transaction. `patient`: it waits for other runs. `known` is what statements
-    have to know of the tasks, `beginning` what each transaction begins with.
+    All of it ends by the deadline, whatever the server does or leaves undone. A failed connection is tried again after
+    each of the `pauses` (seconds), then DatabaseError. One that breaks is opened again for the next transaction.
     """
 
     def __init__(
-        self, database_url: str, deadline: Deadline, pauses: Sequence[float] = (), *, patient: bool = True
+        self, database_url: str, deadline: Deadline, pauses: Sequence[float] = (), *, dry_run: bool = False
     ) -> None:
         if not database_url:
             raise DatabaseError("DATABASE_URL environment variable not set")
         self.deadline = deadline
-        self.patient = patient
-        self.dry_run = False
-        self.beginning: Sequence[str] = ()
-        self.known: dict[str, object] = {}
+        self.dry_run = dry_run
+        # What each transaction begins with, and the words of statuses: both are learned once.
+        self.opening: Sequence[str] = ()
+        self.statuses: dict[str, list[str]] = {}
         self._url = database_url
         self._options = {**_CONNECTION_DEFAULTS, **psycopg2.extensions.parse_dsn(database_url)}
         self._connect(pauses)
 
     def another(self) -> Ledger:
-        """The same by another connection."""
-        other = Ledger(self._url, self.deadline, patient=self.patient)
-        other.dry_run, other.beginning, other.known = self.dry_run, self.beginning, self.known
+        """Opens a second connection for the same run."""
+        other = Ledger(self._url, self.deadline, dry_run=self.dry_run)
+        other.opening, other.statuses = self.opening, self.statuses
         return other
 
     def __enter__(self) -> Ledger:
@@ -1938,22 +1954,23 @@ class Ledger:
                     self.deadline.seconds_left, lambda _: psycopg2.connect(**self._options)
                 )
                 break
-            except (OutOfTime, psycopg2.Error, UnicodeDecodeError) as error:
-                reason, remedy = (
-                    (error.reason, "") if isinstance(error, OutOfTime) else (self._words(error), "check DATABASE_URL")
+            except OutOfTime as error:
+                unreachable = DatabaseError(f"Cannot connect to the database: {error.reason}")
+            except (psycopg2.Error, UnicodeDecodeError) as error:
+                unreachable = DatabaseError(
+                    f"Cannot connect to the database: {self._words(error)}", "check DATABASE_URL"
                 )
-                unreachable = DatabaseError(f"Cannot connect to the database: {reason}", remedy)
-                late = self.deadline.seconds_left < (pause or 0) + DATABASE_CONNECT_SECONDS
-                if pause is None or late or re.search(_HOPELESS, reason):
-                    raise unreachable from None
+            is_late = self.deadline.seconds_left < (pause or 0) + DATABASE_CONNECT_SECONDS
+            if pause is None or is_late or re.search(_IS_FINAL_ERROR, unreachable.reason):
+                raise unreachable
             logger.warning("%s; trying again in %s s", unreachable, pause)
             sleep(pause)
-        # Transactions are opened by BEGIN above, in one round trip with their settings.
+        # BEGIN above opens the transactions, in one round trip with their settings.
         self.connection.autocommit = True
-        # Not kept: a server could send them without end.
+        # A server could send notices without end, and the driver would keep them.
         self.connection.notices = None  # type: ignore[assignment]
         psycopg2.extensions.register_type(_MOMENT, self.connection)
-        # The driver itself would wait for ever on a server that falls silent after the login.
+        # The driver would wait for ever on a server that falls silent after the login.
         self._sockets = Sockets()
         self._sockets.add(self.connection.fileno())
         self._timer = threading.Timer(self.deadline.seconds_left, self._sockets.cut)
@@ -1961,41 +1978,41 @@ class Ledger:
         self._timer.start()
 
     @contextmanager
-    def transaction(
-        self, *statements: str, until: Deadline | None = None, wait: float | None = None, **parameters: object
-    ) -> Iterator[Ledger]:
-        """Commits at the end of the block and rolls back if it raises; PostgreSQL's errors become a DatabaseError.
+    def transaction(self, *statements: str, until: Deadline | None = None, **parameters: object) -> Iterator[None]:
+        """Runs the statements in one round trip with BEGIN, then the block; commits, or rolls back if that raises.
 
-        The statements have run when it begins, in one round trip with BEGIN. `step` is what it is about to do, for the
-        text of an error; `keeps`: it commits.
+        `keeps` set to False rolls back too. PostgreSQL's errors become a NotifierError, which says that the tasks were
+        not read, or, once `has_posted` is set, that a report was not recorded.
         """
         if self.connection.closed:
             self.__exit__()
             self._connect(DATABASE_PAUSES_SECONDS)
-        self.step, self.keeps = READING, not self.dry_run
+        self.keeps, self.has_posted = not self.dry_run, False
         seconds = min((until or self.deadline).seconds_left, DATABASE_STATEMENT_SECONDS)
         self.parameters = {
-            **self.known,
+            "columns": COLUMNS_READ,
+            "alerts": [alert.name for alert in ALERTS],
+            "hold_milliseconds": CLAIM_HOLD_SECONDS * 1000,
+            **self.statuses,
             **parameters,
             "statement_milliseconds": int(seconds * 1000) + 1,
-            "lock_milliseconds": int(min(seconds / 2, wait or LOCK_WAIT_SECONDS) * 1000) + 1,
-            "hold_milliseconds": CLAIM_HOLD_SECONDS * 1000,
+            "lock_milliseconds": int(min(seconds / 2, LOCK_WAIT_SECONDS) * 1000) + 1,
         }
         try:
             self._cursor = self.connection.cursor()
-            self._cursor.execute(";".join([BEGIN, *self.beginning, SERVER_SETTINGS, *statements]), self.parameters)
-            yield self
+            self._cursor.execute(";".join([BEGIN, *self.opening, SERVER_SETTINGS, *statements]), self.parameters)
+            yield
             self._cursor.execute("COMMIT" if self.keeps else "ROLLBACK")
         except BaseException as error:
             # The connection may be the very thing that broke; the server then rolls back by itself.
             with suppress(psycopg2.Error):
                 self._cursor.execute("ROLLBACK")
             if isinstance(error, (psycopg2.Error, UnicodeDecodeError)):
-                raise self._meaning(error) from None
+                raise self._translated(error) from None
             raise
 
-    def again(self, action: Callable[[], Result]) -> Result:
-        """Once more where the connection breaks: a restart of the server."""
+    def once_more_if_lost(self, action: Callable[[], Result]) -> Result:
+        """Repeats the action once if the connection breaks, as it does when the server restarts."""
         try:
             return action()
         except DatabaseError as error:
@@ -2004,28 +2021,6 @@ class Ledger:
             logger.warning("%s; connecting again", error)
             return action()
 
-    def state(self) -> Row:
-        """What STATE just found; DatabaseError where the tasks cannot be read."""
-        state = self.rows()[0]
-        missing, forbidden = ([c for c in TASK_COLUMNS if c in state[what]] for what in ("missing", "forbidden"))
-        some = f" ({', '.join(forbidden)})" if len(forbidden) < len(TASK_COLUMNS) else ""
-        role = state["role"]
-        if not state["tasks"]:
-            raise DatabaseError(
-                f"Cannot read the tasks: {role} finds no table tasks",
-                "is this the worker's database, its schema in the search_path, and USAGE on that granted?",
-            )
-        if missing:
-            raise DatabaseError(
-                f"Cannot read the tasks: the table tasks lacks {', '.join(missing)}", "is it the worker's?"
-            )
-        if forbidden:
-            raise DatabaseError(
-                f"Cannot read the tasks: {role} may not read {', '.join(forbidden)} of tasks",
-                f"GRANT SELECT{some} ON tasks TO {role}",
-            )
-        return state
-
     def rows(self) -> list[dict[str, Any]]:
         names = [column.name for column in self._cursor.description or ()]
         return [dict(zip(names, row)) for row in self._cursor.fetchall()] if names else []
@@ -2033,87 +2028,112 @@ class Ledger:
     def fetch(
         self, *statements: str, seconds: float = DATABASE_STATEMENT_SECONDS, **parameters: object
     ) -> list[dict[str, Any]]:
-        """The rows of the last statement; each may take that many seconds. The parameters stay for the next ones."""
+        """Returns the rows of the last statement; each may take `seconds`. The parameters stay for later ones."""
         limit = max(0.0, min(seconds, DATABASE_STATEMENT_SECONDS))
         self.parameters |= {**parameters, "statement_milliseconds": int(limit * 1000) + 1}
         self._cursor.execute(";".join([STATEMENT_TIMEOUT, *statements]), self.parameters)
         return self.rows()
 
-    def optional_rows(self, what: str, statement: str, seconds: float, **parameters: object) -> list[dict[str, Any]]:
-        """The same of what only adorns an alert, and must not cost it: [] where it cannot be had in that time."""
+    def optional_rows(self, name: str, statement: str, seconds: float, **parameters: object) -> list[dict[str, Any]]:
+        """Returns what an alert can do without, as a list of rows; [] where it fails or takes longer than `seconds`."""
         if seconds < LEAST_DETAILS_SECONDS:
-            logger.warning("No time for %s: the alert goes out without", what)
+            logger.warning("No time for %s: the alert goes out without", name)
             return []
         try:
             return self.fetch("SAVEPOINT optional_details", statement, seconds=seconds, **parameters)
         except psycopg2.Error as error:
-            # Fails where the connection is what broke.
+            # This raises in turn where the connection is what broke.
             self._cursor.execute("ROLLBACK TO SAVEPOINT optional_details")
-            logger.warning("Cannot find %s: the alert goes out without (%s)", what, self._words(error))
+            logger.warning("Cannot find %s: the alert goes out without (%s)", name, self._words(error))
             return []
 
     def _words(self, error: Exception) -> str:
-        """The driver's, in one line; they may quote the password."""
+        """Returns the driver's words in one line, without the password, which they may quote."""
         text, password = one_line(str(error).partition("\nLINE ")[0]), self._options.get("password")
         return redact(re.sub(rf"(?<!\w){re.escape(password)}(?!\w)", _MASK, text) if password else text)
 
-    def _meaning(self, error: Exception) -> NotifierError:
-        """What an error of the driver means at this step."""
-        reason = self._words(error)
+    def _translated(self, error: Exception) -> NotifierError:
+        """Returns what an error of the driver means in this transaction."""
+        reason, remedy = self._words(error), ""
+        is_canceled = isinstance(error, psycopg2.errors.QueryCanceled)
         if isinstance(error, psycopg2.errors.LockNotAvailable):
-            holder: list[dict[str, Any]] = []
-            with suppress(psycopg2.Error):
-                self._cursor.execute(TABLE_LOCK)
-                holder = self.rows()
-            if not holder:
-                return BusyError(
-                    "Another run is telling this destination, or a session holds its rows in slack_notifications"
-                )
-            session = f"session {holder[0]['pid']} ({one_line(holder[0]['application']) or 'unnamed'})"
-            reason = f"the table {holder[0]['relation']} is locked by {session}, a migration or VACUUM FULL?"
+            reason = self._table_lock()
+            if not reason:
+                return BusyError(_BUSY)
         if self._sockets.is_cut:
             reason = "no answer from the database in the time there was"
-        elif isinstance(error, psycopg2.errors.QueryCanceled):
-            reason += "; it took too long, is the recommended index there?"
+        elif is_canceled:
+            remedy = "it took too long, is the recommended index there?"
+        step = "record what was reported, so the next run may report it again" if self.has_posted else "read the tasks"
         return DatabaseError(
-            f"Cannot {self.step}: {reason}",
+            f"Cannot {step}: {reason}",
+            remedy,
             lost=bool(self.connection.closed) and not self._sockets.is_cut,
-            too_slow=isinstance(error, psycopg2.errors.QueryCanceled),
-            cannot_read=self.step == READING,
+            too_slow=is_canceled,
+            cannot_read=not self.has_posted,
         )
 
-    def open(self, destinations: Sequence[str], *, dry_run: bool) -> None:
-        """Makes slack_notifications usable for the destinations (fingerprints).
+    def _table_lock(self) -> str:
+        """Returns in words who locks tasks or the ledger as a whole; '' where nobody does."""
+        with suppress(psycopg2.Error):
+            self._cursor.execute(TABLE_LOCK)
+            for holder in self.rows():
+                session = f"session {holder['pid']} ({one_line(holder['application']) or 'unnamed'})"
+                return f"the table {holder['relation']} is locked by {session}, a migration or VACUUM FULL?"
+        return ""
 
-        It is created on first use, and brought up from version 1. Where the role may not write, transactions begin with
-        a temporary table, and a warning says what to grant. A server that cannot even do that raises DatabaseError. A
-        dry run changes nothing.
+    def read_state(self) -> Row:
+        """Returns the row of STATE, which has just run; DatabaseError where this role cannot read the tasks."""
+        state = self.rows()[0]
+        role = state["role"]
+        missing = ", ".join(column for column in COLUMNS_READ if column in state["missing"])
+        forbidden = [column for column in COLUMNS_READ if column in state["forbidden"]]
+        if not state["tasks"]:
+            remedy = "is this the worker's database, its schema in the search_path, and USAGE on that granted?"
+            raise DatabaseError(f"Cannot read the tasks: {role} finds no table tasks", remedy)
+        if missing:
+            raise DatabaseError(f"Cannot read the tasks: the table tasks lacks {missing}", "is it the worker's?")
+        if forbidden:
+            columns = ", ".join(forbidden)
+            some = f" ({columns})" if len(forbidden) < len(COLUMNS_READ) else ""
+            remedy = f"GRANT SELECT{some} ON tasks TO {role}"
+            raise DatabaseError(f"Cannot read the tasks: {role} may not read {columns} of tasks", remedy)
+        return state
+
+    def open(self, destinations: Sequence[str]) -> None:
+        """Makes slack_notifications usable for the destinations (fingerprints): it is created on first use, upgraded
+        from versions 1 and 2, and given the state rows that it lacks.
+
+        Where the role may not write, transactions work with a temporary table and a warning says what to grant;
+        DatabaseError where the server allows not even that. A dry run changes nothing.
         """
-        with self.transaction(STATE, columns=list(TASK_COLUMNS), destinations=list(destinations)):
-            state = self.state()
+        with self.transaction(STATE, destinations=list(destinations)):
+            state = self.read_state()
             for doubt in doubts(state):
                 logger.warning("%s: %s", doubt.what, doubt.remedy)
-            beginning, first = _beginning(state, dry_run)
-            if not beginning:
-                self.fetch(*first, START)
-        self.dry_run, self.beginning = dry_run, beginning
-
-    def _learn_statuses(self) -> None:
-        """The words of tasks that are over; where they cannot be found in time, those that the worker writes."""
-        if not self.known:
-            found = self.optional_rows("the words of statuses", FINAL_STATUSES, STATUSES_SECONDS)
-            over = (found[0]["over"] if found else None) or ["failed", "finished"]
-            self.known = {"over": over, "well": [word for word in over if word != "failed"]}
-        self.parameters |= self.known
+            is_temporary = bool(ledger_remedy(state)) or (self.dry_run and state["unborn"])
+            prepare = [MOVE_OLD_ROWS, START]
+            if is_temporary:
+                prepare = [CREATE_TEMPORARY_LEDGER, START]
+            elif state["unborn"]:
+                prepare = [CREATE_LEDGER, START]
+            elif not state["up_to_date"]:
+                prepare = [UPGRADE_LEDGER, MOVE_OLD_ROWS, START]
+            if is_temporary or self.dry_run:
+                # What a dry run changes is rolled back with the rest of its transaction.
+                self.opening = prepare
+            else:
+                self.fetch(*prepare)
 
     @contextmanager
     def claim(
-        self, alerts: Sequence[Alert], destination: Destination, minutes: float, until: Deadline, **settings: object
+        self, alerts: Sequence[Alert], destination: Destination, until: Deadline, *, paced: bool, **settings: object
     ) -> Iterator[tuple[Alert, News | None]]:
-        """Holds what the destination has yet to be told of the first of the alerts that has something, until the block
-        ends; None where there is nothing.
+        """Claims what the destination has to be notified of, for the first of the alerts that has news; holds it until
+        the block ends. The news is None where no alert has any, and where a `paced` call is rate-limited.
 
-        A claim whose connection breaks is made anew; one that takes too long takes a part, the oldest tasks.
+        A claim whose connection breaks is made again; one that takes too long takes only the oldest tasks. BusyError if
+        another run is reporting to the destination.
         """
         parameters = {
             **settings,
@@ -2121,7 +2141,6 @@ class Ledger:
             "destinations": [destination.fingerprint],
             "user": destination.user,
             "window": timedelta(minutes=FAILED_WINDOW_MINUTES),
-            "timeout": timedelta(minutes=minutes),
             "varying_words": VARYING_WORDS,
             "varying_numbers": VARYING_NUMBERS,
             "listed": MAX_CAUSES,
@@ -2130,106 +2149,147 @@ class Ledger:
         }
         claim_by = until.before(POST_SECONDS)
         try:
-            claimed_by = claim_by.before(claim_by.seconds_left * 0.4)
-            held, told, claim = self.again(lambda: self._claimed(alerts, parameters, claimed_by, claim_by))
+            first_by = claim_by.before(claim_by.seconds_left * 0.4)
+            transaction, alert, news = self.once_more_if_lost(
+                lambda: self._claimed(alerts, parameters, first_by, claim_by, paced)
+            )
         except DatabaseError as error:
             if not error.too_slow:
                 raise
-            parameters["part"] = CLAIM_FEW_TASKS
             logger.warning("%s; trying again with at most %s tasks", error, CLAIM_FEW_TASKS)
-            held, told, claim = self._claimed(alerts, parameters, claim_by, claim_by)
-        with held:
-            yield told, claim
+            parameters["part"] = CLAIM_FEW_TASKS
+            transaction, alert, news = self._claimed(alerts, parameters, claim_by, claim_by, paced)
+        with transaction:
+            yield alert, news
 
     def _claimed(
-        self, alerts: Sequence[Alert], parameters: Mapping[str, object], claimed_by: Deadline, until: Deadline
+        self, alerts: Sequence[Alert], parameters: Row, claimed_by: Deadline, until: Deadline, paced: bool
     ) -> tuple[ExitStack, Alert, News | None]:
-        """What ends the transaction, which is over where there is nothing to be told."""
-        first = alerts[0]
-        wait = None if self.patient else CALL_LOCK_WAIT_SECONDS
-        # In one round trip where the lock cannot refuse; the claim, a statement of its own, sees what was waited for.
-        at_once = [LOCK, first.claim] if self.patient and not first.reported_as else [LOCK]
+        """Returns the open transaction with the alert and its news; without news, the transaction is over."""
         with ExitStack() as transaction:
-            started, named = monotonic(), {"alert": first.name, "reported_as": first.reported_as}
-            transaction.enter_context(self.transaction(*at_once, until=claimed_by, wait=wait, **parameters, **named))
-            rows = self.rows()
-            for alert in alerts if rows else ():
-                if alert is not first or len(at_once) == 1:
-                    if alert.reported_as:
-                        self._learn_statuses()
-                    started, named = monotonic(), {"alert": alert.name, "reported_as": alert.reported_as}
-                    rows = self.fetch(alert.claim, seconds=claimed_by.seconds_left, **named)
-                if rows[0]["total"]:
-                    claim = self._with_details(alert, rows[0], until, monotonic() - started)
-                    return transaction.pop_all(), alert, claim
-        return ExitStack(), alerts[-1], None
+            for alert in alerts:
+                started = monotonic()
+                if alert is alerts[0]:
+                    figures = self._first_claim(transaction, alert, parameters, claimed_by, paced)
+                else:
+                    figures = self._next_claim(alert, claimed_by)
+                if not figures:
+                    break
+                if figures["total"]:
+                    news = self._news(alert, figures, until, monotonic() - started)
+                    return transaction.pop_all(), alert, news
+        return ExitStack(), alert, None
 
-    def _with_details(self, alert: Alert, figures: Row, until: Deadline, took: float) -> News:
-        """A claim that was just made, which `took` so many seconds: its first tasks and all that adorns them."""
-        logger.debug("Claimed %s in %.0f ms", plural(figures["total"], f"{alert.name} task"), took * 1000)
-        first, usual = figures["first"], figures["claimed_at"] - timedelta(minutes=FAILED_WINDOW_MINUTES)
-        since = min(first, figures["complete"]) if alert is FAILED and first < usual else None
-        causes, facts = [], {}
-        groups = ["queued", "in_progress"] if alert is STUCK else []
+    def _first_claim(
+        self, transaction: ExitStack, alert: Alert, parameters: Row, until: Deadline, paced: bool
+    ) -> Row | None:
+        """Begins the transaction, locks the destination's state row and claims; None where the call is rate-limited.
+
+        In one round trip, unless the lock may be refused or the claim has to know the words of statuses. The claim is a
+        statement of its own, because it must see what a run has committed for which the lock has waited.
+        """
+        statements = [LOCK_IF_FREE] if paced else [LOCK]
+        if not paced and not alert.reported_as:
+            statements.append(alert.statement)
+        named = {"alert": alert.name, "reported_as": alert.reported_as}
+        transaction.enter_context(self.transaction(*statements, until=until, **parameters, **named))
+        if paced and not self._is_locked():
+            return None
+        return self.rows()[0] if alert.statement in statements else self._next_claim(alert, until)
+
+    def _next_claim(self, alert: Alert, until: Deadline) -> Row:
+        if alert.reported_as:
+            self._learn_statuses()
+        named = {"alert": alert.name, "reported_as": alert.reported_as}
+        return self.fetch(alert.statement, seconds=until.seconds_left, **named)[0]
+
+    def _is_locked(self) -> bool:
+        """Returns whether LOCK_IF_FREE, which has just run, has locked the row; False where the call is rate-limited.
+
+        Tries again for a moment where another run is reporting to the destination, then BusyError.
+        """
+        wait = Deadline.after(CALL_LOCK_WAIT_SECONDS)
+        (state,) = self.rows()
+        while not state["is_locked"]:
+            if state["is_rate_limited"]:
+                return False
+            if not wait.seconds_left:
+                raise BusyError(_BUSY)
+            sleep(LOCK_PAUSE_SECONDS)
+            (state,) = self.fetch(LOCK_IF_FREE)
+        return True
+
+    def _learn_statuses(self) -> None:
+        """Learns the words of final statuses; where they cannot be found in time, those that the worker writes."""
+        if not self.statuses:
+            found = self.optional_rows("the words of statuses", FINAL_STATUSES, STATUSES_SECONDS)
+            final = (found[0]["final"] if found else None) or ["failed", "finished"]
+            self.statuses = {"final": final, "ended_well": [word for word in final if word != "failed"]}
+        self.parameters |= self.statuses
+
+    def _news(self, alert: Alert, figures: Row, until: Deadline, took: float) -> News:
+        """Reads what a message needs of a claim that `took` that many seconds: its first tasks, optional details."""
+        total, partial, claimed_at = figures["total"], figures["partial"], figures["claimed_at"]
+        logger.debug("Claimed %s in %.0f ms", plural(total, f"{alert.name} task"), took * 1000)
+        since = None
+        causes: Sequence[Row] = ()
+        facts: dict[str, Any] = {}
+        groups = list(alert.groups)
         if alert is FAILED:
-            # What is then left is for the list of tasks, which may take as long as the claim.
+            if figures["first"] < claimed_at - timedelta(minutes=FAILED_WINDOW_MINUTES):
+                since = min(figures["first"], figures["complete"])
+            # The list of tasks is not optional, and may take as long as the claim.
             seconds = min(until.seconds_left - 2 * took, CAUSES_SECONDS)
-            causes = self.optional_rows("the causes", CLAIMED_CAUSES, seconds, first=first)
+            causes = self.optional_rows("the causes", CLAIMED_CAUSES, seconds, first=figures["first"])
             groups = [cause["cause"] for cause in causes]
+            facts["never_started"] = causes[0]["never_started"] if causes else 0
         tasks = self.fetch(CLAIMED_TASKS, seconds=until.seconds_left, groups=groups)
         if alert.facts:
             self._learn_statuses()
-            facts = {"never_started": causes[0]["never_started"] if causes else 0, "since": since}
-            found = self.optional_rows("the figures", alert.facts, min(until.seconds_left, FACTS_SECONDS), **facts)
-            facts.update(*found)
-        if not figures["partial"]:
-            self.optional_rows("tidying up", CLEAN_UP, min(until.seconds_left, FACTS_SECONDS))
-        again = facts.get("failed", 0) > figures["total"]
-        return News(tasks, figures["total"], figures["claimed_at"], since, causes, facts, again, figures["partial"])
+            seconds = min(until.seconds_left, FACTS_SECONDS)
+            for row in self.optional_rows("the figures", alert.facts, seconds, since=since, **facts):
+                facts.update(row)
+        if not partial:
+            # Not those of the other kind, whose look may begin a long time ago.
+            cleaned = ["cause", *(other.name for other in ALERTS if other.kind == alert.kind)]
+            self.optional_rows("tidying up", CLEAN_UP, min(until.seconds_left, FACTS_SECONDS), cleaned=cleaned)
+        again = facts.get("failed", 0) > total
+        return News(tasks, total, claimed_at, since, causes, facts, again, partial)
 
 
 def read_tasks(database_url: str, statement: str, minutes: float) -> list[dict[str, Any]]:
-    """What one statement finds; DatabaseError if it cannot."""
-    needs: dict[str, Any] = {"columns": list(TASK_COLUMNS), "timeout": timedelta(minutes=minutes)}
-    with Ledger(database_url, Deadline.after(CALL_SECONDS)) as ledger, ledger.transaction(STATE, **needs):
-        ledger.state()
+    """Returns the tasks that FAILED_TASKS or STUCK_TASKS finds; DatabaseError if they cannot be read."""
+    timeout = timedelta(minutes=minutes)
+    with Ledger(database_url, Deadline.after(CALL_SECONDS)) as ledger, ledger.transaction(STATE, timeout=timeout):
+        ledger.read_state()
         return ledger.fetch(statement)
 
 
 def doubts(state: Row) -> Iterator[Finding]:
-    """What is wrong with a database in which a run works all the same."""
+    """Yields what is wrong with a database in which a run works all the same; DatabaseError where it cannot."""
     if state["standby"]:
         raise DatabaseError("The database is a read-only standby", "use the primary (?target_session_attrs=read-write)")
     if state["row_security"]:
         remedy = f"ALTER ROLE {state['role']} BYPASSRLS, or use the owner of tasks"
         yield Finding(DOUBTFUL, "Row-level security may hide tasks", remedy)
     remedy = ledger_remedy(state)
+    if remedy and not state["may_create_temporary"]:
+        raise DatabaseError("The role may create no table, not even a temporary one", remedy)
     if remedy:
         yield Finding(BAD, "Cannot remember what was reported, so alerts repeat with every run", remedy)
 
 
 def ledger_remedy(state: Row) -> str:
-    """What has to be done before the ledger can be used; '' where it can."""
+    """Returns what has to be done before the ledger can be used; '' where it can."""
+    role = state["role"]
     if state["read_only"]:
-        return f"ALTER ROLE {state['role']} SET default_transaction_read_only = off"
+        return f"ALTER ROLE {role} SET default_transaction_read_only = off"
     if state["unborn"]:
-        may = state["may_create"]
-        return "" if may else f"GRANT CREATE ON SCHEMA {state['schema'] or 'public'} TO {state['role']}"
+        schema = state["schema"] or "public"
+        return "" if state["may_create"] else f"GRANT CREATE ON SCHEMA {schema} TO {role}"
     if not state["writable"]:
-        return f"GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO {state['role']}"
-    return "" if state["knows_causes"] or state["owned"] else ADD_CAUSE
-
-
-def _beginning(state: Row, dry_run: bool) -> tuple[list[str], list[str]]:
-    """What every transaction has to begin with ([] where the ledger can be used), and what makes it so."""
-    remedy = ledger_remedy(state)
-    create = [CREATE_LEDGER] if state["unborn"] else [] if state["knows_causes"] else [UPGRADE_LEDGER]
-    if not remedy and not dry_run:
-        return [], create
-    if remedy and not state["may_create_temporary"]:
-        raise DatabaseError("The role may create no table, not even a temporary one", remedy)
-    # What a dry run makes is rolled back with the rest of it.
-    return [*([CREATE_TEMPORARY_LEDGER] if remedy or state["unborn"] else create), START], []
+        return f"GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO {role}"
+    return "" if state["up_to_date"] or state["owned"] else ADD_COLUMNS
 
 
 # ---- Delivery --------------------------------------------------------------------------------------------------------
@@ -2587,15 +2647,11 @@ def _print(text: str) -> None:
 # ---- Run -------------------------------------------------------------------------------------------------------------
 
 
-# Alerts, each with its window or timeout in minutes.
-Wanted = Sequence[tuple[Alert, float]]
-
-
 class Outcome:
-    """What became of an attempt, which is the block: errors end here, at the public edge, and the code below goes on.
+    """The result of an attempt, which is the block below `with`: its errors end here, at the public edge.
 
-    How many tasks there were to tell, whether a message went out, what went wrong, in one line that has been logged.
-    `cannot_read`: the tasks could not be read.
+    `total`: tasks in the reports. `sent`: a message went out. `error`: what went wrong, in one line that has been
+    logged. `cannot_read`: the tasks were not read.
     """
 
     total = 0
@@ -2620,7 +2676,7 @@ class Outcome:
         return True
 
     def add(self, other: Outcome) -> None:
-        """That of another destination, which is told of the same tasks or some of them."""
+        """Adds the outcome for another destination, which was notified of the same tasks or of some of them."""
         self.total = max(self.total, other.total)
         self.sent = self.sent or other.sent
         self.error = other.error or self.error
@@ -2628,17 +2684,16 @@ class Outcome:
 
 
 def _place(error: BaseException) -> str:
-    # The innermost line of this file: it names the step, wherever below it the error arose.
-    places = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == __file__]
-    return f"{os.path.basename(__file__)}:{places[-1] if places else '?'}"
+    """Returns the innermost line of this file, which names the step, wherever below it the error arose."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == __file__]
+    return f"{os.path.basename(__file__)}:{lines[-1] if lines else '?'}"
 
 
 class Run:
-    """One run, from the settings to what became of it: all that changes meanwhile is here and nowhere else.
+    """One run, from the settings to its outcome. All that changes meanwhile is here and nowhere else.
 
     With a `preview` it is a dry run, which prints what that makes of a message and leaves no trace. `patient`: it waits
-    for other runs, and for a database that is away; a call of the worker's does not. `paced`: in a storm, it is held
-    back.
+    for a database that is away; a worker's call does not. `paced`: it is rate-limited in a storm.
     """
 
     def __init__(
@@ -2646,12 +2701,14 @@ class Run:
         settings: Settings,
         seconds: float,
         *,
+        timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES,
         preview: Preview | None = None,
         patient: bool = False,
         paced: bool = False,
     ) -> None:
         self.settings = settings
         self.deadline = Deadline.after(seconds - LEEWAY_SECONDS)
+        self.timeout_minutes = timeout_minutes
         self.dry_run = preview is not None
         self.patient = patient
         self.paced = paced
@@ -2661,139 +2718,160 @@ class Run:
 
     # Alerts.
 
-    def watch(self, wanted: Wanted) -> list[Outcome]:
-        """A run of the monitor: reports, says so where the tasks cannot be read, and sends the heartbeat."""
+    def watch(self, alerts: Sequence[Alert]) -> list[Outcome]:
+        """Runs as the monitor: reports, says so where the tasks cannot be read, and sends the heartbeat."""
         started = monotonic()
-        outcomes = self.report(wanted, self.deadline.before(CANNOT_READ_SECONDS))
-        blind = next((outcome.error for outcome in outcomes if outcome.cannot_read and outcome.error), None)
-        if blind:
-            self.say_cannot_read([alert.kind for alert, _ in wanted], blind, round(monotonic() - started))
+        outcomes = self.report(alerts, self.deadline.before(CANNOT_READ_SECONDS))
+        errors = [outcome.error for outcome in outcomes if outcome.cannot_read and outcome.error]
+        if errors:
+            self.say_cannot_read(alerts, errors[0], round(monotonic() - started))
         self.send_heartbeat(good=not any(outcome.error for outcome in outcomes))
         return outcomes
 
-    def report(self, wanted: Wanted, until: Deadline | None = None) -> list[Outcome]:
-        """Sends each destination what it has yet to be told of each alert, which come with their minutes."""
+    def report(self, alerts: Sequence[Alert], until: Deadline | None = None) -> list[Outcome]:
+        """Reports each alert to each of its destinations; returns an outcome for each alert."""
         until = until or self.deadline
         whole = Outcome()
         if not self._has_destinations():
             whole.error = NO_WEBHOOK
-            return [whole] * len(wanted)
+            return [whole] * len(alerts)
         with whole:
-            work = self._shared_out(wanted)
+            work = self._work(alerts)
             pauses = DATABASE_PAUSES_SECONDS if self.patient else ()
-            with Ledger(self.settings.database_url, until, pauses, patient=self.patient) as ledger:
+            with Ledger(self.settings.database_url, until, pauses, dry_run=self.dry_run) as ledger:
                 fingerprints = [destination.fingerprint for destination in work]
-                ledger.again(lambda: ledger.open(fingerprints, dry_run=self.dry_run))
+                ledger.once_more_if_lost(lambda: ledger.open(fingerprints))
                 self._report_all(ledger, deque(work.items()), until)
-        return [whole] * len(wanted) if whole.error else list(self.outcomes.values())
+        return [whole] * len(alerts) if whole.error else list(self.outcomes.values())
 
-    def _report_all(self, ledger: Ledger, queue: deque[tuple[Destination, Wanted]], until: Deadline) -> None:
-        """One destination after the other; many in several threads, each with a connection of its own."""
+    def _work(self, alerts: Sequence[Alert]) -> dict[Destination, list[Alert]]:
+        """Returns the alerts of each destination. An alert that can go nowhere has its outcome at once."""
+        work: dict[Destination, list[Alert]] = {}
+        for alert in alerts:
+            with Outcome() as outcome:
+                if alert is STUCK:
+                    _minutes(self.timeout_minutes)
+                for destination in self._destinations(alert.kind):
+                    work.setdefault(destination, []).append(alert)
+            self.outcomes.setdefault(alert.kind, Outcome()).add(outcome)
+        return work
+
+    def _report_all(self, ledger: Ledger, queue: deque[tuple[Destination, list[Alert]]], until: Deadline) -> None:
+        """Reports to one destination after the other; to many in several threads, each with its own connection."""
         workers = min(MAX_CONNECTIONS, -(-len(queue) // DESTINATIONS_FOR_A_CONNECTION))
         if workers > 1:
             from random import shuffle
 
-            # Those that hang are not always before the same others.
+            # In another order each time, as destinations that hang take the time of those behind them.
             shuffle(queue)
 
-        def tell(ledger: Ledger) -> None:
+        def work(ledger: Ledger) -> None:
             with suppress(IndexError):
                 while True:
-                    share = until.seconds_left * workers / len(queue) if queue else 0
+                    share = until.seconds_left * workers / max(1, len(queue))
                     destination, alerts = queue.popleft()
-                    for alert, minutes in alerts:
-                        self._report_with_recovery(
-                            ledger, destination, alert, minutes, until, max(share, LEAST_SHARE_SECONDS)
-                        )
+                    for alert in alerts:
+                        self._report_alert(ledger, destination, alert, until, max(share, LEAST_SHARE_SECONDS))
 
-        def tell_by_another_connection() -> None:
+        def work_by_another_connection() -> None:
             with Outcome(), ledger.another() as other:
-                tell(other)
+                work(other)
 
-        helpers = [threading.Thread(target=tell_by_another_connection, daemon=True) for _ in range(workers - 1)]
+        helpers = [threading.Thread(target=work_by_another_connection, daemon=True) for _ in range(workers - 1)]
         for helper in helpers:
             helper.start()
-        tell(ledger)
+        work(ledger)
         for helper in helpers:
             helper.join()
 
-    def _report_with_recovery(
-        self, ledger: Ledger, destination: Destination, alert: Alert, minutes: float, until: Deadline, seconds: float
+    def _report_alert(
+        self, ledger: Ledger, destination: Destination, alert: Alert, until: Deadline, seconds: float
     ) -> None:
-        """Bad news, then what has mended, so many seconds for each message; nothing after what could not be told."""
-        news = [alert, MENDED[alert.name]] if self.settings.notify_on_recovery else [alert]
-        while news:
-            told, outcome = self._report_first(ledger, destination, news, minutes, until.capped(seconds))
+        """Reports an alert, then its recovery, taking at most `seconds` for a message; stops at an error."""
+        alerts = [alert]
+        if alert.recovery and self.settings.notify_on_recovery:
+            alerts.append(alert.recovery)
+        while alerts:
+            outcome = Outcome()
+            reported = self._report_first(ledger, destination, alerts, until.capped(seconds), outcome)
             with self._lock:
                 self.outcomes[alert.kind].add(outcome)
-            news = [] if outcome.error else news[news.index(told) + 1 :]
+            if outcome.error or not reported:
+                break
+            alerts = alerts[alerts.index(reported) + 1 :]
 
     def _report_first(
-        self, ledger: Ledger, destination: Destination, alerts: Sequence[Alert], minutes: float, until: Deadline
-    ) -> tuple[Alert, Outcome]:
-        """Claim, message, delivery in one transaction: what is not delivered was never claimed.
+        self, ledger: Ledger, destination: Destination, alerts: Sequence[Alert], until: Deadline, outcome: Outcome
+    ) -> Alert | None:
+        """Reports to the destination the first of the alerts that has news, and returns that one. In one transaction:
 
-        Of the first of the alerts that has something to tell; returns which that was, else the last.
+        1. Lock the destination's state row, so that one run at a time reports to it.
+        2. Claim what is news, by recording it in the ledger; without any, commit and return None.
+        3. Read the first tasks of the claim, then what the alert can do without: causes, figures.
+        4. In quiet hours, leave what is not critical for later: roll back.
+        5. Build the message and post it, or mail it where the webhook does not take it.
+        6. Commit. Nothing else stands between Slack's answer and the commit.
+
+        A crash or an error before Slack's answer rolls back, so the next run reports the same tasks; one between the
+        answer and the commit makes the next run repeat the message. Steps 1 to 3 are Ledger.claim().
         """
-        alert, outcome = alerts[-1], Outcome()
-        settings = {"paced": self.paced, "remind": timedelta(minutes=self.settings.remind_minutes) or None}
         with outcome:
             if until.seconds_left < POST_SECONDS + COMMIT_SECONDS:
                 if alerts[0].reported_as:
-                    return alert, outcome
+                    return None
                 raise DeliveryError(f"No time left to tell {destination} of {alerts[0].name} tasks: the next run does")
             try:
-                with ledger.claim(alerts, destination, minutes, until, **settings) as (alert, claim):
-                    if claim:
-                        outcome.total = 0 if alert.reported_as else claim.total
-                        ledger.keeps = self._deliver(ledger, destination, alert, claim, minutes, until)
+                with ledger.claim(alerts, destination, until, **self._parameters()) as (alert, news):
+                    if news:
+                        outcome.total = 0 if alert.reported_as else news.total
+                        ledger.keeps = self._deliver(ledger, destination, alert, news, until) and not self.dry_run
+                        return alert
             except BusyError as error:
-                # A call leaves what another run is just telling to that run, or the next.
-                if self.patient:
+                # A call leaves its failures to the run that is reporting, or to the next.
+                if not self.paced:
                     raise
                 logger.info("%s", error)
-        return alert, outcome
+        return None
 
-    def _deliver(
-        self, ledger: Ledger, destination: Destination, alert: Alert, claim: News, minutes: float, until: Deadline
-    ) -> bool:
-        """Whether it was told; in quiet hours, what is not critical waits for the first run after them."""
-        what = plural(claim.total, f"{alert.name} task")
-        critical = not alert.reported_as and self._is_critical(claim, minutes)
-        if not critical and claim.claimed_at in (self.settings.quiet_hours or ()):
-            logger.info("Quiet hours: %s kept for later", what)
+    def _parameters(self) -> dict[str, Any]:
+        return {
+            "paced": self.paced,
+            "timeout": timedelta(minutes=self.timeout_minutes),
+            "remind": timedelta(minutes=self.settings.remind_minutes) or None,
+        }
+
+    def _deliver(self, ledger: Ledger, destination: Destination, alert: Alert, news: News, until: Deadline) -> bool:
+        """Posts or mails the message of a claim; False where it waits for the end of quiet hours."""
+        minutes = self.timeout_minutes if alert.kind == "stuck" else FAILED_WINDOW_MINUTES
+        subject = plural(news.total, f"{alert.name} task")
+        critical = not alert.reported_as and self._is_critical(news, minutes)
+        if not critical and news.claimed_at in (self.settings.quiet_hours or ()):
+            logger.info("Quiet hours: %s kept for later", subject)
             return False
-        is_new = any(not cause["lately"] for cause in claim.causes)
-        calls = critical and self.settings.critical_mention and ledger.fetch(CALL, is_new=is_new)
-        mention = self.settings.critical_mention if calls else ""
+        mention = self._mention(ledger, news) if critical else ""
         style = Style(self.settings.task_template, mention, self.settings.environment)
-        message = alert.message(claim, minutes, style)
-        ledger.step = NOTING
+        message = alert.message(news, minutes, style)
         post_by = until.before(COMMIT_SECONDS).capped(DELIVERY_SECONDS)
         if post_by.seconds_left < LEAST_POST_SECONDS:
-            raise DeliveryError(f"No time left to tell {destination} of {what}: the next run does")
-        self.outbox.post(destination, message, what, post_by, or_mail=True)
-        return not self.dry_run
+            raise DeliveryError(f"No time left to tell {destination} of {subject}: the next run does")
+        ledger.has_posted = True
+        self.outbox.post(destination, message, subject, post_by, or_mail=True)
+        return True
 
-    def _is_critical(self, claim: News, minutes: float) -> bool:
-        failed, ended = claim.facts.get("failed", 0), claim.facts.get("ended", 0)
+    def _mention(self, ledger: Ledger, news: News) -> str:
+        """Returns whom a critical alert calls, or '' where they were called lately; notes that they are called."""
+        is_new = any(not cause["is_recent"] for cause in news.causes)
+        is_due = self.settings.critical_mention and ledger.fetch(CALL, is_new=is_new)
+        return self.settings.critical_mention if is_due else ""
+
+    def _is_critical(self, news: News, minutes: float) -> bool:
+        failed, ended = news.facts.get("failed", 0), news.facts.get("ended", 0)
         share = self.settings.critical_share
         return (
-            claim.total >= self.settings.critical_count
+            news.total >= self.settings.critical_count
             or (share > 0 and ended >= CRITICAL_ENDED_TASKS and failed * 100 >= share * ended)
-            or workers_are_idle(claim, minutes)
+            or workers_are_idle(news, minutes)
         )
-
-    def _shared_out(self, wanted: Wanted) -> dict[Destination, list[tuple[Alert, float]]]:
-        """What each destination is to be told; what can go nowhere is an outcome at once."""
-        work: dict[Destination, list[tuple[Alert, float]]] = {}
-        for alert, minutes in wanted:
-            with Outcome() as outcome:
-                _minutes(minutes)
-                for destination in self._destinations(alert.kind):
-                    work.setdefault(destination, []).append((alert, minutes))
-            self.outcomes.setdefault(alert.kind, Outcome()).add(outcome)
-        return work
 
     def _has_destinations(self) -> bool:
         return bool(self.settings.webhooks or self.settings.user_webhooks or self.dry_run)
@@ -2806,34 +2884,48 @@ class Run:
 
     # Single messages.
 
-    def send(self, kinds: Sequence[str], what: str, build: Callable[[], Message], *, or_mail: bool = False) -> bool:
-        """Sends one message to every destination of these kinds, those of single users apart; True: all have it."""
+    def send(self, kinds: Sequence[str], subject: str, build: Callable[[], Message], *, or_mail: bool = False) -> bool:
+        """Sends one message to every destination of these kinds, except those of single users; True: all have it."""
         if not self._has_destinations():
             return False
         until = self.deadline.before(HEARTBEAT_SECONDS) if or_mail else self.deadline
         with Outcome() as outcome:
             message = build()
-            found: dict[Destination, None] = {}
+            destinations: dict[Destination, None] = {}
             for kind in kinds:
                 with Outcome() as route:
-                    found.update(dict.fromkeys(d for d in self._destinations(kind) if not d.user))
+                    found = self._destinations(kind)
+                    destinations.update(dict.fromkeys(to for to in found if not to.user))
                 outcome.add(route)
-            least = until.seconds_left / 6
-            for left, destination in zip(range(len(found), 0, -1), found):
-                with Outcome() as one:
-                    by = until.capped(max(until.seconds_left / left, least))
-                    self.outbox.post(destination, message, what, by, or_mail=or_mail)
-                    one.sent = True
-                outcome.add(one)
+            self._send_to(list(destinations), message, subject, until, or_mail, outcome)
         return outcome.sent and not outcome.error
 
-    def say_cannot_read(self, kinds: Sequence[str], error: str, seconds: int) -> None:
-        """Tells that nobody watches, by e-mail where no webhook takes it."""
+    def _send_to(
+        self,
+        destinations: Sequence[Destination],
+        message: Message,
+        subject: str,
+        until: Deadline,
+        or_mail: bool,
+        outcome: Outcome,
+    ) -> None:
+        """Gives each destination its share of the time that is left, but never less than a sixth of the whole."""
+        least = until.seconds_left / 6
+        for number, destination in enumerate(destinations):
+            share = until.seconds_left / (len(destinations) - number)
+            with Outcome() as one:
+                self.outbox.post(destination, message, subject, until.capped(max(share, least)), or_mail=or_mail)
+                one.sent = True
+            outcome.add(one)
+
+    def say_cannot_read(self, alerts: Sequence[Alert], error: str, seconds: int) -> None:
+        """Says that nobody watches, in Slack, or by e-mail where no webhook takes it."""
         now = datetime.now(timezone.utc)
         message = cannot_read_message(error, seconds, now, self.settings.environment)
+        kinds = [alert.kind for alert in alerts]
         delivered = self.send(kinds, "that the tasks cannot be read", lambda: message, or_mail=True)
         if not delivered and self.settings.email and not self.dry_run:
-            # Where only single users have webhooks. What went by e-mail already does not go twice.
+            # For settings where only single users have webhooks. What went by e-mail already does not go twice.
             with Outcome():
                 self.outbox.mail(message, "there is no webhook for it", self.deadline.before(HEARTBEAT_SECONDS))
 
@@ -2903,11 +2995,11 @@ class SlackNotifier:
 
     def send_failed_tasks_notification(self) -> bool:
         """True: delivered, or nothing to report."""
-        return self._run(CALL_SECONDS, paced=True).report([(FAILED, FAILED_WINDOW_MINUTES)])[0].error is None
+        return self._run(CALL_SECONDS, paced=True).report([FAILED])[0].error is None
 
     def send_stuck_tasks_notification(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> bool:
         """True: delivered, or nothing to report. Also names the tasks that were reported as stuck and recovered."""
-        return self._run(CALL_SECONDS).report([(STUCK, timeout_minutes)])[0].error is None
+        return self._run(CALL_SECONDS, timeout_minutes=timeout_minutes).report([STUCK])[0].error is None
 
     def send_task_creation_notification(
         self, task_id: str, user_api_key: str, payload: object, log_uri: str | None = None
@@ -2930,7 +3022,7 @@ class SlackNotifier:
         stuck_notification_sent (delivered, or nothing to tell), error (None, or one line on what went wrong). Tasks
         that cannot be read are an alert themselves.
         """
-        failed, stuck = self.watch([(FAILED, FAILED_WINDOW_MINUTES), (STUCK, timeout_minutes)])
+        failed, stuck = self.watch([FAILED, STUCK], timeout_minutes)
         errors = dict.fromkeys(outcome.error for outcome in (failed, stuck) if outcome.error)
         return {
             "failed_tasks_count": failed.total,
@@ -2948,17 +3040,17 @@ class SlackNotifier:
 
         return self._run(EVENT_SECONDS).send([event.kind], f"a {event.kind} task", build)
 
-    def watch(self, wanted: Wanted) -> list[Outcome]:
-        """A run of the monitor: what the command line does."""
-        return self._run(RUN_SECONDS, patient=True).watch(wanted)
+    def watch(self, alerts: Sequence[Alert], timeout_minutes: float) -> list[Outcome]:
+        """Runs as the monitor, which is what the command line does."""
+        return self._run(RUN_SECONDS, timeout_minutes=timeout_minutes, patient=True).watch(alerts)
 
-    def say_unusable(self, wanted: Wanted, error: str) -> None:
-        """A wrong setting silences nobody: it is said wherever those that are right lead to."""
+    def say_unusable(self, alerts: Sequence[Alert], error: str) -> None:
+        """Says that a setting is wrong, wherever those that are right lead to: it silences nobody."""
         run = self._run(CANNOT_READ_SECONDS)
-        run.say_cannot_read([alert.kind for alert, _ in wanted], error, 0)
+        run.say_cannot_read(alerts, error, 0)
         run.send_heartbeat(good=False)
 
-    def _run(self, seconds: float, **how: bool) -> Run:
+    def _run(self, seconds: float, **how: Any) -> Run:
         return Run(self.settings, seconds, preview=self.preview if self.dry_run else None, **how)
 
 
@@ -2993,8 +3085,8 @@ def _check_database(database_url: str, until: Deadline) -> Iterator[Finding]:
     try:
         with Ledger(database_url, until) as ledger:
             yield _connected(ledger.connection.info)
-            with ledger.transaction(STATE, columns=list(TASK_COLUMNS)):
-                state = ledger.state()
+            with ledger.transaction(STATE):
+                state = ledger.read_state()
                 yield Finding(GOOD, f"{state['role']} can read the table tasks")
                 yield from doubts(state)
                 if not state["indexed"]:
@@ -3012,9 +3104,9 @@ def _check_database(database_url: str, until: Deadline) -> Iterator[Finding]:
 def _ledger_age(ledger: Ledger, state: Row) -> str:
     if state["unborn"]:
         return f"the first run creates slack_notifications in the schema {state['schema']}"
-    told, first, last, now = ledger.fetch(LEDGER_AGE)[0].values()
-    since = f", since {format_time(first)}, the last {format_age(last, now)} ago" if told else ""
-    return f"{plural(told, 'task')} told{since}"
+    reported, first, last, now = ledger.fetch(LEDGER_AGE)[0].values()
+    since = f", since {format_time(first)}, the last {format_age(last, now)} ago" if reported else ""
+    return f"{plural(reported, 'task')} told{since}"
 
 
 def _connected(info: psycopg2.extensions.ConnectionInfo) -> Finding:
@@ -3184,18 +3276,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     if not wanted:
         return int(not notifier.send_event(CREATED if arguments.test_creation else STARTED, SAMPLE_TASK))
-    outcomes = notifier.watch(wanted)
+    outcomes = notifier.watch(wanted, arguments.timeout)
     if not any(outcome.error or outcome.total for outcome in outcomes):
-        logger.info("No %s tasks to report", " or ".join(alert.kind for alert, _ in wanted))
+        logger.info("No %s tasks to report", " or ".join(alert.kind for alert in wanted))
     return int(any(outcome.error for outcome in outcomes))
 
 
-def _wanted(arguments: argparse.Namespace) -> Wanted:
+def _wanted(arguments: argparse.Namespace) -> list[Alert]:
     """Which alerts this run is for; [] where it is for the sample of an event."""
     if arguments.test_creation or arguments.test_start:
         return []
-    wanted = [(FAILED, FAILED_WINDOW_MINUTES), (STUCK, arguments.timeout)]
-    return wanted[:1] if arguments.failed_only else wanted[1:] if arguments.stuck_only else wanted
+    if arguments.failed_only:
+        return [FAILED]
+    return [STUCK] if arguments.stuck_only else [FAILED, STUCK]
 
 
 def _settings(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:

@@ -64,6 +64,17 @@ _MOMENTS = {
     "slack_notifications": ("event_at", "notified_at"),
 }
 
+# The counts of causes bear their day in their name.
+_RENAME_COUNTS = """
+WITH moved AS (DELETE FROM slack_notifications WHERE alert = 'cause' AND task_id <> '' RETURNING *)
+INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause, times)
+SELECT destination, alert, to_char(notified_at AT TIME ZONE 'UTC', 'YYYY-MM-DD ') || cause AS name,
+       max(event_at), max(notified_at), cause, sum(times)
+FROM moved
+GROUP BY destination, alert, name, cause
+"""
+_HAS_COUNTS = "SELECT FROM pg_attribute WHERE attrelid = to_regclass('slack_notifications') AND attname = 'times'"
+
 CREATE_WORKER = "CREATE ROLE {worker} LOGIN PASSWORD '{password}'"
 
 # The table as the worker creates it. The columns of `timestamp` type hold UTC.
@@ -349,6 +360,9 @@ def elapse(connection: psycopg2.extensions.connection, minutes: float) -> None:
             if cursor.fetchone() != (None,):
                 shifts = ", ".join(f"{moment} = {moment} - %(minutes)s * interval '1 minute'" for moment in moments)
                 cursor.execute(f"UPDATE {table} SET {shifts}", {"minutes": minutes})
+        cursor.execute(_HAS_COUNTS)
+        if cursor.fetchone() is not None:
+            cursor.execute(_RENAME_COUNTS)
 
 
 _URL = re.compile(

@@ -96,6 +96,11 @@ def ledger(connection: psycopg2.extensions.connection) -> list[tuple[Any, ...]]:
     return rows(connection, "SELECT * FROM slack_notifications ORDER BY 1, 2, 3") if has_ledger(connection) else []
 
 
+def recorded(connection: psycopg2.extensions.connection) -> list[tuple[str, str]]:
+    """The alert and the id of each task that was reported, without the destination's state and the counts of causes."""
+    return [(row[1], row[2]) for row in ledger(connection) if row[2] and row[1] != "cause"]
+
+
 def wait_until(condition: Callable[[], Any], seconds: float = 60) -> Any:
     """Returns what the condition returns once that is true."""
     deadline = time.monotonic() + seconds

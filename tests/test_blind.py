@@ -193,7 +193,7 @@ def test_heartbeat_is_bad_where_one_of_two_destinations_fails(tasks, settings, s
     slack.answer(404, "no_service", channel="dead")
     webhooks = {"": [slack.webhook("dead"), slack.webhook()]}
     SlackNotifier(settings=settings._replace(webhooks=webhooks, heartbeat_url=heart.address)).watch(
-        [(slack_notifier.FAILED, 30)]
+        [slack_notifier.FAILED], 30
     )
     assert heart.beats == ["/fail"]
 

@@ -202,7 +202,7 @@ FORBIDDEN = "✗ Cannot read the tasks: READER may not read"
         ),
         (
             "REVOKE SELECT ON tasks FROM READER",
-            f"{FORBIDDEN} {', '.join(slack_notifier.TASK_COLUMNS)} of tasks → GRANT SELECT ON tasks TO READER",
+            f"{FORBIDDEN} {', '.join(slack_notifier.COLUMNS_READ)} of tasks → GRANT SELECT ON tasks TO READER",
         ),
         (
             "REVOKE SELECT ON tasks FROM READER; "

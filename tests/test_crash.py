@@ -209,7 +209,7 @@ def test_a_failed_commit_is_an_error_that_names_the_possible_repeat(start, slack
     proxy.close()
     ended = run.end()
     assert ended.code == 1
-    assert "ERROR Cannot note that it was told, so the next run may tell it again: " in ended.log
+    assert "ERROR Cannot record what was reported, so the next run may report it again: " in ended.log
     assert "Traceback" not in ended.log
     # It told of the task, and did not call itself blind.
     assert told(slack) == [[failed]]

@@ -274,7 +274,7 @@ def test_a_restart_of_the_server_is_neither_blindness_nor_an_error(slack, make_t
             held.go()
             error = outcome.result()["error"]
     # Slack accepted the message, and its commit was lost: the one repeat that remains, and it is said.
-    assert "Cannot note that it was told, so the next run may tell it again" in error
+    assert "Cannot record what was reported, so the next run may report it again" in error
     assert [message["text"].partition("\n")[0] for message in slack.messages()] == [FAILED]
 
 

@@ -251,15 +251,18 @@ def test_the_fingerprint_can_be_had_in_a_shell(notifier, monkeypatch):
     assert done.stdout.strip() == notifier.settings.destinations("failed")[0].fingerprint
 
 
-def test_a_ledger_of_version_1_is_upgraded_by_the_statement(as_documented, notifier, tasks):
+@pytest.mark.parametrize("missing", [["cause text", "times bigint"], ["times bigint"]], ids=["version 1", "version 2"])
+def test_an_older_ledger_is_upgraded_by_the_statement(as_documented, notifier, tasks, missing):
     (create,) = (statement for statement in statements("Set it up") if statement.startswith("CREATE TABLE"))
-    (upgrade,) = statements("Upgrade from version 1", "docs/ledger.md")
-    assert upgrade == slack_notifier.ADD_CAUSE
-    as_documented([create.replace("    cause text,\n", ""), upgrade])
+    (upgrade,) = statements("Upgrade from versions 1 and 2", "docs/ledger.md")
+    assert upgrade == slack_notifier.ADD_COLUMNS
+    for column in missing:
+        create = create.replace(f"    {column},\n", "")
+    as_documented([create, upgrade])
     tasks.fail()
     assert notifier.send_failed_tasks_notification()
     columns = "SELECT column_name::text FROM information_schema.columns WHERE table_name = 'slack_notifications'"
-    assert ("cause",) in rows(tasks.connection, columns)
+    assert {("cause",), ("times",)} < set(rows(tasks.connection, columns))
 
 
 def test_a_claim_is_seen_in_the_activity_of_the_server(notifier, slack, tasks):

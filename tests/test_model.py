@@ -565,22 +565,22 @@ PATCHES = [
     Patch(
         "a failure written twice is told twice",
         "CLAIM_FAILED",
-        "told.at + interval '1 minute'",
-        "told.at",
+        "recorded.at + interval '1 minute'",
+        "recorded.at",
         [("create", USERS[0]), FAIL, RUN, ("a_while", 4), FAIL_OTHERWISE, RUN],
     ),
     Patch(
         "the same failure again is told too soon",
         "CLAIM_FAILED",
-        "told.cause IS DISTINCT",
+        "recorded.cause IS DISTINCT",
         "NULL IS DISTINCT",
         [("create", USERS[0]), FAIL, RUN, ("a_while", 61), FAIL, RUN],
     ),
     Patch(
         "another failure within the window is lost",
         "CLAIM_FAILED",
-        "told.cause IS DISTINCT",
-        "false AND told.cause IS DISTINCT",
+        "recorded.cause IS DISTINCT",
+        "false AND recorded.cause IS DISTINCT",
         [("create", USERS[0]), FAIL, RUN, ("a_while", 61), FAIL_OTHERWISE, RUN],
     ),
     Patch(
@@ -606,7 +606,7 @@ PATCHES = [
     ),
     Patch(
         "a storm is held too early",
-        "_IS_HELD_BACK",
+        "_IS_RATE_LIMITED",
         "STORM_BURST - 1",
         "STORM_BURST - 2",
         [*[("create", USERS[0])] * BURST, ("fail_one_after_the_other", "codec")],
@@ -614,8 +614,8 @@ PATCHES = [
     Patch(
         "each run reminds",
         "CLAIM_STUCK",
-        "told.notified_at <= now()",
-        "told.event_at <= now()",
+        "recorded.notified_at <= now()",
+        "recorded.event_at <= now()",
         [("begin", [300], "queued", True), RUN],
     ),
     Patch(
@@ -642,20 +642,20 @@ PATCHES = [
     Patch(
         "a failed task has recovered",
         "CLAIM_RECOVERED",
-        "ANY(%(well)s)",
-        "ANY(%(over)s)",
+        "ANY(%(ended_well)s)",
+        "ANY(%(final)s)",
         [STUCK_TASK, FAIL, ("report", COMBINED[2:], 30)],
     ),
     Patch(
         "a task that failed again has healed",
         "CLAIM_RECOVERED",
-        "ANY(%(well)s)",
-        "ANY(%(over)s)",
+        "ANY(%(ended_well)s)",
+        "ANY(%(final)s)",
         [("create", USERS[0]), FAIL, RUN, ("a_while", 4), FAIL, RUN],
     ),
     Patch(
         "a user hears of others",
-        "_OF_USER",
+        "_IS_OF_USER",
         "tasks.user_api_key::text = %(user)s",
         "true",
         [("create", USERS[1]), FAIL, RUN],

@@ -58,39 +58,30 @@ PARAMETERS: dict[str, object] = {
     "destination": "here",
     "user": "",
     "alert": "failed",
-    "begun": True,
     "never_started": 1,
     "groups": ["a-cause"],
     "timeout": timedelta(minutes=30),
     "part": 200_000,
-    "failed": "failed",
-    "in_progress": "{in_progress,inprogress}",
-    "unended": "{queued,in_progress,inprogress}",
-    "over": ["failed", "finished"],
-    "well": ["finished"],
-    "columns": list(slack_notifier.TASK_COLUMNS),
+    "alerts": [alert.name for alert in slack_notifier.ALERTS],
+    "cleaned": ["cause", *(alert.name for alert in slack_notifier.ALERTS)],
+    "final": ["failed", "finished"],
+    "ended_well": ["finished"],
+    "columns": slack_notifier.COLUMNS_READ,
     "window": timedelta(minutes=30),
     "varying_words": slack_notifier.VARYING_WORDS,
     "varying_numbers": slack_notifier.VARYING_NUMBERS,
     "remind": timedelta(minutes=240),
-    "notify_on_recovery": True,
-    "paced": False,
     "reported_as": "failed",
-    "hurried": False,
 }
 LIMITS = dict.fromkeys(["statement_milliseconds", "lock_milliseconds", "hold_milliseconds"], 60_000)
 # Of a claim with tasks.
 CLAIM: dict[str, object] = {
     "since": None,
     "first": datetime.now(timezone.utc),
-    "causes": ["a-cause"],
     "listed": slack_notifier.MAX_LISTED_TASKS,
     "each": slack_notifier.MAX_TASKS_OF_A_CAUSE,
 }
-ALERTS = {
-    alert.name: {"alert": alert.name, "reported_as": alert.reported_as}
-    for alert in (slack_notifier.FAILED, slack_notifier.HEALED, slack_notifier.STUCK, slack_notifier.RECOVERED)
-}
+ALERTS = {alert.name: {"alert": alert.name, "reported_as": alert.reported_as} for alert in slack_notifier.ALERTS}
 
 
 @pytest.fixture(scope="module", params=[0, LEDGER], ids=["empty ledger", "large ledger"])

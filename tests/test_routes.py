@@ -9,7 +9,22 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from support import BLIND, CREATED, FAILED, RECOVERED, STARTED, STUCK, elapse, ids, ledger, summary, title, told, value
+from support import (
+    BLIND,
+    CREATED,
+    FAILED,
+    RECOVERED,
+    STARTED,
+    STUCK,
+    elapse,
+    ids,
+    ledger,
+    recorded,
+    summary,
+    title,
+    told,
+    value,
+)
 
 import slack_notifier
 from slack_notifier import Destination, QuietHours, Settings, SlackNotifier
@@ -219,7 +234,7 @@ def test_ledger_names_neither_users_nor_webhooks(tasks, slack, route, user_file,
     watch.written.append(str(ledger(tasks.connection)))
     watch.secrets.add(USER)
     assert len({row[0] for row in ledger(tasks.connection)}) == 2
-    assert len([row for row in ledger(tasks.connection) if row[2]]) == 2
+    assert len(recorded(tasks.connection)) == 2
 
 
 def test_fingerprint_tells_webhook_and_user_apart():

@@ -437,7 +437,7 @@ def test_a_channel_that_was_told_of_nothing_does_not_look_for_what_has_mended(no
 @pytest.mark.slow(9)
 def test_a_claim_that_is_too_slow_each_time_tells_a_part_each_time(notifier, slack, tasks, monkeypatch):
     slow = f"SELECT CASE WHEN %(part)s > 2 THEN pg_sleep(60) END; {slack_notifier.CLAIM_FAILED}"
-    monkeypatch.setattr(slack_notifier, "FAILED", slack_notifier.FAILED._replace(claim=slow))
+    monkeypatch.setattr(slack_notifier, "FAILED", slack_notifier.FAILED._replace(statement=slow))
     for name, limit in [("CLAIM_FEW_TASKS", 2), ("POST_SECONDS", 1), ("CALL_SECONDS", 5)]:
         monkeypatch.setattr(slack_notifier, name, limit)
     failed = [tasks.fail(updated=20 - number) for number in range(5)]
