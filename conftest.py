@@ -37,7 +37,7 @@ FOREIGN_VARIABLES = """
 
 
 # The files whose tests share what takes long to make.
-TOGETHER = ("sandbox/test_sandbox.py", "tests/test_delivery.py", "tests/test_plans.py")
+TOGETHER = ("sandbox/test_sandbox.py", "tests/test_delivery.py", "tests/test_plans.py", "tests/test_stock.py")
 
 
 @pytest.hookimpl(tryfirst=True)
