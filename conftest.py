@@ -36,8 +36,15 @@ FOREIGN_VARIABLES = """
 # ---- Several processes (pytest -n) -------------------------------------------------------------------------------
 
 
-# The files whose tests share what takes long to make.
-TOGETHER = ("sandbox/test_sandbox.py", "tests/test_delivery.py", "tests/test_plans.py")
+# The files whose tests share what takes long to make; and the tests that take fifty connections each, which are half of
+# what a server lets in by default.
+TOGETHER = (
+    "sandbox/test_sandbox.py",
+    "tests/test_delivery.py",
+    "tests/test_plans.py",
+    "tests/test_stock.py",
+    "tests/test_deadlines.py::test_fifty_calls_leave_no_more_behind_than_one",
+)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -64,8 +71,7 @@ def _place(item: pytest.Item) -> int:
 
 def _scope(nodeid: str) -> str:
     """What goes to one process together."""
-    file = nodeid.partition("::")[0]
-    return file if file in TOGETHER else nodeid
+    return next((together for together in TOGETHER if nodeid.startswith(together)), nodeid)
 
 
 def pytest_collection_finish() -> None:
@@ -91,7 +97,7 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Each test goes to the next process that is free; those of the files above, together to one."""
+    """Each test goes to the next process that is free; those of TOGETHER, together to one."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):

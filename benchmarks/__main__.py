@@ -33,15 +33,17 @@ from benchmarks.choice import chosen
 from benchmarks.delay import delayed
 from benchmarks.instead import IDLE, alternatives, measured, takes_anything
 from benchmarks.instead import show as show_costs
-from benchmarks.measure import Program, compared, in_turns
+from benchmarks.measure import Program, compared, in_turns, server_cpu
 from benchmarks.tables import TWENTY_MINUTES, Table, table
-from sandbox.postgres import Server, postgres_server
+from sandbox.postgres import NO_STOCK, Server, postgres_server, stock_programs
 from sandbox.slack import SlackStandIn
 
 BARE = Path(__file__).with_name("bare")
 NETWORK_DELAY_SECONDS = 0.025
 # A ratio may be this many times its target before --quick fails: other programs share CI's machine.
 TOLERANCE = 2
+# So many that, were jit not off, a stock PostgreSQL would compile the plans of a run that has no index.
+STOCK_TASKS = 5_000
 
 AN_HOUR_AGO = """
 UPDATE tasks SET created_at = created_at - interval '1 hour', updated_at = updated_at - interval '1 hour'
@@ -147,6 +149,21 @@ def nothing_to_report(bench: Bench) -> Iterator[Line]:
         what = f"nothing to report, {way}"
         yield Line(f"{what}: CPU", ms(bare.cpu), ms(ours.cpu), ours.cpu / bare.cpu, 1.9)
         yield Line(f"{what}: memory", mb(bare.memory), mb(ours.memory), ours.memory / bare.memory, 1.3)
+
+
+def stock_server(bench: Bench) -> Iterator[Line]:
+    what = "nothing to report, stock PostgreSQL{}: the server's CPU"
+    if not stock_programs():
+        print(f"skipped: {what.format('')}: {NO_STOCK}", flush=True)
+        return
+    with postgres_server(stock=True) as server, table(server.url, tasks=STOCK_TASKS) as tasks:
+        programs = [bench.bare(tasks.url, "queries.py"), bench.ours(tasks.url)]
+        for index in (", indexed", ", no index"):
+            if index == ", no index":
+                tasks.execute("DROP INDEX tasks_status_updated_at_idx")
+            bare, ours = server_cpu(server, programs, bench.sizes.slow_runs)
+            yield Line(what.format(index), f"{bare * 1000:.1f} ms", f"{ours * 1000:.1f} ms", ours / bare, 2.0)
+    bench.expect(messages=0)
 
 
 def far_away(bench: Bench) -> Iterator[Line]:
@@ -256,7 +273,17 @@ def instead(bench: Bench) -> list[Line]:
     return []
 
 
-GROUPS = (nothing_to_report, two_alerts, far_away, many_failures, large_table, many_stuck, a_message, instead)
+GROUPS = (
+    nothing_to_report,
+    stock_server,
+    two_alerts,
+    far_away,
+    many_failures,
+    large_table,
+    many_stuck,
+    a_message,
+    instead,
+)
 
 
 def ms(seconds: float) -> str:

@@ -1,15 +1,22 @@
-"""What a program costs, and two programs compared."""
+"""What a program costs, and its database server, and two programs compared."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from sandbox.postgres import Server
+
 LAUNCH = [sys.executable, "-S", "-I", str(Path(__file__).with_name("launch.py"))]
+
+# Linux counts a server's CPU in hundredths of a second, of which a session takes few.
+RUNS_OF_A_ROUND = 20
 
 
 class Cost(NamedTuple):
@@ -57,3 +64,31 @@ def in_turns(programs: Sequence[Program], runs: int) -> list[Cost]:
         program.run()  # To warm the caches.
     rounds = [[program.run() for program in programs] for _ in range(runs)]
     return [Cost(*map(median, zip(*costs))) for costs in zip(*rounds)]
+
+
+def server_cpu(server: Server, programs: Sequence[Program], rounds: int) -> list[float]:
+    """The CPU seconds that a run of each costs the server in its sessions: medians of rounds, in turns."""
+    leader = int((server.data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
+    always = _children(leader)
+
+    def of_a_round(program: Program) -> float:
+        before = _cpu_of_ended_children(leader)
+        for _ in range(RUNS_OF_A_ROUND):
+            program.run()
+        while _children(leader) - always:
+            time.sleep(0.01)
+        return (_cpu_of_ended_children(leader) - before) / RUNS_OF_A_ROUND
+
+    for program in programs:
+        program.run()  # To warm the caches.
+    return [median(costs) for costs in zip(*([of_a_round(program) for program in programs] for _ in range(rounds)))]
+
+
+def _children(process: int) -> set[str]:
+    return {*Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8").split()}
+
+
+def _cpu_of_ended_children(process: int) -> float:
+    """In seconds; a process has that of each of its children from when it has taken note of its end."""
+    user, system = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[13:15]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

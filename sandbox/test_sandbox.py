@@ -633,6 +633,26 @@ def test_standby_follows_and_is_read_only(server: Server) -> None:
         psycopg2.connect(standby.url)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not postgres.stock_programs(), reason=postgres.NO_STOCK)
+def test_stock_server_is_the_newest_that_is_installed_with_its_own_defaults() -> None:
+    newest = max(int(programs.parent.name) for programs in postgres.stock_programs())
+    with postgres_server(stock=True, in_memory=True) as stock:
+        found = query(stock.url, "SELECT current_setting('server_version_num')::int / 10000, current_setting('jit')")
+    assert found == [(newest, "on")]
+
+
+def test_stock_server_that_is_not_installed_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "_STOCK_PROGRAMS", tmp_path)
+    with pytest.raises(postgres.SandboxError, match="apt-get install postgresql"), postgres_server(stock=True):
+        pass
+
+
+def test_version_that_is_not_there_is_a_clear_error() -> None:
+    with pytest.raises(postgres.SandboxError, match=r"brings no PostgreSQL 9$"), postgres_server(9):
+        pass
+
+
 @pytest.mark.parametrize(
     ("url", "changed"),
     [

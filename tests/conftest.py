@@ -13,6 +13,7 @@ from servers import PASSWORD, QUOTED_PASSWORD, Heart, MailServer, TlsSlack, mail
 from support import ROOM, ROOMY_PROGRAM, Proxy
 
 import slack_notifier
+from sandbox.postgres import NO_STOCK, Server, postgres_server, stock_programs
 from sandbox.program import Program
 from sandbox.slack import SlackStandIn
 from slack_notifier import SlackNotifier
@@ -68,6 +69,15 @@ def start(tmp_path: Path, watch: Any, database_url: str, slack: SlackStandIn) ->
     yield start
     for run in runs:
         watch.written += run.kill()[1:]
+
+
+@pytest.fixture(scope="session")
+def stock_server() -> Iterator[Server]:
+    """PostgreSQL as Debian builds it, with jit, which the server of the other tests cannot do."""
+    if not stock_programs():
+        pytest.skip(NO_STOCK)
+    with postgres_server(stock=True, in_memory=True) as server:
+        yield server
 
 
 @pytest.fixture

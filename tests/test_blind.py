@@ -22,11 +22,10 @@ PASSWORD = "password-of-nobody"
 
 
 @pytest.fixture
-def gone(tasks, database_url, watch):
+def gone(tasks, database_url):
     """A port before the database that refuses all connections; `front.address` is its URL."""
-    watch.secrets.add(PASSWORD)
     front = Front(tasks.connection.info.port, closed=True)
-    front.address = front.url(url_of(database_url, login=f"postgres:{PASSWORD}"))
+    front.address = front.url(database_url)
     yield front
     front.close()
 
@@ -47,8 +46,12 @@ def test_program_that_cannot_read_says_so_in_slack_or_by_email_with_how_long_it_
     run, slack, gone, mail, trusted, heart, watch
 ):
     slack.answer(404, "no_service", channel="dead", times=None)
-    common = {"DATABASE_URL": gone.address, "DEBUG": "true", "HEARTBEAT_URL": f"{heart.address}/ping/secret-of-heart"}
-    watch.secrets.add("secret-of-heart")
+    common = {
+        "DATABASE_URL": url_of(gone.address, login=f"postgres:{PASSWORD}"),
+        "DEBUG": "true",
+        "HEARTBEAT_URL": f"{heart.address}/ping/secret-of-heart",
+    }
+    watch.secrets |= {PASSWORD, "secret-of-heart"}
     with ThreadPoolExecutor() as pool:
         by_slack = pool.submit(run, **common, SLACK_WEBHOOK=slack.webhook())
         by_email = pool.submit(

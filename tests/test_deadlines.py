@@ -106,7 +106,7 @@ SESSIONS = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.slow(15)
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("fault", ["silent at once", "silent after the login", "drip", "reset"])
 def test_fifty_calls_leave_no_more_behind_than_one(settings, slack, tasks, proxy, database_url, fault):

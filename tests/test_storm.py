@@ -342,7 +342,7 @@ OBSERVE_SETTINGS = """
 CREATE TABLE observed (name text, value text);
 CREATE FUNCTION observe() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO observed
-    SELECT name, current_setting(name, true) FROM unnest('{jit,transaction_timeout}'::text[]) AS name;
+    SELECT name, current_setting(name) FROM pg_settings WHERE name IN ('jit', 'transaction_timeout');
     RETURN NULL;
 END $$;
 CREATE TRIGGER observe AFTER INSERT ON slack_notifications FOR EACH STATEMENT EXECUTE FUNCTION observe();

@@ -1,0 +1,98 @@
+"""On a stock PostgreSQL, which compiles a plan that looks expensive (jit): none of ours, however it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable, NamedTuple
+
+import pytest
+from support import RECOVERED, STUCK, told, value
+
+from sandbox.postgres import Server, create_database, create_tasks_table, database_name, drop_database
+from slack_notifier import Settings, SlackNotifier
+
+pytestmark = pytest.mark.slow
+
+TASKS = 5_000
+FILL = f"""
+INSERT INTO tasks (id, user_api_key, status, created_at, updated_at, started_at)
+SELECT gen_random_uuid(), 'user-' || mod(i, 200), CASE WHEN mod(i, 20) = 0 THEN 'failed' ELSE 'finished' END,
+       now() - interval '2 days', now() - interval '1 day', now() - interval '2 days'
+FROM generate_series(1, {TASKS}) AS i
+"""
+INDEX = ";CREATE INDEX ON tasks (status, updated_at)"
+
+# Without the index the table must be read whole, which looks expensive by PostgreSQL's default. With it, any plan does
+# where little cost is enough to compile. (At 0, the statement that switches jit off would be compiled itself.)
+SCENES = {"no index": ("", 100_000), "every plan looks expensive": (INDEX, 1)}
+
+# The server's log has each plan of the database, and how it was compiled.
+LOG_PLANS = """
+ALTER DATABASE "{name}" SET session_preload_libraries = 'auto_explain';
+ALTER DATABASE "{name}" SET auto_explain.log_min_duration = 0;
+ALTER DATABASE "{name}" SET auto_explain.log_nested_statements = on;
+ALTER DATABASE "{name}" SET jit_above_cost = {cost};
+ALTER DATABASE "{name}" SET TimeZone = 'UTC'
+"""
+COMPILED = "\tJIT:\n"
+
+
+class Watched(NamedTuple):
+    """Tasks on the stock server, whoever tells them, and what the server wrote into its log."""
+
+    tasks: Any
+    notifier: SlackNotifier
+    log: Path
+
+    def plans_of(self, run: Callable[[], object]) -> list[str]:
+        """The plans that were made meanwhile, with what was compiled of them."""
+        before = self.log.stat().st_size
+        run()
+        return self.log.read_bytes()[before:].decode().split("  plan:\n")[1:]
+
+    def run(self) -> None:
+        assert self.notifier.send_combined_notification()["error"] is None
+
+
+@pytest.fixture(params=SCENES.values(), ids=SCENES)
+def watched(request: pytest.FixtureRequest, stock_server: Server, make_tasks: Any, slack: Any) -> Iterator[Watched]:
+    """Analysed tasks of the past, none of them worth an alert."""
+    url = create_database(stock_server.url)
+    create_tasks_table(url)
+    tasks = make_tasks(url)
+    if not value(tasks.connection, "SELECT pg_jit_available()"):
+        pytest.skip("the stock PostgreSQL is installed without jit")
+    index, cost = request.param
+    tasks.execute(FILL + index)
+    tasks.execute("VACUUM ANALYZE")
+    tasks.execute(LOG_PLANS.format(name=database_name(url), cost=cost))
+    settings = Settings.from_environment({"DATABASE_URL": url, "SLACK_WEBHOOK": slack.webhook()})
+    yield Watched(tasks, SlackNotifier(settings=settings), stock_server.folder / "log")
+    drop_database(url)
+
+
+def compiled(plans: list[str]) -> list[str]:
+    assert plans, "the log has no plans"
+    return [plan for plan in plans if COMPILED in plan]
+
+
+def test_a_run_with_nothing_to_report_compiles_no_plan(watched: Watched, slack: Any) -> None:
+    watched.run()
+    assert compiled(watched.plans_of(watched.run)) == []
+    assert slack.messages() == []
+
+
+def test_no_alert_compiles_a_plan(watched: Watched, slack: Any) -> None:
+    failed, stuck = watched.tasks.fail(), watched.tasks.add("queued", created=40)
+    assert compiled(watched.plans_of(watched.run)) == []
+    watched.tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now() WHERE id = %s", [stuck])
+    assert compiled(watched.plans_of(watched.run)) == []
+    assert (told(slack), told(slack, STUCK), told(slack, RECOVERED)) == ([[failed]], [[stuck]], [[stuck]])
+
+
+def test_a_compiled_plan_is_seen(watched: Watched, make_tasks: Any) -> None:
+    """That the tests above can fail."""
+    other = make_tasks(watched.notifier.settings.database_url)
+    other.execute("SET enable_seqscan = off")
+    assert compiled(watched.plans_of(lambda: other.execute("SELECT max(error) FROM tasks")))
