@@ -1915,16 +1915,24 @@ class Ledger:
     """A connection to the database, its transactions, one at a time, and the claims that a run makes by them.
 
     All of it ends by the deadline, whatever the server does or leaves undone. A failed connection is tried again after
-    each of the `pauses` (seconds), then DatabaseError. One that breaks is opened again for the next transaction.
+    each of the `pauses` (seconds), then DatabaseError. One that breaks is opened again for the next transaction. Claims
+    that are `paced` are rate-limited in a storm.
     """
 
     def __init__(
-        self, database_url: str, deadline: Deadline, pauses: Sequence[float] = (), *, dry_run: bool = False
+        self,
+        database_url: str,
+        deadline: Deadline,
+        pauses: Sequence[float] = (),
+        *,
+        dry_run: bool = False,
+        paced: bool = False,
     ) -> None:
         if not database_url:
             raise DatabaseError("DATABASE_URL environment variable not set")
         self.deadline = deadline
         self.dry_run = dry_run
+        self.paced = paced
         # What each transaction begins with, and the words of statuses: both are learned once.
         self.opening: Sequence[str] = ()
         self.statuses: dict[str, list[str]] = {}
@@ -1934,7 +1942,7 @@ class Ledger:
 
     def another(self) -> Ledger:
         """Opens a second connection for the same run."""
-        other = Ledger(self._url, self.deadline, dry_run=self.dry_run)
+        other = Ledger(self._url, self.deadline, dry_run=self.dry_run, paced=self.paced)
         other.opening, other.statuses = self.opening, self.statuses
         return other
 
@@ -2127,13 +2135,13 @@ class Ledger:
 
     @contextmanager
     def claim(
-        self, alerts: Sequence[Alert], destination: Destination, until: Deadline, *, paced: bool, **settings: object
-    ) -> Iterator[tuple[Alert, News | None]]:
-        """Claims what the destination has to be notified of, for the first of the alerts that has news; holds it until
-        the block ends. The news is None where no alert has any, and where a `paced` call is rate-limited.
+        self, alerts: Sequence[Alert], destination: Destination, until: Deadline, **settings: object
+    ) -> Iterator[News | None]:
+        """Claims what the destination has to be notified of, for the first of the alerts that has news, and holds it
+        until the block ends; None where no alert has news or the claim is rate-limited.
 
-        A claim whose connection breaks is made again; one that takes too long takes only the oldest tasks. BusyError if
-        another run is reporting to the destination.
+        `alert` is then the one that was claimed, or failed. A claim whose connection breaks is made again; one that
+        takes too long takes only the oldest tasks. BusyError if another run is reporting to the destination.
         """
         parameters = {
             **settings,
@@ -2148,60 +2156,40 @@ class Ledger:
             "part": CLAIM_TASKS,
         }
         claim_by = until.before(POST_SECONDS)
+        first_by = claim_by.before(claim_by.seconds_left * 0.4)
         try:
-            first_by = claim_by.before(claim_by.seconds_left * 0.4)
-            transaction, alert, news = self.once_more_if_lost(
-                lambda: self._claimed(alerts, parameters, first_by, claim_by, paced)
-            )
+            held, news = self.once_more_if_lost(lambda: self._claimed(alerts, parameters, first_by, claim_by))
         except DatabaseError as error:
             if not error.too_slow:
                 raise
             logger.warning("%s; trying again with at most %s tasks", error, CLAIM_FEW_TASKS)
             parameters["part"] = CLAIM_FEW_TASKS
-            transaction, alert, news = self._claimed(alerts, parameters, claim_by, claim_by, paced)
-        with transaction:
-            yield alert, news
+            held, news = self._claimed(alerts, parameters, claim_by, claim_by)
+        with held:
+            yield news
 
     def _claimed(
-        self, alerts: Sequence[Alert], parameters: Row, claimed_by: Deadline, until: Deadline, paced: bool
-    ) -> tuple[ExitStack, Alert, News | None]:
-        """Returns the open transaction with the alert and its news; without news, the transaction is over."""
+        self, alerts: Sequence[Alert], parameters: Row, claimed_by: Deadline, until: Deadline
+    ) -> tuple[ExitStack, News | None]:
+        """Returns the open transaction and the news; without news, the transaction is over."""
+        self.alert = alerts[0]
         with ExitStack() as transaction:
+            lock = LOCK_IF_FREE if self.paced else LOCK
+            transaction.enter_context(self.transaction(lock, until=claimed_by, **parameters))
+            if self.paced and not self._is_locked():
+                return ExitStack(), None
             for alert in alerts:
+                self.alert = alert
+                if alert.reported_as:
+                    self._learn_statuses()
                 started = monotonic()
-                if alert is alerts[0]:
-                    figures = self._first_claim(transaction, alert, parameters, claimed_by, paced)
-                else:
-                    figures = self._next_claim(alert, claimed_by)
-                if not figures:
-                    break
+                named = {"alert": alert.name, "reported_as": alert.reported_as}
+                # A statement of its own, as it must see what a run has committed for which the lock has waited.
+                (figures,) = self.fetch(alert.statement, seconds=claimed_by.seconds_left, **named)
                 if figures["total"]:
                     news = self._news(alert, figures, until, monotonic() - started)
-                    return transaction.pop_all(), alert, news
-        return ExitStack(), alert, None
-
-    def _first_claim(
-        self, transaction: ExitStack, alert: Alert, parameters: Row, until: Deadline, paced: bool
-    ) -> Row | None:
-        """Begins the transaction, locks the destination's state row and claims; None where the call is rate-limited.
-
-        In one round trip, unless the lock may be refused or the claim has to know the words of statuses. The claim is a
-        statement of its own, because it must see what a run has committed for which the lock has waited.
-        """
-        statements = [LOCK_IF_FREE] if paced else [LOCK]
-        if not paced and not alert.reported_as:
-            statements.append(alert.statement)
-        named = {"alert": alert.name, "reported_as": alert.reported_as}
-        transaction.enter_context(self.transaction(*statements, until=until, **parameters, **named))
-        if paced and not self._is_locked():
-            return None
-        return self.rows()[0] if alert.statement in statements else self._next_claim(alert, until)
-
-    def _next_claim(self, alert: Alert, until: Deadline) -> Row:
-        if alert.reported_as:
-            self._learn_statuses()
-        named = {"alert": alert.name, "reported_as": alert.reported_as}
-        return self.fetch(alert.statement, seconds=until.seconds_left, **named)[0]
+                    return transaction.pop_all(), news
+        return ExitStack(), None
 
     def _is_locked(self) -> bool:
         """Returns whether LOCK_IF_FREE, which has just run, has locked the row; False where the call is rate-limited.
@@ -2738,7 +2726,8 @@ class Run:
         with whole:
             work = self._work(alerts)
             pauses = DATABASE_PAUSES_SECONDS if self.patient else ()
-            with Ledger(self.settings.database_url, until, pauses, dry_run=self.dry_run) as ledger:
+            how = {"dry_run": self.dry_run, "paced": self.paced}
+            with Ledger(self.settings.database_url, until, pauses, **how) as ledger:
                 fingerprints = [destination.fingerprint for destination in work]
                 ledger.once_more_if_lost(lambda: ledger.open(fingerprints))
                 self._report_all(ledger, deque(work.items()), until)
@@ -2753,6 +2742,8 @@ class Run:
                     _minutes(self.timeout_minutes)
                 for destination in self._destinations(alert.kind):
                     work.setdefault(destination, []).append(alert)
+                    if alert.recovery and self.settings.notify_on_recovery:
+                        work[destination].append(alert.recovery)
             self.outcomes.setdefault(alert.kind, Outcome()).add(outcome)
         return work
 
@@ -2770,8 +2761,7 @@ class Run:
                 while True:
                     share = until.seconds_left * workers / max(1, len(queue))
                     destination, alerts = queue.popleft()
-                    for alert in alerts:
-                        self._report_alert(ledger, destination, alert, until, max(share, LEAST_SHARE_SECONDS))
+                    self._report_to(ledger, destination, alerts, until, max(share, LEAST_SHARE_SECONDS))
 
         def work_by_another_connection() -> None:
             with Outcome(), ledger.another() as other:
@@ -2784,29 +2774,29 @@ class Run:
         for helper in helpers:
             helper.join()
 
-    def _report_alert(
-        self, ledger: Ledger, destination: Destination, alert: Alert, until: Deadline, seconds: float
+    def _report_to(
+        self, ledger: Ledger, destination: Destination, alerts: Sequence[Alert], until: Deadline, seconds: float
     ) -> None:
-        """Reports an alert, then its recovery, taking at most `seconds` for a message; stops at an error."""
-        alerts = [alert]
-        if alert.recovery and self.settings.notify_on_recovery:
-            alerts.append(alert.recovery)
+        """Reports the alerts to one destination, each for at most `seconds`; one that fails, without its recovery."""
         while alerts:
             outcome = Outcome()
+            ledger.alert = alerts[0]
             reported = self._report_first(ledger, destination, alerts, until.capped(seconds), outcome)
             with self._lock:
-                self.outcomes[alert.kind].add(outcome)
-            if outcome.error or not reported:
-                break
-            alerts = alerts[alerts.index(reported) + 1 :]
+                self.outcomes[ledger.alert.kind].add(outcome)
+            if not reported and not outcome.error:
+                return
+            alerts = alerts[alerts.index(ledger.alert) + 1 :]
+            if outcome.error and alerts and alerts[0] is ledger.alert.recovery:
+                alerts = alerts[1:]
 
     def _report_first(
         self, ledger: Ledger, destination: Destination, alerts: Sequence[Alert], until: Deadline, outcome: Outcome
-    ) -> Alert | None:
-        """Reports to the destination the first of the alerts that has news, and returns that one. In one transaction:
+    ) -> bool:
+        """Reports to the destination the first of the alerts that has news; False where none has. In one transaction:
 
         1. Lock the destination's state row, so that one run at a time reports to it.
-        2. Claim what is news, by recording it in the ledger; without any, commit and return None.
+        2. Claim what is news, by recording it in the ledger: alert by alert, until one has some; else commit.
         3. Read the first tasks of the claim, then what the alert can do without: causes, figures.
         4. In quiet hours, leave what is not critical for later: roll back.
         5. Build the message and post it, or mail it where the webhook does not take it.
@@ -2818,51 +2808,43 @@ class Run:
         with outcome:
             if until.seconds_left < POST_SECONDS + COMMIT_SECONDS:
                 if alerts[0].reported_as:
-                    return None
+                    return False
                 raise DeliveryError(f"No time left to tell {destination} of {alerts[0].name} tasks: the next run does")
+            remind = timedelta(minutes=self.settings.remind_minutes) or None
+            timeout = timedelta(minutes=self.timeout_minutes)
             try:
-                with ledger.claim(alerts, destination, until, **self._parameters()) as (alert, news):
+                with ledger.claim(alerts, destination, until, timeout=timeout, remind=remind) as news:
                     if news:
-                        outcome.total = 0 if alert.reported_as else news.total
-                        ledger.keeps = self._deliver(ledger, destination, alert, news, until) and not self.dry_run
-                        return alert
+                        outcome.total = 0 if ledger.alert.reported_as else news.total
+                        ledger.keeps = self._deliver(ledger, destination, news, until) and not self.dry_run
+                    return news is not None
             except BusyError as error:
                 # A call leaves its failures to the run that is reporting, or to the next.
                 if not self.paced:
                     raise
                 logger.info("%s", error)
-        return None
+        return False
 
-    def _parameters(self) -> dict[str, Any]:
-        return {
-            "paced": self.paced,
-            "timeout": timedelta(minutes=self.timeout_minutes),
-            "remind": timedelta(minutes=self.settings.remind_minutes) or None,
-        }
-
-    def _deliver(self, ledger: Ledger, destination: Destination, alert: Alert, news: News, until: Deadline) -> bool:
+    def _deliver(self, ledger: Ledger, destination: Destination, news: News, until: Deadline) -> bool:
         """Posts or mails the message of a claim; False where it waits for the end of quiet hours."""
+        alert, settings = ledger.alert, self.settings
         minutes = self.timeout_minutes if alert.kind == "stuck" else FAILED_WINDOW_MINUTES
         subject = plural(news.total, f"{alert.name} task")
         critical = not alert.reported_as and self._is_critical(news, minutes)
-        if not critical and news.claimed_at in (self.settings.quiet_hours or ()):
+        if not critical and news.claimed_at in (settings.quiet_hours or ()):
             logger.info("Quiet hours: %s kept for later", subject)
             return False
-        mention = self._mention(ledger, news) if critical else ""
-        style = Style(self.settings.task_template, mention, self.settings.environment)
-        message = alert.message(news, minutes, style)
+        mention = ""
+        if critical and settings.critical_mention:
+            is_new = any(not cause["is_recent"] for cause in news.causes)
+            mention = settings.critical_mention if ledger.fetch(CALL, is_new=is_new) else ""
+        message = alert.message(news, minutes, Style(settings.task_template, mention, settings.environment))
         post_by = until.before(COMMIT_SECONDS).capped(DELIVERY_SECONDS)
         if post_by.seconds_left < LEAST_POST_SECONDS:
             raise DeliveryError(f"No time left to tell {destination} of {subject}: the next run does")
         ledger.has_posted = True
         self.outbox.post(destination, message, subject, post_by, or_mail=True)
         return True
-
-    def _mention(self, ledger: Ledger, news: News) -> str:
-        """Returns whom a critical alert calls, or '' where they were called lately; notes that they are called."""
-        is_new = any(not cause["is_recent"] for cause in news.causes)
-        is_due = self.settings.critical_mention and ledger.fetch(CALL, is_new=is_new)
-        return self.settings.critical_mention if is_due else ""
 
     def _is_critical(self, news: News, minutes: float) -> bool:
         failed, ended = news.facts.get("failed", 0), news.facts.get("ended", 0)
@@ -2897,26 +2879,16 @@ class Run:
                     found = self._destinations(kind)
                     destinations.update(dict.fromkeys(to for to in found if not to.user))
                 outcome.add(route)
-            self._send_to(list(destinations), message, subject, until, or_mail, outcome)
+            # Each has its share of the time that is left, but never less than a sixth of the whole.
+            least = until.seconds_left / 6
+            for number, destination in enumerate(destinations):
+                share = until.seconds_left / (len(destinations) - number)
+                with Outcome() as one:
+                    by = until.capped(max(share, least))
+                    self.outbox.post(destination, message, subject, by, or_mail=or_mail)
+                    one.sent = True
+                outcome.add(one)
         return outcome.sent and not outcome.error
-
-    def _send_to(
-        self,
-        destinations: Sequence[Destination],
-        message: Message,
-        subject: str,
-        until: Deadline,
-        or_mail: bool,
-        outcome: Outcome,
-    ) -> None:
-        """Gives each destination its share of the time that is left, but never less than a sixth of the whole."""
-        least = until.seconds_left / 6
-        for number, destination in enumerate(destinations):
-            share = until.seconds_left / (len(destinations) - number)
-            with Outcome() as one:
-                self.outbox.post(destination, message, subject, until.capped(max(share, least)), or_mail=or_mail)
-                one.sent = True
-            outcome.add(one)
 
     def say_cannot_read(self, alerts: Sequence[Alert], error: str, seconds: int) -> None:
         """Says that nobody watches, in Slack, or by e-mail where no webhook takes it."""

@@ -72,6 +72,15 @@ def test_an_idle_run_reads_nothing_of_what_was_told(
         assert read_by_a_run(tasks, notifier)["tasks"] >= TOLD, "it would not be noticed"
 
 
+def test_an_idle_run_makes_at_most_ten_round_trips(settings: Any, proxy: Any, database_url: str, figures: Any) -> None:
+    notifier = SlackNotifier(settings=settings._replace(database_url=proxy.url(database_url)))
+    assert notifier.send_combined_notification()["error"] is None
+    proxy.run_freely()
+    assert notifier.send_combined_notification()["error"] is None
+    figures(round_trips=len(proxy.statements))
+    assert len(proxy.statements) <= 10
+
+
 MANY = 4_000
 # So many pages of the ledger and of its index are looked at for each task that is told, whatever else is told: its rows
 # are found by their key. A transaction that is open meanwhile, in whatever database, keeps their earlier versions.
