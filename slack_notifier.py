@@ -1533,14 +1533,16 @@ slack_notifications (
     PRIMARY KEY (destination, alert, task_id)
 )
 """
-# Two first runs at once: IF NOT EXISTS alone does not keep the second from failing on the first one's catalogue rows.
-_ALONE = "SELECT pg_advisory_xact_lock(hashtext('slack_notifications'))"
-CREATE_LEDGER = f"{_ALONE}; CREATE TABLE IF NOT EXISTS {_LEDGER_COLUMNS}"
+# The lock is for two first runs at once: IF NOT EXISTS does not keep the second from failing on the first one's rows in
+# the catalogue.
+CREATE_LEDGER = f"""
+SELECT pg_advisory_xact_lock(hashtext('slack_notifications'));
+CREATE TABLE IF NOT EXISTS {_LEDGER_COLUMNS}
+"""
 # Version 1 had neither of these columns, version 2 had no `times`.
 ADD_COLUMNS = (
     "ALTER TABLE slack_notifications ADD COLUMN IF NOT EXISTS cause text, ADD COLUMN IF NOT EXISTS times bigint"
 )
-UPGRADE_LEDGER = f"{_ALONE}; {ADD_COLUMNS}"
 
 # For a role that may not write the ledger: opens each transaction, so that the same statements work, without a memory.
 # The search_path has it found before the real table.
@@ -1621,11 +1623,11 @@ def _record(alert: str, task_id: str) -> str:
 
 
 def _claim(news: str, last: str = "max(event_at)", more: str = "") -> str:
-    """Returns the statement that claims what is `news`, or the oldest of it where that is very much.
+    """Returns the statement that claims what is `news`, or the oldest of it where that is very much, as one row.
 
-    It records the tasks, which the commit makes final, deletes the rows that these replace (`replaced`), moves the time
-    until which the alert is complete, and counts a message of failures for the pace of a storm. It returns one row. A
-    look begins one window before the complete time, for what was committed late or by a skewed clock.
+    It records the tasks, deletes the rows that these replace, moves the time until which the alert is complete, and
+    counts a message of failures for the pace of a storm. The look begins one window before the complete time, for what
+    was committed late or by a skewed clock.
     """
     return f"""
 WITH state AS (
@@ -1646,9 +1648,8 @@ WITH state AS (
 ), gone AS (
     DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(SELECT replaced FROM news WHERE replaced IS NOT NULL))
 ), figures AS (
-    SELECT (SELECT count(*) FROM claimed) AS total, count(*) = %(part)s AS partial,
-           min(event_at) FILTER (WHERE is_news) AS first, {last} AS last
-    FROM news
+    SELECT (SELECT count(*) FROM claimed) AS total, count(*) = %(part)s AS partial, {last} AS last,
+           min(event_at) FILTER (WHERE is_news) AS first FROM news
 ), completed AS (
     UPDATE slack_notifications
     SET event_at = greatest(event_at, least(CASE WHEN partial THEN last END, now()))
@@ -1660,8 +1661,7 @@ WITH state AS (
     FROM figures
     WHERE {_STATE_ROW} AND total > 0 AND %(alert)s IN ('failed', 'healed')
 ){more}
-SELECT total, partial, first, complete, now() AS claimed_at
-FROM figures, state
+SELECT total, partial, first, complete, now() AS claimed_at FROM figures, state
 """
 
 
@@ -1882,8 +1882,6 @@ FAILED = Alert("failed", "failed", CLAIM_FAILED, failed_message, FAILED_FACTS, r
 STUCK = Alert("stuck", "stuck", CLAIM_STUCK, stuck_message, STUCK_FACTS, ("queued", "in_progress"), recovery=RECOVERED)
 ALERTS = (FAILED, HEALED, STUCK, RECOVERED)
 
-Connection = psycopg2.extensions.connection
-
 _CONNECTION_DEFAULTS = {
     "connect_timeout": str(DATABASE_CONNECT_SECONDS),
     "fallback_application_name": "slack_notifier",
@@ -1920,15 +1918,9 @@ class Ledger:
     """
 
     def __init__(
-        self,
-        database_url: str,
-        deadline: Deadline,
-        pauses: Sequence[float] = (),
-        *,
-        dry_run: bool = False,
-        paced: bool = False,
+        self, url: str, deadline: Deadline, pauses: Sequence[float] = (), *, dry_run: bool = False, paced: bool = False
     ) -> None:
-        if not database_url:
+        if not url:
             raise DatabaseError("DATABASE_URL environment variable not set")
         self.deadline = deadline
         self.dry_run = dry_run
@@ -1936,8 +1928,8 @@ class Ledger:
         # What each transaction begins with, and the words of statuses: both are learned once.
         self.opening: Sequence[str] = ()
         self.statuses: dict[str, list[str]] = {}
-        self._url = database_url
-        self._options = {**_CONNECTION_DEFAULTS, **psycopg2.extensions.parse_dsn(database_url)}
+        self._url = url
+        self._options = {**_CONNECTION_DEFAULTS, **psycopg2.extensions.parse_dsn(url)}
         self._connect(pauses)
 
     def another(self) -> Ledger:
@@ -1958,25 +1950,23 @@ class Ledger:
     def _connect(self, pauses: Sequence[float]) -> None:
         for pause in (*pauses, None):
             try:
-                self.connection: Connection = _run_within(
-                    self.deadline.seconds_left, lambda _: psycopg2.connect(**self._options)
-                )
+                seconds = self.deadline.seconds_left
+                self.connection = _run_within(seconds, lambda _: psycopg2.connect(**self._options))
                 break
             except OutOfTime as error:
-                unreachable = DatabaseError(f"Cannot connect to the database: {error.reason}")
+                reason, remedy = error.reason, ""
             except (psycopg2.Error, UnicodeDecodeError) as error:
-                unreachable = DatabaseError(
-                    f"Cannot connect to the database: {self._words(error)}", "check DATABASE_URL"
-                )
+                reason, remedy = self._words(error), "check DATABASE_URL"
+            unreachable = DatabaseError(f"Cannot connect to the database: {reason}", remedy)
             is_late = self.deadline.seconds_left < (pause or 0) + DATABASE_CONNECT_SECONDS
-            if pause is None or is_late or re.search(_IS_FINAL_ERROR, unreachable.reason):
+            if pause is None or is_late or re.search(_IS_FINAL_ERROR, reason):
                 raise unreachable
             logger.warning("%s; trying again in %s s", unreachable, pause)
             sleep(pause)
         # BEGIN above opens the transactions, in one round trip with their settings.
         self.connection.autocommit = True
         # A server could send notices without end, and the driver would keep them.
-        self.connection.notices = None  # type: ignore[assignment]
+        self.connection.notices = None
         psycopg2.extensions.register_type(_MOMENT, self.connection)
         # The driver would wait for ever on a server that falls silent after the login.
         self._sockets = Sockets()
@@ -2123,10 +2113,8 @@ class Ledger:
             prepare = [MOVE_OLD_ROWS, START]
             if is_temporary:
                 prepare = [CREATE_TEMPORARY_LEDGER, START]
-            elif state["unborn"]:
-                prepare = [CREATE_LEDGER, START]
             elif not state["up_to_date"]:
-                prepare = [UPGRADE_LEDGER, MOVE_OLD_ROWS, START]
+                prepare = [CREATE_LEDGER, ADD_COLUMNS, *prepare]
             if is_temporary or self.dry_run:
                 # What a dry run changes is rolled back with the rest of its transaction.
                 self.opening = prepare
@@ -2941,58 +2929,58 @@ class SlackNotifier:
 
     @property
     def webhook_url(self) -> str | None:
-        """The first of SLACK_WEBHOOK. A secret: whoever knows it can post to the channel."""
+        """Returns the first of SLACK_WEBHOOK. It is a secret: who knows it can post to the channel."""
         return next(iter(self.settings.webhooks.get("", ())), None)
 
     def send_message(self, message: str, blocks: list[Block] | None = None) -> bool:
-        """Sends your own words: Slack's markup in `message` and `blocks` is kept, so escape what comes from others."""
+        """Sends your own words. Slack's markup in `message` and `blocks` is kept, so escape what comes from others."""
         return self._run(EVENT_SECONDS).send([""], "a message", lambda: Message(message, blocks or []))
 
     def get_failed_tasks_last_30min(self) -> list[dict[str, Any]]:
-        """Tasks that failed in the last 30 minutes, newest first; [] and a logged error if the database fails."""
+        """Returns what failed in the last 30 minutes, newest first; [] and a logged error if the database fails."""
         with Outcome():
             return read_tasks(self.settings.database_url, FAILED_TASKS, FAILED_WINDOW_MINUTES)
         return []
 
     def get_stuck_tasks(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> list[dict[str, Any]]:
-        """Tasks queued or in progress for longer than the timeout, oldest first; [] and a logged error likewise."""
+        """Returns tasks that are stuck for longer than the timeout, oldest first; [] and a logged error likewise."""
         with Outcome():
             return read_tasks(self.settings.database_url, STUCK_TASKS, _minutes(timeout_minutes))
         return []
 
     def format_task_info(self, task: Row) -> str:
-        """One task in Slack's markup, escaped, as the alerts list it."""
+        """Returns one task in Slack's markup, escaped, as the alerts list it."""
         task = task if isinstance(task, Mapping) else {}
         return task_info(task, self.settings.task_template, datetime.now(timezone.utc))
 
     def send_failed_tasks_notification(self) -> bool:
-        """True: delivered, or nothing to report."""
+        """Reports failed tasks, and those that recovered; True: delivered, or nothing to report."""
         return self._run(CALL_SECONDS, paced=True).report([FAILED])[0].error is None
 
     def send_stuck_tasks_notification(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> bool:
-        """True: delivered, or nothing to report. Also names the tasks that were reported as stuck and recovered."""
+        """Reports stuck tasks, and those that recovered; True: delivered, or nothing to report."""
         return self._run(CALL_SECONDS, timeout_minutes=timeout_minutes).report([STUCK])[0].error is None
 
     def send_task_creation_notification(
         self, task_id: str, user_api_key: str, payload: object, log_uri: str | None = None
     ) -> bool:
-        """True: delivered; False also where SLACK_NOTIFY_ON_TASK_CREATION is off. `payload` may be None or odd."""
+        """Returns True: delivered; False also if SLACK_NOTIFY_ON_TASK_CREATION is off. `payload` may be None or odd."""
         task = TaskEvent(task_id, user_api_key, payload, log_uri)
         return self.settings.notify_on_task_creation and self.send_event(CREATED, task)
 
     def send_task_start_notification(
         self, task_id: str, user_api_key: str, payload: object, log_uri: str | None = None
     ) -> bool:
-        """True: delivered; False also where SLACK_NOTIFY_ON_TASK_START is off. `payload` may be None or odd."""
+        """Returns True: delivered; False also if SLACK_NOTIFY_ON_TASK_START is off. `payload` may be None or odd."""
         task = TaskEvent(task_id, user_api_key, payload, log_uri)
         return self.settings.notify_on_task_start and self.send_event(STARTED, task)
 
     def send_combined_notification(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> dict[str, Any]:
         """Reports failed and stuck tasks, each in a message of its own.
 
-        Keys: failed_tasks_count, stuck_tasks_count (tasks in this run's reports), failed_notification_sent,
-        stuck_notification_sent (delivered, or nothing to tell), error (None, or one line on what went wrong). Tasks
-        that cannot be read are an alert themselves.
+        Returns failed_tasks_count, stuck_tasks_count (tasks in this run's reports), failed_notification_sent,
+        stuck_notification_sent (delivered, or nothing to report), error (None, or one line on what went wrong). It also
+        says in Slack where the tasks cannot be read, and sends the heartbeat.
         """
         failed, stuck = self.watch([FAILED, STUCK], timeout_minutes)
         errors = dict.fromkeys(outcome.error for outcome in (failed, stuck) if outcome.error)
@@ -3005,7 +2993,7 @@ class SlackNotifier:
         }
 
     def send_event(self, event: Event, task: TaskEvent) -> bool:
-        """Sends the event whatever the settings say of its kind."""
+        """Sends the event, even if the settings have switched its kind off."""
 
         def build() -> Message:
             return event_message(event, task, datetime.now(timezone.utc), self.settings.environment)

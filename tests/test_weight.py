@@ -1,0 +1,73 @@
+"""The weight of the module: who adds to it looks first what is there that can carry it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import slack_notifier
+
+SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
+LINES = SOURCE.splitlines()
+
+# Lines of the whole module, and of each part under its banner; what stands before the first is the head.
+MOST_LINES = 3_100
+MOST_LINES_OF_A_PART = {
+    "head": 200,
+    "Deadlines": 95,
+    "Settings": 350,
+    "Text": 165,
+    "Secrets": 125,
+    "Messages": 395,
+    "SQL": 480,
+    "Database": 400,
+    "Delivery": 350,
+    "Run": 275,
+    "SlackNotifier": 115,
+    "Check": 125,
+    "Command line": 175,
+}
+MOST_LINES_OF_A_FUNCTION = 40
+# A list of flags and their help.
+LONGER_FUNCTIONS = ("build_parser",)
+
+
+def parts() -> dict[str, int]:
+    """The lines of each part, the banner included."""
+    banners = [
+        (number, found[1]) for number, line in enumerate(LINES) if (found := re.match(r"# -{4} ([^-]+) -+$", line))
+    ]
+    starts = [(0, "head"), *banners, (len(LINES), "")]
+    return {name: following - start for (start, name), (following, _) in zip(starts, starts[1:])}
+
+
+def test_the_module_is_within_its_weight() -> None:
+    assert len(LINES) <= MOST_LINES
+
+
+def test_the_parts_are_those_that_have_a_ceiling() -> None:
+    assert list(parts()) == list(MOST_LINES_OF_A_PART)
+
+
+@pytest.mark.parametrize("part", MOST_LINES_OF_A_PART)
+def test_a_part_is_within_its_weight(part: str) -> None:
+    assert parts()[part] <= MOST_LINES_OF_A_PART[part]
+
+
+def functions() -> list[tuple[str, int]]:
+    """Name and lines of each function and method, its decorators apart."""
+    found = [node for node in ast.walk(ast.parse(SOURCE)) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    return [(node.name, (node.end_lineno or 0) - node.lineno + 1) for node in found]
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    assert len(functions()) > 200
+    longer = {name: lines for name, lines in functions() if lines > MOST_LINES_OF_A_FUNCTION}
+    assert [name for name in longer if name not in LONGER_FUNCTIONS] == [], longer
+
+
+def test_lines_fit_a_screen() -> None:
+    assert [number for number, line in enumerate(LINES, 1) if len(line) > 120] == []
