@@ -98,7 +98,7 @@ WRONG = [
     (
         "SLACK_TIMEZONE",
         ["CEST", "Europe/Bonn", "UTC+2", "../../etc/passwd", "/etc/localtime", "Europe", "é"],
-        "IANA name",
+        "must be an IANA name that this machine knows: Europe/Berlin (is tzdata installed?)",
     ),
     (
         "SLACK_TASK_TEMPLATE",
