@@ -3032,11 +3032,15 @@ PROBE_SECONDS = 10
 
 
 def check(settings: Settings, errors: Sequence[str]) -> Iterator[Finding]:
-    """Looks at everything that a run relies on, in no more time than a run has. Posts nothing and changes nothing."""
+    """Yields findings on everything that a run relies on, in the time of a run. Posts nothing and changes nothing."""
     until = Deadline.after(RUN_SECONDS - LEEWAY_SECONDS)
-    source = next(iter(_env_files()), f"no .env, neither in {os.getcwd()} nor beside the program")
+    folder = "the current folder, which was deleted,"
+    with suppress(OSError):
+        folder = os.getcwd()
+    source = _env_file() or f"no .env, neither in {folder} nor beside the program"
     yield Finding(GOOD, f"Settings: {source}; the real environment goes first")
-    yield from _doubtful_settings(os.environ)
+    yield from _exposed_files()
+    yield from _unknown_variables(os.environ)
     yield from (Finding(BAD, error) for error in errors)
     yield Finding(GOOD, f"Set: {variables_in_words(os.environ) or 'nothing'}")
     if settings.database_url:
@@ -3045,7 +3049,7 @@ def check(settings: Settings, errors: Sequence[str]) -> Iterator[Finding]:
     if settings.email:
         yield _check_mail(settings.email, until)
     if settings.heartbeat_url:
-        yield _reached("The heartbeat's host", settings.heartbeat_url, until)
+        yield _check_host("The heartbeat's host", settings.heartbeat_url, until)
     if settings.quiet_hours:
         start, end, zone = settings.quiet_hours
         now = "now" if datetime.now(timezone.utc) in settings.quiet_hours else "not now"
@@ -3053,17 +3057,17 @@ def check(settings: Settings, errors: Sequence[str]) -> Iterator[Finding]:
 
 
 def _check_database(database_url: str, until: Deadline) -> Iterator[Finding]:
-    """By the first steps of a run: what they warn of is what is found."""
+    """Connects and looks at the tables as a run does. An error that ends it is the last finding."""
     try:
         with Ledger(database_url, until) as ledger:
-            yield _connected(ledger.connection.info)
+            yield _check_connection(ledger.connection.info)
             with ledger.transaction(STATE):
                 state = ledger.read_state()
                 yield Finding(GOOD, f"{state['role']} can read the table tasks")
                 yield from doubts(state)
                 if not state["indexed"]:
-                    what = "No index on tasks (status, updated_at): each run reads the whole table"
-                    yield Finding(DOUBTFUL, what, "CREATE INDEX CONCURRENTLY ON tasks (status, updated_at)")
+                    found = "No index on tasks (status, updated_at): each run reads the whole table"
+                    yield Finding(DOUBTFUL, found, "CREATE INDEX CONCURRENTLY ON tasks (status, updated_at)")
                 if not ledger_remedy(state):
                     yield Finding(GOOD, f"Ledger: {_ledger_age(ledger, state)}")
                 if state["open_schema"]:
@@ -3071,6 +3075,17 @@ def _check_database(database_url: str, until: Deadline) -> Iterator[Finding]:
                     yield Finding(DOUBTFUL, "Everybody may create tables in the schema of the ledger", remedy)
     except NotifierError as error:
         yield Finding(BAD, error.reason, error.remedy)
+
+
+def _check_connection(info: psycopg2.extensions.ConnectionInfo) -> Finding:
+    version = f"PostgreSQL {info.server_version // 10000}.{info.server_version % 10000}"
+    database = f"Database {info.dbname} at {info.host}:{info.port} as {info.user}: {version}"
+    if info.ssl_in_use:
+        return Finding(GOOD, f"{database}, TLS")
+    if info.host.startswith("/") or info.host in ("localhost", "127.0.0.1", "::1"):
+        return Finding(GOOD, f"{database}, no TLS")
+    remedy = "add sslmode=verify-full (or require) to DATABASE_URL"
+    return Finding(DOUBTFUL, f"{database}, no TLS across a network", remedy)
 
 
 def _ledger_age(ledger: Ledger, state: Row) -> str:
@@ -3081,29 +3096,22 @@ def _ledger_age(ledger: Ledger, state: Row) -> str:
     return f"{plural(reported, 'task')} told{since}"
 
 
-def _connected(info: psycopg2.extensions.ConnectionInfo) -> Finding:
-    version = f"PostgreSQL {info.server_version // 10000}.{info.server_version % 10000}"
-    what = f"Database {info.dbname} at {info.host}:{info.port} as {info.user}: {version}, "
-    if info.ssl_in_use or info.host.startswith("/") or info.host in ("localhost", "127.0.0.1", "::1"):
-        return Finding(GOOD, what + ("TLS" if info.ssl_in_use else "no TLS"))
-    return Finding(DOUBTFUL, what + "no TLS across a network", "add sslmode=verify-full (or require) to DATABASE_URL")
-
-
 def _check_destinations(settings: Settings, until: Deadline) -> Iterator[Finding]:
+    """Checks several destinations at the same time, as each may take PROBE_SECONDS."""
     from concurrent.futures import ThreadPoolExecutor
 
-    kinds = (*settings.webhooks, "failed")
-    found = dict.fromkeys(to for kind in kinds for to in settings.destinations(kind))
+    # Failed tasks are reported to single users, too.
+    found = [destination for kind in (*settings.webhooks, "failed") for destination in settings.destinations(kind)]
     with ThreadPoolExecutor(MAX_CONNECTIONS) as pool:
-        yield from pool.map(lambda destination: _check_destination(destination, until), found)
+        yield from pool.map(partial(_check_destination, until=until), dict.fromkeys(found))
 
 
 def _check_destination(destination: Destination, until: Deadline) -> Finding:
-    address = _web_address(destination.webhook)
-    host = address["host"].lower() if address else ""
+    """Asks Slack whether it knows the webhook, and any other host only for an answer."""
+    host = _server(destination.webhook).partition(":")[0].lower()
     if not re.search(r"(^|\.)slack(-gov)?\.com$", host):
-        return _reached(str(destination), destination.webhook, until)
-    if not _is_slack(address) or not re.match(r"\w+://[^/]+/services/\w", destination.webhook):
+        return _check_host(str(destination), destination.webhook, until)
+    if host not in SLACK_HOSTS or not re.match(r"\w+://[^/]+/services/\w", destination.webhook):
         remedy = "create one, https://hooks.slack.com/services/…, and put that into the setting"
         return Finding(BAD, f"{destination}: an address at {host} that is no incoming webhook", remedy)
     try:
@@ -3116,28 +3124,32 @@ def _check_destination(destination: Destination, until: Deadline) -> Finding:
     return Finding(DOUBTFUL, f"{destination}: took an empty message, as Slack does not")
 
 
-def _reached(name: str, url: str, until: Deadline) -> Finding:
-    """Connects to the host of the URL, without a word of the rest of it."""
-    origin = re.sub("//.*@", "//", re.split(r"(?<![/:])[/?#]", url, maxsplit=1)[0])
-    host = origin.partition("//")[2]
+def _check_host(name: str, url: str, until: Deadline) -> Finding:
+    """Asks the host of the URL for an answer, without the login, path and query of the URL: they may be secret."""
+    server = _server(url)
     try:
-        _request("HEAD", f"{origin}/", until.capped(PROBE_SECONDS))
+        _request("HEAD", f"{url.partition(':')[0]}://{server}/", until.capped(PROBE_SECONDS))
     except DeliveryError as error:
-        return Finding(BAD, f"{name}: {host}: {error.reason}", error.remedy or "is it the right address?")
-    return Finding(GOOD, f"{name}: {host} answers; nothing more was tried")
+        return Finding(BAD, f"{name}: {server}: {error.reason}", error.remedy or "is it the right address?")
+    return Finding(GOOD, f"{name}: {server} answers; nothing more was tried")
+
+
+def _server(url: str) -> str:
+    """Returns the host and port of a URL, the part of it that is no secret."""
+    return re.split("[/?#]", url.partition("://")[2])[0].rpartition("@")[2]
 
 
 def _check_mail(email: Email, until: Deadline) -> Finding:
-    server = re.sub(".*[@/]", "", email.smtp_url.rstrip("/"))
+    server = _server(email.smtp_url)
     try:
         send_email(email, None, "", until.capped(PROBE_SECONDS))
     except DeliveryError as error:
-        return Finding(BAD, f"Mail server {server}: {error}", "see SMTP_URL in docs/delivery.md")
+        return Finding(BAD, f"Mail server {server}: {error.reason}", error.remedy or "see SMTP_URL in docs/delivery.md")
     return Finding(GOOD, f"Mail server {server}: ready to send to {', '.join(email.to)}")
 
 
 def print_findings(findings: Iterable[Finding], *, as_json: bool) -> int:
-    """Each as it comes: an object a line, or lines of at most 100 characters; returns the exit code."""
+    """Prints each finding as it comes, in lines of 100 characters or as one JSON object. Returns the exit code."""
     from textwrap import fill
 
     marks = set()
@@ -3155,7 +3167,7 @@ def print_findings(findings: Iterable[Finding], *, as_json: bool) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Quotes no argument that may be a webhook or a password where another one belongs."""
+    """A parser whose errors quote no argument that may be a webhook or a password."""
 
     def error(self, message: str) -> NoReturn:
         super().error(redact(re.sub(r"\S*/\S*", _MASK, message)))
@@ -3172,68 +3184,61 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     what = parser.add_argument_group("what to report (default: failed and stuck tasks)").add_mutually_exclusive_group()
-    what.add_argument("--failed-only", action="store_true", help="only tasks that failed")
-    what.add_argument("--stuck-only", action="store_true", help="only tasks that are stuck")
-    what.add_argument("--test-creation", action="store_true", help="send a sample of the notice of a created task")
-    what.add_argument("--test-start", action="store_true", help="send a sample of the notice of a started task")
-    what.add_argument("--check", action="store_true", help="look at all that a run relies on; post and change nothing")
-    options = parser.add_argument_group("options")
-    options.add_argument(
-        "--timeout",
-        type=_timeout_argument,
-        default=DEFAULT_TIMEOUT_MINUTES,
-        metavar="MINUTES",
-        help="a task is stuck after this many minutes without a sign of life (default: %(default)s)",
-    )
-    options.add_argument("--webhook-url", metavar="URL", help="send there instead of to the webhooks of the settings")
-    options.add_argument("--dry-run", action="store_true", help="print the messages instead of sending them")
-    options.add_argument(
-        "--json", action="store_true", help="with --dry-run: print the payloads, one a line; with --check: likewise"
-    )
-    options.add_argument("-h", "--help", action="help", help="show this help and exit")
-    options.add_argument(
-        "--version", action="version", version=f"%(prog)s {__version__}", help="show the version and exit"
-    )
+    add = partial(what.add_argument, action="store_const")
+    add("--failed-only", dest="only", const=FAILED, help="only tasks that failed")
+    add("--stuck-only", dest="only", const=STUCK, help="only tasks that are stuck")
+    add("--test-creation", dest="event", const=CREATED, help="send a sample of the notice of a created task")
+    add("--test-start", dest="event", const=STARTED, help="send a sample of the notice of a started task")
+    add("--check", const=True, help="look at all that a run relies on; post and change nothing")
+    option = parser.add_argument_group("options").add_argument
+    stuck = "a task is stuck after this many minutes without a sign of life (default: %(default)s)"
+    option("--timeout", type=_timeout_argument, default=DEFAULT_TIMEOUT_MINUTES, metavar="MINUTES", help=stuck)
+    option("--webhook-url", metavar="URL", help="send there instead of to the webhooks of the settings")
+    option("--dry-run", action="store_true", help="print the messages instead of sending them")
+    option("--json", action="store_true", help="with --dry-run: print the payloads, one a line; with --check: likewise")
+    option("-h", "--help", action="help", help="show this help and exit")
+    option("--version", action="version", version=f"%(prog)s {__version__}", help="show the version and exit")
     return parser
 
 
 def _timeout_argument(text: str) -> float:
     try:
         return _minutes(float(text))
-    except ValueError as error:
-        reason = str(error) if isinstance(error, SettingError) else "it must be a number of minutes"
-        raise argparse.ArgumentTypeError(f"{reason}, not {text!r}") from None
+    except ValueError:
+        rule = f"a positive number of minutes, at most {MAX_TIMEOUT_MINUTES}"
+        raise argparse.ArgumentTypeError(f"it must be {rule}, not {text!r}") from None
 
 
-SAMPLE_TASK = TaskEvent(
-    "test-task-0001",
-    "test-api-key-0001",
-    {
-        "scenes": [{"duration": 15}, {"duration": 15}, {"duration": 15}],
-        "subtitle_config": {"font": "Bangers-Regular.ttf", "size": 90, "position": "middle"},
-        "logo_config": {"url": "https://example.com/logo.png", "position": "top-right", "size": 100},
-    },
-    None,
-)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code, or raises SystemExit on wrong usage."""
+def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = build_parser()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal without emoji must not cost the preview.
-        sys.stdout.reconfigure(errors="replace")
     arguments = parser.parse_args(argv)
     if arguments.json and not arguments.dry_run and not arguments.check:
         parser.error("--json goes with --dry-run or --check")
     if arguments.webhook_url is not None and not arguments.webhook_url.strip():
-        # Not the webhooks of the settings instead: an unset variable of a script must not reach another channel.
+        # An unset variable of a script must not lead to the channels of the settings.
         parser.error("--webhook-url is empty")
+    return arguments
+
+
+_SAMPLE_PAYLOAD = {
+    "scenes": [{"duration": 15}, {"duration": 15}, {"duration": 15}],
+    "subtitle_config": {"font": "Bangers-Regular.ttf", "size": 90, "position": "middle"},
+    "logo_config": {"url": "https://example.com/logo.png", "position": "top-right", "size": 100},
+}
+SAMPLE_TASK = TaskEvent("test-task-0001", "test-api-key-0001", _SAMPLE_PAYLOAD, None)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line. Returns the exit code; raises SystemExit on wrong usage."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal without emoji must not cost the preview.
+        sys.stdout.reconfigure(errors="replace")
+    arguments = _parse_arguments(argv)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    settings, errors = _settings(arguments)
+    settings, errors = _read_settings(arguments)
     if arguments.check:
         return print_findings(check(settings, errors), as_json=arguments.json)
-    for doubt in _doubtful_settings(name for name in os.environ if name.startswith("SLACK_")):
+    for doubt in [*_exposed_files(), *_unknown_variables(name for name in os.environ if name.startswith("SLACK_"))]:
         logger.warning("%s: %s", doubt.what, doubt.remedy)
     for error in errors:
         logger.error("%s", error)
@@ -3242,34 +3247,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         logger.debug("Settings: %s", variables_in_words(os.environ))
     notifier = SlackNotifier(settings=settings, dry_run=arguments.dry_run)
     notifier.preview = preview_as_json if arguments.json else preview_as_text
-    wanted = _wanted(arguments)
+    if arguments.event:
+        return 2 if errors else int(not notifier.send_event(arguments.event, SAMPLE_TASK))
+    wanted = [arguments.only] if arguments.only else [FAILED, STUCK]
     if errors:
-        if wanted:
-            notifier.say_unusable(wanted, "; ".join(errors))
+        notifier.say_unusable(wanted, "; ".join(errors))
         return 2
-    if not wanted:
-        return int(not notifier.send_event(CREATED if arguments.test_creation else STARTED, SAMPLE_TASK))
     outcomes = notifier.watch(wanted, arguments.timeout)
     if not any(outcome.error or outcome.total for outcome in outcomes):
         logger.info("No %s tasks to report", " or ".join(alert.kind for alert in wanted))
     return int(any(outcome.error for outcome in outcomes))
 
 
-def _wanted(arguments: argparse.Namespace) -> list[Alert]:
-    """Which alerts this run is for; [] where it is for the sample of an event."""
-    if arguments.test_creation or arguments.test_start:
-        return []
-    if arguments.failed_only:
-        return [FAILED]
-    return [STUCK] if arguments.stuck_only else [FAILED, STUCK]
-
-
-def _settings(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:
-    """Also from the .env file; and what is wrong with them, or missing for this run."""
+def _read_settings(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:
+    """Reads the .env file and the environment. Returns a line as well for each setting that is wrong or missing."""
     errors = _load_env_file()
     settings, wrong = Settings.read(webhook_url=arguments.webhook_url)
     missing = []
-    if not settings.database_url and not arguments.test_creation and not arguments.test_start:
+    if not settings.database_url and not arguments.event:
         missing.append("DATABASE_URL environment variable not set")
     if not settings.webhooks and not settings.user_webhooks and not arguments.dry_run:
         missing.append("no webhook to send to: set SLACK_WEBHOOK, or use --webhook-url or --dry-run")
@@ -3277,50 +3272,52 @@ def _settings(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:
 
 
 def _load_env_file() -> list[str]:
-    """What is set already stays. Returns what is wrong."""
-    for path in _env_files()[:1]:
-        import dotenv
+    """Sets what the .env file holds and the environment does not. Returns what is wrong with the file."""
+    path = _env_file()
+    if not path:
+        return []
+    import dotenv
 
-        try:
-            # Without interpolation: a password may hold ${, and so does a template.
-            dotenv.load_dotenv(path, interpolate=False)
-        except (OSError, ValueError) as error:
-            return [f"{path} cannot be read: {type(error).__name__}"]
+    try:
+        # Without interpolation: a password may hold ${, and so does a template.
+        dotenv.load_dotenv(path, interpolate=False)
+    except (OSError, ValueError) as error:
+        return [f"{path} cannot be read: {type(error).__name__}"]
     return []
 
 
-def _env_files() -> list[str]:
-    """The .env in this folder, and the one beside this file; the first is the one that counts."""
-    folders = dict.fromkeys([os.getcwd(), os.path.dirname(os.path.abspath(__file__))])
-    return [path for path in (os.path.join(folder, ".env") for folder in folders) if os.path.isfile(path)]
+def _env_file() -> str:
+    """Returns the path of the .env in the current folder, else of the one beside this file, else ''."""
+    for path in (".env", os.path.join(os.path.dirname(os.path.abspath(__file__)), ".env")):
+        if os.path.isfile(path):
+            return os.path.abspath(path)
+    return ""
 
 
-def _doubtful_settings(names: Iterable[str]) -> Iterator[Finding]:
-    """Files of secrets that others can reach, and those of the names that are meant to be settings and are none."""
-    users = set_variables(os.environ).get("SLACK_USER_WEBHOOKS_FILE")
-    yield from filter(None, map(_exposure, [*_env_files()[:1], *([users] if users else [])]))
+def _exposed_files() -> Iterator[Finding]:
+    """Yields a finding for each file of settings that others can read, and so post in our name, or change."""
+    program = os.stat(__file__)
+    for path in filter(os.path.isfile, (_env_file(), set_variables(os.environ).get("SLACK_USER_WEBHOOKS_FILE", ""))):
+        file = os.stat(path)
+        if file.st_uid not in (os.geteuid(), 0, program.st_uid):
+            what = f"{path} belongs to another user (uid {file.st_uid}), who can read and change the settings"
+            yield Finding(DOUBTFUL, what, "chown it")
+        elif file.st_mode & 0o066:
+            what = f"{path} can be read or changed by other users of this machine"
+            yield Finding(DOUBTFUL, what, f"chmod 600 {path}")
+
+
+def _unknown_variables(names: Iterable[str]) -> Iterator[Finding]:
+    """Yields a finding for each name that is meant to be a setting and is none."""
     for name in sorted({*names} - VARIABLES.keys()):
-        # Loaded here, as most runs have no such name.
+        # Imported late, as most runs have no such name.
         from difflib import get_close_matches
 
         meant = get_close_matches(name.upper(), VARIABLES, 1, 0.85)
-        if meant or name.startswith("SLACK_"):
-            remedy = f"did you mean {meant[0]}?" if meant else "see .env.example"
-            yield Finding(DOUBTFUL, f"{name} is no setting", remedy)
-
-
-def _exposure(path: str) -> Finding | None:
-    """Who else may read or write a file of secrets, and so post in our name or choose where alerts go."""
-    try:
-        file, program = os.stat(path), os.stat(__file__)
-    except OSError:
-        return None
-    if file.st_uid not in (os.geteuid(), 0, program.st_uid):
-        what = f"{path} belongs to another user (uid {file.st_uid}), who can read and change the settings"
-        return Finding(DOUBTFUL, what, "chown it")
-    if file.st_mode & 0o066:
-        return Finding(DOUBTFUL, f"{path} can be read or changed by other users of this machine", f"chmod 600 {path}")
-    return None
+        if meant:
+            yield Finding(DOUBTFUL, f"{name} is no setting", f"did you mean {meant[0]}?")
+        elif name.startswith("SLACK_"):
+            yield Finding(DOUBTFUL, f"{name} is no setting", "see .env.example")
 
 
 if __name__ == "__main__":
