@@ -535,8 +535,9 @@ TEMPLATE_PLACEHOLDERS = ("id", "status", "created", "error", "seen", "logs", "us
 def _task_template(env: Environment, name: str) -> str:
     template = env[name].replace("\\n", "\n")
     with suppress(KeyError, ValueError):
-        empty, filled = (Template(template).substitute(dict.fromkeys(TEMPLATE_PLACEHOLDERS, x)) for x in ("", "x"))
-        # A template without a placeholder gives the same text whatever the values.
+        # A template without a placeholder gives the same text for all values.
+        empty = Template(template).substitute(dict.fromkeys(TEMPLATE_PLACEHOLDERS, ""))
+        filled = Template(template).substitute(dict.fromkeys(TEMPLATE_PLACEHOLDERS, "x"))
         if empty != filled:
             return template
     names = " ".join(f"${placeholder}" for placeholder in TEMPLATE_PLACEHOLDERS)
@@ -3274,15 +3275,14 @@ def _read_settings(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:
 def _load_env_file() -> list[str]:
     """Sets what the .env file holds and the environment does not. Returns what is wrong with the file."""
     path = _env_file()
-    if not path:
-        return []
-    import dotenv
+    if path:
+        import dotenv
 
-    try:
-        # Without interpolation: a password may hold ${, and so does a template.
-        dotenv.load_dotenv(path, interpolate=False)
-    except (OSError, ValueError) as error:
-        return [f"{path} cannot be read: {type(error).__name__}"]
+        try:
+            # Without interpolation: a password may hold ${, and so does a template.
+            dotenv.load_dotenv(path, interpolate=False)
+        except (OSError, ValueError) as error:
+            return [f"{path} cannot be read: {type(error).__name__}"]
     return []
 
 
@@ -3295,9 +3295,10 @@ def _env_file() -> str:
 
 
 def _exposed_files() -> Iterator[Finding]:
-    """Yields a finding for each file of settings that others can read, and so post in our name, or change."""
+    """Yields a finding for each file of settings that others can read or change, and so post in our name."""
     program = os.stat(__file__)
-    for path in filter(os.path.isfile, (_env_file(), set_variables(os.environ).get("SLACK_USER_WEBHOOKS_FILE", ""))):
+    users = set_variables(os.environ).get("SLACK_USER_WEBHOOKS_FILE", "")
+    for path in filter(os.path.isfile, (_env_file(), users)):
         file = os.stat(path)
         if file.st_uid not in (os.geteuid(), 0, program.st_uid):
             what = f"{path} belongs to another user (uid {file.st_uid}), who can read and change the settings"
@@ -3308,7 +3309,7 @@ def _exposed_files() -> Iterator[Finding]:
 
 
 def _unknown_variables(names: Iterable[str]) -> Iterator[Finding]:
-    """Yields a finding for each name that is meant to be a setting and is none."""
+    """Yields a finding for each name that looks like a setting and is none."""
     for name in sorted({*names} - VARIABLES.keys()):
         # Imported late, as most runs have no such name.
         from difflib import get_close_matches

@@ -116,6 +116,12 @@ WRONG = [
 ]
 
 
+def test_every_variable_has_wrong_values_of_its_own():
+    of_their_own = {name for name, _, words in WRONG if words != "must be UTF-8 text"}
+    # Those that are right or wrong together, and the file, have tests of their own.
+    assert of_their_own | {*SMTP, "ALERT_EMAIL_FROM", "SLACK_USER_WEBHOOKS_FILE"} == set(VARIABLES)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "words"), [(n, value, words) for n, values, words in WRONG for value in values]
 )
