@@ -296,38 +296,32 @@ def _run_within(seconds: float, action: Callable[[Sockets], Result], *, may_have
 
 # ---- Settings --------------------------------------------------------------------------------------------------------
 
-
 Environment = Mapping[str, str]
 
 
 class Destination:
-    """Where a message goes; with a user's API key, only the tasks of that user do. As text: its name in the log."""
+    """A webhook; with a user's API key, for the tasks of that user only. As text: its name in the log."""
 
     def __init__(self, webhook: str, user: str = "", name: str = "") -> None:
         self.webhook = webhook
         self.user = user
-        self.name = name
-
-    @property
-    def fingerprint(self) -> str:
-        """Its name in the ledger: neither the URL, which is a secret, nor the key reaches the database."""
-        return hashlib.sha256(f"{self.webhook}\n{self.user}".encode()).hexdigest()[:16]
+        # The ledger names it so: neither the URL, which is a secret, nor the key reaches the database.
+        self.fingerprint = hashlib.sha256(f"{webhook}\n{user}".encode()).hexdigest()[:16]
+        self._text = f"{name} ({self.fingerprint[:6]})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Destination) and (self.webhook, self.user) == (other.webhook, other.user)
+        # The name does not count: several variables may hold the same URL.
+        return isinstance(other, Destination) and self.fingerprint == other.fingerprint
 
     def __hash__(self) -> int:
-        return hash((self.webhook, self.user))
+        return hash(self.fingerprint)
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.fingerprint[:6]})"
-
-    def __repr__(self) -> str:
-        return "Destination(…)"
+        return self._text
 
 
 class QuietHours(NamedTuple):
-    """From `start` until before `end` on the wall clock; over midnight where `end` is the earlier one."""
+    """Hours on the wall clock, from `start` until before `end`; over midnight if `end` is the earlier one."""
 
     start: time
     end: time
@@ -352,7 +346,7 @@ class Email(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """Everything that can be configured, read once. Unset and empty variables are the same."""
+    """Everything that can be configured, with its default."""
 
     database_url: str = ""
     webhooks: Mapping[str, Sequence[str]] = MappingProxyType({})
@@ -373,10 +367,7 @@ class Settings(NamedTuple):
 
     @classmethod
     def from_environment(cls, environ: Environment = os.environ, webhook_url: str | None = None) -> Settings:
-        """Reads the VARIABLES; what is wrong raises SettingError, a ValueError naming the variables.
-
-        A `webhook_url` replaces every variable that names a webhook.
-        """
+        """Reads the settings as read() does; raises SettingError, a ValueError, that names every wrong variable."""
         settings, errors = cls.read(environ, webhook_url)
         if errors:
             raise SettingError("; ".join(errors))
@@ -384,43 +375,46 @@ class Settings(NamedTuple):
 
     @classmethod
     def read(cls, environ: Environment = os.environ, webhook_url: str | None = None) -> tuple[Settings, list[str]]:
-        """The same without raising: what is wrong counts as unset and is in the list, a line for each mistake."""
-        env, variables = set_variables(environ), VARIABLES
+        """Returns the settings, and a line for each wrong variable, which counts as unset. A `webhook_url` replaces
+        all webhooks of the environment.
+        """
+        env = set_variables(environ)
         if webhook_url:
+            env = {name: text for name, text in env.items() if "webhooks" not in VARIABLES[name].field}
             env["webhook_url"] = webhook_url
-            variables = {name: row for name, row in VARIABLES.items() if row.read not in (_webhooks, _user_webhooks)}
-            variables["webhook_url"] = VARIABLES["SLACK_WEBHOOK"]
         fields: dict[str, Any] = {}
         errors = []
-        for name in (name for name in variables if name in env):
-            field = variables[name].field
+        for name, text in env.items():
+            variable = VARIABLES["SLACK_WEBHOOK" if name == "webhook_url" else name]
             try:
-                if re.search(_NO_TEXT, str(env[name])):
+                if not isinstance(text, str) or re.search(_NO_TEXT, text):
                     raise SettingError(f"{name} must be UTF-8 text")
-                value = variables[name].read(env, name)
+                value = variable.read(env, name)
+                if variable.field == "webhooks":
+                    # Each of these variables holds the webhooks of one kind of message.
+                    value = {**fields.get("webhooks", {}), **value}
+                fields[variable.field] = value
             except SettingError as error:
                 errors.append(str(error))
-                continue
-            # Each of the webhook variables gives those of one kind.
-            fields[field] = {**fields.get(field, {}), **value} if field == "webhooks" else value
         return cls(**fields), list(dict.fromkeys(errors))
 
-    def destinations(self, kind: str) -> list[Destination]:
-        """Where messages of this kind go: "failed", "stuck", "created", "started"; "" for those of no kind."""
-        name = _WEBHOOK_VARIABLES[kind if self.webhooks.get(kind) else ""]
-        webhooks = self.webhooks.get(kind) or self.webhooks.get("") or ()
-        found = [
-            Destination(webhook, name=f"{name}, {ordinal(number)} URL" if len(webhooks) > 1 else name)
-            for number, webhook in enumerate(webhooks, 1)
-        ]
-        if kind in ("failed", "stuck"):
-            users = self.user_webhooks.items()
-            found += [Destination(webhook, user, f"the channel of user {mask_key(user)}") for user, webhook in users]
-        return list(dict.fromkeys(found))
-
     def with_webhook(self, url: str) -> Settings:
-        """The same, with every message to this webhook only."""
-        return self._replace(webhooks=_webhooks({"webhook_url": url}, "webhook_url"), user_webhooks={})
+        """Returns these settings with every message sent to this webhook only."""
+        return self._replace(webhooks=Settings.from_environment({}, url).webhooks, user_webhooks={})
+
+    def destinations(self, kind: str) -> list[Destination]:
+        """Returns where messages of this kind go: "failed", "stuck", "created", "started", or "" for any other."""
+        variable, webhooks = "SLACK_WEBHOOK", self.webhooks.get("", ())
+        if kind and self.webhooks.get(kind):
+            variable, webhooks = f"SLACK_WEBHOOK_{kind.upper()}", self.webhooks[kind]
+        found = []
+        for number, webhook in enumerate(webhooks, 1):
+            name = f"{variable}, {ordinal(number)} URL" if len(webhooks) > 1 else variable
+            found.append(Destination(webhook, name=name))
+        if kind in ("failed", "stuck"):
+            for user, webhook in self.user_webhooks.items():
+                found.append(Destination(webhook, user, f"the channel of user {mask_key(user)}"))
+        return list(dict.fromkeys(found))
 
     def __repr__(self) -> str:
         # The values hold passwords and webhooks, and a repr ends up in logs and tracebacks.
@@ -428,22 +422,19 @@ class Settings(NamedTuple):
 
 
 def set_variables(environ: Environment) -> dict[str, str]:
-    """Those of the VARIABLES that are set, without what stands around them.
-
-    Some tools that read a .env file take quotes off a value, others leave them on.
-    """
+    """Returns the VARIABLES that are neither unset nor empty."""
+    # Some tools that read a .env file leave the quotes around a value.
     env = {name: re.sub(r"(?s)^(['\"])(.*)\1$", r"\2", environ.get(name, "").strip()).strip() for name in VARIABLES}
     return {name: text for name, text in env.items() if text}
 
 
-_FLAG_WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
-
-
 def _flag(env: Environment, name: str) -> bool:
     word = env[name].lower()
-    if word not in _FLAG_WORDS:
-        raise SettingError(f"{name} must be true or false (or 1/0, yes/no, on/off)")
-    return _FLAG_WORDS[word]
+    if word in ("true", "1", "yes", "on"):
+        return True
+    if word in ("false", "0", "no", "off"):
+        return False
+    raise SettingError(f"{name} must be true or false (or 1/0, yes/no, on/off)")
 
 
 def _whole_number(env: Environment, name: str, least: int, most: int = 999_999) -> int:
@@ -453,40 +444,28 @@ def _whole_number(env: Environment, name: str, least: int, most: int = 999_999) 
 
 
 def _database_url(env: Environment, name: str) -> str:
-    """The URL as libpq reads it; SQLAlchemy's driver suffix (postgresql+psycopg2://) is dropped."""
+    """Returns the URL as libpq reads it, without SQLAlchemy's driver suffix (postgresql+psycopg2://)."""
     if not re.match(r"postgres(ql)?(\+\w+)?://", env[name]):
         raise SettingError("DATABASE_URL must be a PostgreSQL URL: postgresql://user:password@host/database")
     url = re.sub(r"^(postgres(?:ql)?)\+\w+://", r"\1://", env[name])
+    invalid = SettingError(
+        "DATABASE_URL is not a valid PostgreSQL URL: percent-encode special characters in it (@ as %40, / as %2F), "
+        "and use only parameters that libpq knows (sslmode, not ssl)"
+    )
     try:
         host = psycopg2.extensions.parse_dsn(url).get("host", "")
     except psycopg2.Error:
         # The driver's text quotes the part that it cannot read, which may be of the password.
-        host = "@"
+        raise invalid from None
     # An unencoded @ ends up in the host, an unencoded / makes a port or a database of the password's pieces.
     if "@" in host or re.search(r"://[^/?]*/[^?]*@", url):
-        raise SettingError(
-            "DATABASE_URL is not a valid PostgreSQL URL: percent-encode special characters in it (@ as %40, / as %2F), "
-            "and use only parameters that libpq knows (sslmode, not ssl)"
-        )
+        raise invalid
     return url
 
 
-_WEBHOOK_VARIABLES = {
-    "": "SLACK_WEBHOOK",
-    "failed": "SLACK_WEBHOOK_FAILED",
-    "stuck": "SLACK_WEBHOOK_STUCK",
-    "created": "SLACK_WEBHOOK_CREATED",
-    "started": "SLACK_WEBHOOK_STARTED",
-}
-
-
-def _webhooks(env: Mapping[str, object], name: str) -> dict[str, list[str]]:
-    """The URLs by the kind of message that goes there, "" for those without a webhook of their own."""
-    value = env[name]
-    if not isinstance(value, str):
-        raise SettingError(f"{name} must be text: https://hooks.slack.com/services/…")
-    urls = [url.strip() for url in value.split(",") if url.strip()]
-    kind = next((kind for kind, variable in _WEBHOOK_VARIABLES.items() if variable == name), "")
+def _webhooks(env: Environment, name: str, kind: str = "") -> dict[str, list[str]]:
+    """Returns the URLs by the kind of message that goes there."""
+    urls = [url.strip() for url in env[name].split(",") if url.strip()]
     return {kind: [_incoming_webhook(name, url) for url in urls or [""]]}
 
 
@@ -510,8 +489,8 @@ def _user_webhooks(env: Environment, name: str) -> dict[str, str]:
             users = json.load(file)
     except (OSError, ValueError, RecursionError) as error:
         raise SettingError(f"{name} must name a readable JSON file ({type(error).__name__})") from None
-    keys_are_text = isinstance(users, dict) and all(users) and not re.search(_NO_TEXT, "".join(users))
-    if not keys_are_text or not all(isinstance(url, str) for url in users.values()):
+    is_object_of_text = isinstance(users, dict) and all(isinstance(url, str) for url in users.values())
+    if not is_object_of_text or "" in users or re.search(_NO_TEXT, "".join(users)):
         raise SettingError(f"{name} must hold a JSON object: user API key → webhook URL")
     return {user: _incoming_webhook(f"each URL in {name}", url.strip()) for user, url in users.items()}
 
@@ -523,36 +502,31 @@ def _mention(env: Environment, name: str) -> str:
 
 
 def _environment(env: Environment, name: str) -> str:
-    # It stands in Slack's headers, which know no escaping.
+    # The name stands in Slack's headers, which know no escaping.
     if not re.fullmatch("[^<>&]{1,40}", env[name]) or not env[name].isprintable():
         raise SettingError(f"{name} must be one line of at most 40 visible characters, none of < > &: staging")
     return env[name]
 
 
 def _quiet_hours(env: Environment, _: str) -> QuietHours | None:
-    zone = _time_zone(env)
+    zone: tzinfo = timezone.utc
+    if env.get("SLACK_TIMEZONE", "UTC") != "UTC":
+        from zoneinfo import ZoneInfo
+
+        try:
+            zone = ZoneInfo(env["SLACK_TIMEZONE"])
+        except (OSError, ValueError, KeyError):
+            rule = "an IANA name that this machine knows: Europe/Berlin (is tzdata installed?)"
+            raise SettingError(f"SLACK_TIMEZONE must be {rule}") from None
     if "SLACK_QUIET_HOURS" not in env:
         return None
     hours = re.fullmatch(r"(\d{1,2}:\d\d)\s*[-–]\s*(\d{1,2}:\d\d)", env["SLACK_QUIET_HOURS"])
-    try:
-        start, end = (datetime.strptime(text, "%H:%M").time() for text in (hours.groups() if hours else ()))
-    except ValueError:
-        start = end = time()
-    if start == end:
-        raise SettingError("SLACK_QUIET_HOURS must be two different times of a day: 22:00-07:00")
-    return QuietHours(start, end, zone)
-
-
-def _time_zone(env: Environment) -> tzinfo:
-    name = env.get("SLACK_TIMEZONE", "UTC")
-    if name == "UTC":
-        return timezone.utc
-    from zoneinfo import ZoneInfo
-
-    try:
-        return ZoneInfo(name)
-    except (OSError, ValueError, KeyError):
-        raise SettingError("SLACK_TIMEZONE must be an IANA name that this machine knows: Europe/Berlin") from None
+    if hours:
+        with suppress(ValueError):
+            start, end = (datetime.strptime(text, "%H:%M").time() for text in hours.groups())
+            if start != end:
+                return QuietHours(start, end, zone)
+    raise SettingError("SLACK_QUIET_HOURS must be two different times of a day: 22:00-07:00")
 
 
 TEMPLATE_PLACEHOLDERS = ("id", "status", "created", "error", "seen", "logs", "user", "age")
@@ -560,17 +534,17 @@ TEMPLATE_PLACEHOLDERS = ("id", "status", "created", "error", "seen", "logs", "us
 
 def _task_template(env: Environment, name: str) -> str:
     template = env[name].replace("\\n", "\n")
-    try:
-        empty, filled = (Template(template).substitute(dict.fromkeys(TEMPLATE_PLACEHOLDERS, it)) for it in ("", "x"))
-    except (KeyError, ValueError):
-        empty = filled = ""
-    if empty == filled:
-        names = " ".join(f"${placeholder}" for placeholder in TEMPLATE_PLACEHOLDERS)
-        raise SettingError(f"{name} must hold at least one of {names} and no other; a dollar sign itself is $$")
-    return template
+    with suppress(KeyError, ValueError):
+        # A template without a placeholder gives the same text for all values.
+        empty = Template(template).substitute(dict.fromkeys(TEMPLATE_PLACEHOLDERS, ""))
+        filled = Template(template).substitute(dict.fromkeys(TEMPLATE_PLACEHOLDERS, "x"))
+        if empty != filled:
+            return template
+    names = " ".join(f"${placeholder}" for placeholder in TEMPLATE_PLACEHOLDERS)
+    raise SettingError(f"{name} must hold at least one of {names} and no other; a dollar sign itself is $$")
 
 
-# In ASCII, as an address and a login have to be for any mail server.
+# Not every mail server takes an address, or a login, that is not ASCII.
 _ADDRESS = r"(?a)[^\s,<>@\x80-\U0010ffff]+@[^\s,<>@\x80-\U0010ffff]+"
 
 
@@ -580,9 +554,7 @@ def _email(env: Environment, _: str) -> Email | None:
     sender = env.get("ALERT_EMAIL_FROM") or (to[0] if to else "")
     if not url and not to:
         return None
-    from urllib.parse import unquote
-
-    if not _web_address(url, "smtps?") or not unquote(url).isascii():
+    if not _web_address(url, "smtps?") or re.search(r"(?i)[^\x00-\x7f]|%[89a-f][0-9a-f]", url):
         raise SettingError("SMTP_URL must be smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host")
     if not to or not all(re.fullmatch(_ADDRESS, address) for address in to):
         raise SettingError("ALERT_EMAIL_TO must be one address or several, comma-separated: ops@example.com")
@@ -597,9 +569,9 @@ def _heartbeat_url(env: Environment, name: str) -> str:
     return env[name]
 
 
-# NUL and halves of characters: neither PostgreSQL nor UTF-8 can write them.
+# NUL and halves of characters, which neither PostgreSQL nor UTF-8 can hold.
 _NO_TEXT = "[\x00\ud800-\udfff]"
-# What follows a scheme. urllib.parse would do, but takes longer to load than all the settings to read.
+# A URL after its scheme. Loading urllib.parse would take longer than reading all the settings.
 _WEB_ADDRESS = (
     r"://(?:[^\s/?#\[\]\\]*@)?(?P<host>(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?|\[[0-9a-f:.]+(?:%25\w+)?\])"
     r"(?::(?P<port>[0-9]{1,5}))?(?P<path>/[^\s?#]*)?(?:[?#]\S*)?"
@@ -607,10 +579,11 @@ _WEB_ADDRESS = (
 
 
 def _web_address(url: str, schemes: str = "https?") -> re.Match[str] | None:
-    """The `host` and `path` of a URL, if it is one."""
+    """Returns the `host` and `path` of a URL; None if it is none."""
     address = re.fullmatch(schemes + _WEB_ADDRESS, url, re.IGNORECASE)
-    wrong = not address or not 0 < int(address["port"] or 443) < 65536 or re.search(_NO_TEXT, url)
-    return None if wrong else address
+    if not address or not 0 < int(address["port"] or 443) < 65536 or re.search(_NO_TEXT, url):
+        return None
+    return address
 
 
 def _is_slack(address: re.Match[str] | None) -> bool:
@@ -618,51 +591,51 @@ def _is_slack(address: re.Match[str] | None) -> bool:
 
 
 class Variable(NamedTuple):
-    """The field of Settings that it fills, how it is read, its default in words.
-
-    `read` gets all variables that are set, as several can fill a field together, and the name of its own.
-    """
+    """The field of Settings that a variable fills, and its reader, which gets all variables that are set and its name:
+    several can fill a field together."""
 
     field: str
     read: Callable[[Environment, str], Any]
-    default: str = ""
     secret: bool = False
 
 
 VARIABLES: Mapping[str, Variable] = {
-    "DATABASE_URL": Variable("database_url", _database_url, "required", secret=True),
-    "SLACK_WEBHOOK": Variable("webhooks", _webhooks, "required to send", secret=True),
-    "SLACK_WEBHOOK_FAILED": Variable("webhooks", _webhooks, "SLACK_WEBHOOK", secret=True),
-    "SLACK_WEBHOOK_STUCK": Variable("webhooks", _webhooks, "SLACK_WEBHOOK", secret=True),
-    "SLACK_WEBHOOK_CREATED": Variable("webhooks", _webhooks, "SLACK_WEBHOOK", secret=True),
-    "SLACK_WEBHOOK_STARTED": Variable("webhooks", _webhooks, "SLACK_WEBHOOK", secret=True),
+    "DATABASE_URL": Variable("database_url", _database_url, secret=True),
+    "SLACK_WEBHOOK": Variable("webhooks", _webhooks, secret=True),
+    "SLACK_WEBHOOK_FAILED": Variable("webhooks", partial(_webhooks, kind="failed"), secret=True),
+    "SLACK_WEBHOOK_STUCK": Variable("webhooks", partial(_webhooks, kind="stuck"), secret=True),
+    "SLACK_WEBHOOK_CREATED": Variable("webhooks", partial(_webhooks, kind="created"), secret=True),
+    "SLACK_WEBHOOK_STARTED": Variable("webhooks", partial(_webhooks, kind="started"), secret=True),
     "SLACK_USER_WEBHOOKS_FILE": Variable("user_webhooks", _user_webhooks),
-    "SLACK_NOTIFY_ON_TASK_CREATION": Variable("notify_on_task_creation", _flag, "true"),
-    "SLACK_NOTIFY_ON_TASK_START": Variable("notify_on_task_start", _flag, "true"),
-    "SLACK_NOTIFY_ON_RECOVERY": Variable("notify_on_recovery", _flag, "true"),
-    "SLACK_REMIND_MINUTES": Variable("remind_minutes", partial(_whole_number, least=0), "240"),
-    "SLACK_CRITICAL_COUNT": Variable("critical_count", partial(_whole_number, least=1), "10"),
-    "SLACK_CRITICAL_SHARE": Variable("critical_share", partial(_whole_number, least=0, most=100), "50"),
+    "SLACK_NOTIFY_ON_TASK_CREATION": Variable("notify_on_task_creation", _flag),
+    "SLACK_NOTIFY_ON_TASK_START": Variable("notify_on_task_start", _flag),
+    "SLACK_NOTIFY_ON_RECOVERY": Variable("notify_on_recovery", _flag),
+    "SLACK_REMIND_MINUTES": Variable("remind_minutes", partial(_whole_number, least=0)),
+    "SLACK_CRITICAL_COUNT": Variable("critical_count", partial(_whole_number, least=1)),
+    "SLACK_CRITICAL_SHARE": Variable("critical_share", partial(_whole_number, least=0, most=100)),
     "SLACK_CRITICAL_MENTION": Variable("critical_mention", _mention),
     "SLACK_ENVIRONMENT": Variable("environment", _environment),
     "SLACK_QUIET_HOURS": Variable("quiet_hours", _quiet_hours),
-    "SLACK_TIMEZONE": Variable("quiet_hours", _quiet_hours, "UTC"),
+    "SLACK_TIMEZONE": Variable("quiet_hours", _quiet_hours),
     "SLACK_TASK_TEMPLATE": Variable("task_template", _task_template),
     "SMTP_URL": Variable("email", _email, secret=True),
     "ALERT_EMAIL_TO": Variable("email", _email),
-    "ALERT_EMAIL_FROM": Variable("email", _email, "the first of ALERT_EMAIL_TO"),
+    "ALERT_EMAIL_FROM": Variable("email", _email),
     "HEARTBEAT_URL": Variable("heartbeat_url", _heartbeat_url, secret=True),
-    "DEBUG": Variable("debug", _flag, "false"),
+    "DEBUG": Variable("debug", _flag),
 }
 
 
 def variables_in_words(environ: Environment) -> str:
-    """What is set, fit for a log: of a secret only that it is."""
-    env = set_variables(environ)
-    return "; ".join(n if VARIABLES[n].secret else f"{n}: {redact(one_line(text))}" for n, text in env.items())
+    """Lists for a log the variables that are set, with their values but those of secrets."""
+    words = []
+    for name, text in set_variables(environ).items():
+        words.append(name if VARIABLES[name].secret else f"{name}: {redact(one_line(text))}")
+    return "; ".join(words)
 
 
 def _minutes(value: float) -> float:
+    """Returns the value if it can be a timeout, else raises SettingError."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= MAX_TIMEOUT_MINUTES:
         return value
     raise SettingError(f"the timeout must be a positive number of minutes, at most {MAX_TIMEOUT_MINUTES}")
@@ -3020,11 +2993,15 @@ PROBE_SECONDS = 10
 
 
 def check(settings: Settings, errors: Sequence[str]) -> Iterator[Finding]:
-    """Looks at everything that a run relies on, in no more time than a run has. Posts nothing and changes nothing."""
+    """Yields findings on everything that a run relies on, in the time of a run. Posts nothing and changes nothing."""
     until = Deadline.after(RUN_SECONDS - LEEWAY_SECONDS)
-    source = next(iter(_env_files()), f"no .env, neither in {os.getcwd()} nor beside the program")
+    folder = "the current folder, which was deleted,"
+    with suppress(OSError):
+        folder = os.getcwd()
+    source = _env_file() or f"no .env, neither in {folder} nor beside the program"
     yield Finding(GOOD, f"Settings: {source}; the real environment goes first")
-    yield from _doubtful_settings(os.environ)
+    yield from _exposed_files()
+    yield from _unknown_variables(os.environ)
     yield from (Finding(BAD, error) for error in errors)
     yield Finding(GOOD, f"Set: {variables_in_words(os.environ) or 'nothing'}")
     if settings.database_url:
@@ -3033,7 +3010,7 @@ def check(settings: Settings, errors: Sequence[str]) -> Iterator[Finding]:
     if settings.email:
         yield _check_mail(settings.email, until)
     if settings.heartbeat_url:
-        yield _reached("The heartbeat's host", settings.heartbeat_url, until)
+        yield _check_host("The heartbeat's host", settings.heartbeat_url, until)
     if settings.quiet_hours:
         start, end, zone = settings.quiet_hours
         now = "now" if datetime.now(timezone.utc) in settings.quiet_hours else "not now"
@@ -3041,17 +3018,17 @@ def check(settings: Settings, errors: Sequence[str]) -> Iterator[Finding]:
 
 
 def _check_database(database_url: str, until: Deadline) -> Iterator[Finding]:
-    """By the first steps of a run: what they warn of is what is found."""
+    """Connects and looks at the tables as a run does. An error that ends it is the last finding."""
     try:
         with Ledger(database_url, until) as ledger:
-            yield _connected(ledger.connection.info)
+            yield _check_connection(ledger.connection.info)
             with ledger.transaction(STATE):
                 state = ledger.read_state()
                 yield Finding(GOOD, f"{state['role']} can read the table tasks")
                 yield from doubts(state)
                 if not state["indexed"]:
-                    what = "No index on tasks (status, updated_at): each run reads the whole table"
-                    yield Finding(DOUBTFUL, what, "CREATE INDEX CONCURRENTLY ON tasks (status, updated_at)")
+                    found = "No index on tasks (status, updated_at): each run reads the whole table"
+                    yield Finding(DOUBTFUL, found, "CREATE INDEX CONCURRENTLY ON tasks (status, updated_at)")
                 if not ledger_remedy(state):
                     yield Finding(GOOD, f"Ledger: {_ledger_age(ledger, state)}")
                 if state["open_schema"]:
@@ -3059,6 +3036,17 @@ def _check_database(database_url: str, until: Deadline) -> Iterator[Finding]:
                     yield Finding(DOUBTFUL, "Everybody may create tables in the schema of the ledger", remedy)
     except NotifierError as error:
         yield Finding(BAD, error.reason, error.remedy)
+
+
+def _check_connection(info: psycopg2.extensions.ConnectionInfo) -> Finding:
+    version = f"PostgreSQL {info.server_version // 10000}.{info.server_version % 10000}"
+    database = f"Database {info.dbname} at {info.host}:{info.port} as {info.user}: {version}"
+    if info.ssl_in_use:
+        return Finding(GOOD, f"{database}, TLS")
+    if info.host.startswith("/") or info.host in ("localhost", "127.0.0.1", "::1"):
+        return Finding(GOOD, f"{database}, no TLS")
+    remedy = "add sslmode=verify-full (or require) to DATABASE_URL"
+    return Finding(DOUBTFUL, f"{database}, no TLS across a network", remedy)
 
 
 def _ledger_age(ledger: Ledger, state: Row) -> str:
@@ -3069,28 +3057,22 @@ def _ledger_age(ledger: Ledger, state: Row) -> str:
     return f"{plural(reported, 'task')} told{since}"
 
 
-def _connected(info: psycopg2.extensions.ConnectionInfo) -> Finding:
-    version = f"PostgreSQL {info.server_version // 10000}.{info.server_version % 10000}"
-    what = f"Database {info.dbname} at {info.host}:{info.port} as {info.user}: {version}, "
-    if info.ssl_in_use or info.host.startswith("/") or info.host in ("localhost", "127.0.0.1", "::1"):
-        return Finding(GOOD, what + ("TLS" if info.ssl_in_use else "no TLS"))
-    return Finding(DOUBTFUL, what + "no TLS across a network", "add sslmode=verify-full (or require) to DATABASE_URL")
-
-
 def _check_destinations(settings: Settings, until: Deadline) -> Iterator[Finding]:
+    """Checks several destinations at the same time, as each may take PROBE_SECONDS."""
     from concurrent.futures import ThreadPoolExecutor
 
-    found = dict.fromkeys(to for kind in _WEBHOOK_VARIABLES for to in settings.destinations(kind))
+    # Failed tasks are reported to single users, too.
+    found = [destination for kind in (*settings.webhooks, "failed") for destination in settings.destinations(kind)]
     with ThreadPoolExecutor(MAX_CONNECTIONS) as pool:
-        yield from pool.map(lambda destination: _check_destination(destination, until), found)
+        yield from pool.map(partial(_check_destination, until=until), dict.fromkeys(found))
 
 
 def _check_destination(destination: Destination, until: Deadline) -> Finding:
-    address = _web_address(destination.webhook)
-    host = address["host"].lower() if address else ""
+    """Asks Slack whether it knows the webhook, and any other host only for an answer."""
+    host = _server(destination.webhook).partition(":")[0].lower()
     if not re.search(r"(^|\.)slack(-gov)?\.com$", host):
-        return _reached(str(destination), destination.webhook, until)
-    if not _is_slack(address) or not re.match(r"\w+://[^/]+/services/\w", destination.webhook):
+        return _check_host(str(destination), destination.webhook, until)
+    if host not in SLACK_HOSTS or not re.match(r"\w+://[^/]+/services/\w", destination.webhook):
         remedy = "create one, https://hooks.slack.com/services/…, and put that into the setting"
         return Finding(BAD, f"{destination}: an address at {host} that is no incoming webhook", remedy)
     try:
@@ -3103,28 +3085,32 @@ def _check_destination(destination: Destination, until: Deadline) -> Finding:
     return Finding(DOUBTFUL, f"{destination}: took an empty message, as Slack does not")
 
 
-def _reached(name: str, url: str, until: Deadline) -> Finding:
-    """Connects to the host of the URL, without a word of the rest of it."""
-    origin = re.sub("//.*@", "//", re.split(r"(?<![/:])[/?#]", url, maxsplit=1)[0])
-    host = origin.partition("//")[2]
+def _check_host(name: str, url: str, until: Deadline) -> Finding:
+    """Asks the host of the URL for an answer, without the login, path and query of the URL: they may be secret."""
+    server = _server(url)
     try:
-        _request("HEAD", f"{origin}/", until.capped(PROBE_SECONDS))
+        _request("HEAD", f"{url.partition(':')[0]}://{server}/", until.capped(PROBE_SECONDS))
     except DeliveryError as error:
-        return Finding(BAD, f"{name}: {host}: {error.reason}", error.remedy or "is it the right address?")
-    return Finding(GOOD, f"{name}: {host} answers; nothing more was tried")
+        return Finding(BAD, f"{name}: {server}: {error.reason}", error.remedy or "is it the right address?")
+    return Finding(GOOD, f"{name}: {server} answers; nothing more was tried")
+
+
+def _server(url: str) -> str:
+    """Returns the host and port of a URL, the part of it that is no secret."""
+    return re.split("[/?#]", url.partition("://")[2])[0].rpartition("@")[2]
 
 
 def _check_mail(email: Email, until: Deadline) -> Finding:
-    server = re.sub(".*[@/]", "", email.smtp_url.rstrip("/"))
+    server = _server(email.smtp_url)
     try:
         send_email(email, None, "", until.capped(PROBE_SECONDS))
     except DeliveryError as error:
-        return Finding(BAD, f"Mail server {server}: {error}", "see SMTP_URL in docs/delivery.md")
+        return Finding(BAD, f"Mail server {server}: {error.reason}", error.remedy or "see SMTP_URL in docs/delivery.md")
     return Finding(GOOD, f"Mail server {server}: ready to send to {', '.join(email.to)}")
 
 
 def print_findings(findings: Iterable[Finding], *, as_json: bool) -> int:
-    """Each as it comes: an object a line, or lines of at most 100 characters; returns the exit code."""
+    """Prints each finding as it comes, in lines of 100 characters or as one JSON object. Returns the exit code."""
     from textwrap import fill
 
     marks = set()
@@ -3142,7 +3128,7 @@ def print_findings(findings: Iterable[Finding], *, as_json: bool) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Quotes no argument that may be a webhook or a password where another one belongs."""
+    """A parser whose errors quote no argument that may be a webhook or a password."""
 
     def error(self, message: str) -> NoReturn:
         super().error(redact(re.sub(r"\S*/\S*", _MASK, message)))
@@ -3159,68 +3145,61 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     what = parser.add_argument_group("what to report (default: failed and stuck tasks)").add_mutually_exclusive_group()
-    what.add_argument("--failed-only", action="store_true", help="only tasks that failed")
-    what.add_argument("--stuck-only", action="store_true", help="only tasks that are stuck")
-    what.add_argument("--test-creation", action="store_true", help="send a sample of the notice of a created task")
-    what.add_argument("--test-start", action="store_true", help="send a sample of the notice of a started task")
-    what.add_argument("--check", action="store_true", help="look at all that a run relies on; post and change nothing")
-    options = parser.add_argument_group("options")
-    options.add_argument(
-        "--timeout",
-        type=_timeout_argument,
-        default=DEFAULT_TIMEOUT_MINUTES,
-        metavar="MINUTES",
-        help="a task is stuck after this many minutes without a sign of life (default: %(default)s)",
-    )
-    options.add_argument("--webhook-url", metavar="URL", help="send there instead of to the webhooks of the settings")
-    options.add_argument("--dry-run", action="store_true", help="print the messages instead of sending them")
-    options.add_argument(
-        "--json", action="store_true", help="with --dry-run: print the payloads, one a line; with --check: likewise"
-    )
-    options.add_argument("-h", "--help", action="help", help="show this help and exit")
-    options.add_argument(
-        "--version", action="version", version=f"%(prog)s {__version__}", help="show the version and exit"
-    )
+    add = partial(what.add_argument, action="store_const")
+    add("--failed-only", dest="only", const=FAILED, help="only tasks that failed")
+    add("--stuck-only", dest="only", const=STUCK, help="only tasks that are stuck")
+    add("--test-creation", dest="event", const=CREATED, help="send a sample of the notice of a created task")
+    add("--test-start", dest="event", const=STARTED, help="send a sample of the notice of a started task")
+    add("--check", const=True, help="look at all that a run relies on; post and change nothing")
+    option = parser.add_argument_group("options").add_argument
+    stuck = "a task is stuck after this many minutes without a sign of life (default: %(default)s)"
+    option("--timeout", type=_timeout_argument, default=DEFAULT_TIMEOUT_MINUTES, metavar="MINUTES", help=stuck)
+    option("--webhook-url", metavar="URL", help="send there instead of to the webhooks of the settings")
+    option("--dry-run", action="store_true", help="print the messages instead of sending them")
+    option("--json", action="store_true", help="with --dry-run: print the payloads, one a line; with --check: likewise")
+    option("-h", "--help", action="help", help="show this help and exit")
+    option("--version", action="version", version=f"%(prog)s {__version__}", help="show the version and exit")
     return parser
 
 
 def _timeout_argument(text: str) -> float:
     try:
         return _minutes(float(text))
-    except ValueError as error:
-        reason = str(error) if isinstance(error, SettingError) else "it must be a number of minutes"
-        raise argparse.ArgumentTypeError(f"{reason}, not {text!r}") from None
+    except ValueError:
+        rule = f"a positive number of minutes, at most {MAX_TIMEOUT_MINUTES}"
+        raise argparse.ArgumentTypeError(f"it must be {rule}, not {text!r}") from None
 
 
-SAMPLE_TASK = TaskEvent(
-    "test-task-0001",
-    "test-api-key-0001",
-    {
-        "scenes": [{"duration": 15}, {"duration": 15}, {"duration": 15}],
-        "subtitle_config": {"font": "Bangers-Regular.ttf", "size": 90, "position": "middle"},
-        "logo_config": {"url": "https://example.com/logo.png", "position": "top-right", "size": 100},
-    },
-    None,
-)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code, or raises SystemExit on wrong usage."""
+def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = build_parser()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal without emoji must not cost the preview.
-        sys.stdout.reconfigure(errors="replace")
     arguments = parser.parse_args(argv)
     if arguments.json and not arguments.dry_run and not arguments.check:
         parser.error("--json goes with --dry-run or --check")
     if arguments.webhook_url is not None and not arguments.webhook_url.strip():
-        # Not the webhooks of the settings instead: an unset variable of a script must not reach another channel.
+        # An unset variable of a script must not lead to the channels of the settings.
         parser.error("--webhook-url is empty")
+    return arguments
+
+
+_SAMPLE_PAYLOAD = {
+    "scenes": [{"duration": 15}, {"duration": 15}, {"duration": 15}],
+    "subtitle_config": {"font": "Bangers-Regular.ttf", "size": 90, "position": "middle"},
+    "logo_config": {"url": "https://example.com/logo.png", "position": "top-right", "size": 100},
+}
+SAMPLE_TASK = TaskEvent("test-task-0001", "test-api-key-0001", _SAMPLE_PAYLOAD, None)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line. Returns the exit code; raises SystemExit on wrong usage."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal without emoji must not cost the preview.
+        sys.stdout.reconfigure(errors="replace")
+    arguments = _parse_arguments(argv)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    settings, errors = _settings(arguments)
+    settings, errors = _read_settings(arguments)
     if arguments.check:
         return print_findings(check(settings, errors), as_json=arguments.json)
-    for doubt in _doubtful_settings(name for name in os.environ if name.startswith("SLACK_")):
+    for doubt in [*_exposed_files(), *_unknown_variables(name for name in os.environ if name.startswith("SLACK_"))]:
         logger.warning("%s: %s", doubt.what, doubt.remedy)
     for error in errors:
         logger.error("%s", error)
@@ -3229,34 +3208,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         logger.debug("Settings: %s", variables_in_words(os.environ))
     notifier = SlackNotifier(settings=settings, dry_run=arguments.dry_run)
     notifier.preview = preview_as_json if arguments.json else preview_as_text
-    wanted = _wanted(arguments)
+    if arguments.event:
+        return 2 if errors else int(not notifier.send_event(arguments.event, SAMPLE_TASK))
+    wanted = [arguments.only] if arguments.only else [FAILED, STUCK]
     if errors:
-        if wanted:
-            notifier.say_unusable(wanted, "; ".join(errors))
+        notifier.say_unusable(wanted, "; ".join(errors))
         return 2
-    if not wanted:
-        return int(not notifier.send_event(CREATED if arguments.test_creation else STARTED, SAMPLE_TASK))
     outcomes = notifier.watch(wanted, arguments.timeout)
     if not any(outcome.error or outcome.total for outcome in outcomes):
         logger.info("No %s tasks to report", " or ".join(alert.kind for alert in wanted))
     return int(any(outcome.error for outcome in outcomes))
 
 
-def _wanted(arguments: argparse.Namespace) -> list[Alert]:
-    """Which alerts this run is for; [] where it is for the sample of an event."""
-    if arguments.test_creation or arguments.test_start:
-        return []
-    if arguments.failed_only:
-        return [FAILED]
-    return [STUCK] if arguments.stuck_only else [FAILED, STUCK]
-
-
-def _settings(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:
-    """Also from the .env file; and what is wrong with them, or missing for this run."""
+def _read_settings(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:
+    """Reads the .env file and the environment. Returns a line as well for each setting that is wrong or missing."""
     errors = _load_env_file()
     settings, wrong = Settings.read(webhook_url=arguments.webhook_url)
     missing = []
-    if not settings.database_url and not arguments.test_creation and not arguments.test_start:
+    if not settings.database_url and not arguments.event:
         missing.append("DATABASE_URL environment variable not set")
     if not settings.webhooks and not settings.user_webhooks and not arguments.dry_run:
         missing.append("no webhook to send to: set SLACK_WEBHOOK, or use --webhook-url or --dry-run")
@@ -3264,8 +3233,9 @@ def _settings(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:
 
 
 def _load_env_file() -> list[str]:
-    """What is set already stays. Returns what is wrong."""
-    for path in _env_files()[:1]:
+    """Sets what the .env file holds and the environment does not. Returns what is wrong with the file."""
+    path = _env_file()
+    if path:
         import dotenv
 
         try:
@@ -3276,38 +3246,39 @@ def _load_env_file() -> list[str]:
     return []
 
 
-def _env_files() -> list[str]:
-    """The .env in this folder, and the one beside this file; the first is the one that counts."""
-    folders = dict.fromkeys([os.getcwd(), os.path.dirname(os.path.abspath(__file__))])
-    return [path for path in (os.path.join(folder, ".env") for folder in folders) if os.path.isfile(path)]
+def _env_file() -> str:
+    """Returns the path of the .env in the current folder, else of the one beside this file, else ''."""
+    for path in (".env", os.path.join(os.path.dirname(os.path.abspath(__file__)), ".env")):
+        if os.path.isfile(path):
+            return os.path.abspath(path)
+    return ""
 
 
-def _doubtful_settings(names: Iterable[str]) -> Iterator[Finding]:
-    """Files of secrets that others can reach, and those of the names that are meant to be settings and are none."""
-    users = set_variables(os.environ).get("SLACK_USER_WEBHOOKS_FILE")
-    yield from filter(None, map(_exposure, [*_env_files()[:1], *([users] if users else [])]))
+def _exposed_files() -> Iterator[Finding]:
+    """Yields a finding for each file of settings that others can read or change, and so post in our name."""
+    program = os.stat(__file__)
+    users = set_variables(os.environ).get("SLACK_USER_WEBHOOKS_FILE", "")
+    for path in filter(os.path.isfile, (_env_file(), users)):
+        file = os.stat(path)
+        if file.st_uid not in (os.geteuid(), 0, program.st_uid):
+            what = f"{path} belongs to another user (uid {file.st_uid}), who can read and change the settings"
+            yield Finding(DOUBTFUL, what, "chown it")
+        elif file.st_mode & 0o066:
+            what = f"{path} can be read or changed by other users of this machine"
+            yield Finding(DOUBTFUL, what, f"chmod 600 {path}")
+
+
+def _unknown_variables(names: Iterable[str]) -> Iterator[Finding]:
+    """Yields a finding for each name that looks like a setting and is none."""
     for name in sorted({*names} - VARIABLES.keys()):
-        # Loaded here, as most runs have no such name.
+        # Imported late, as most runs have no such name.
         from difflib import get_close_matches
 
         meant = get_close_matches(name.upper(), VARIABLES, 1, 0.85)
-        if meant or name.startswith("SLACK_"):
-            remedy = f"did you mean {meant[0]}?" if meant else "see .env.example"
-            yield Finding(DOUBTFUL, f"{name} is no setting", remedy)
-
-
-def _exposure(path: str) -> Finding | None:
-    """Who else may read or write a file of secrets, and so post in our name or choose where alerts go."""
-    try:
-        file, program = os.stat(path), os.stat(__file__)
-    except OSError:
-        return None
-    if file.st_uid not in (os.geteuid(), 0, program.st_uid):
-        what = f"{path} belongs to another user (uid {file.st_uid}), who can read and change the settings"
-        return Finding(DOUBTFUL, what, "chown it")
-    if file.st_mode & 0o066:
-        return Finding(DOUBTFUL, f"{path} can be read or changed by other users of this machine", f"chmod 600 {path}")
-    return None
+        if meant:
+            yield Finding(DOUBTFUL, f"{name} is no setting", f"did you mean {meant[0]}?")
+        elif name.startswith("SLACK_"):
+            yield Finding(DOUBTFUL, f"{name} is no setting", "see .env.example")
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ def test_mistake_in_a_variable_is_named(checked, ready, environment, lines):
 
 @pytest.mark.parametrize("name", ["PATH", "LANG", "PGHOST", "HTTPS_PROXY", "TZ", "DEBUG_LEVEL", "SMTP_HOST"])
 def test_other_programs_variables_are_no_mistake(ready, name):
-    assert list(slack_notifier._doubtful_settings([name])) == []
+    assert list(slack_notifier._unknown_variables([name])) == []
 
 
 def test_env_file_that_others_can_read_and_the_one_that_is_not_read_are_named(
@@ -274,7 +274,7 @@ def test_database_without_tls_across_a_network_is_a_doubt(host, tls, sslmode, ma
     info.dsn_parameters = {"sslmode": sslmode}
     what = f"Database protoreel at {host}:5432 as notifier: PostgreSQL 16.4, {words}"
     remedy = "add sslmode=verify-full (or require) to DATABASE_URL"
-    assert slack_notifier._connected(info) == (mark, what, remedy if mark == DOUBTFUL else "")
+    assert slack_notifier._check_connection(info) == (mark, what, remedy if mark == DOUBTFUL else "")
 
 
 # ---- Destinations ----------------------------------------------------------------------------------------------------
@@ -335,7 +335,7 @@ def test_other_hosts_are_asked_for_nothing_that_is_secret():
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
         host = f"127.0.0.1:{server.server_port}"
-        found = slack_notifier._reached(
+        found = slack_notifier._check_host(
             "A host", f"http://u:topsecret@{host}/hooks/topsecret?topsecret", Deadline.after(30)
         )
     assert found == Finding(GOOD, f"A host: {host} answers; nothing more was tried")
@@ -404,6 +404,16 @@ def test_mail_server_and_heartbeat_that_are_not_there_are_lines(checked, ready):
     out = checked(code=1, HEARTBEAT_URL="http://127.0.0.1:1/topsecret", **down).splitlines()
     assert "✗ Mail server 127.0.0.1:1: no server answers there (Connection refused)" in out
     assert "✗ The heartbeat's host: 127.0.0.1:1: no connection (Connection refused)" in out
+
+
+def test_mail_server_is_named_without_the_rest_of_its_url(watch):
+    watch.secrets.add("topsecret")
+    settings = Settings.from_environment(
+        {"SMTP_URL": "smtp://u:topsecret@127.0.0.1:1/topsecret?topsecret@x#y", "ALERT_EMAIL_TO": "ops@example.com"}
+    )
+    found = slack_notifier._check_mail(settings.email, Deadline.after(30))
+    watch.written.append(str(found))
+    assert found.what == "Mail server 127.0.0.1:1: no server answers there (Connection refused)"
 
 
 @pytest.mark.slow

@@ -98,7 +98,7 @@ WRONG = [
     (
         "SLACK_TIMEZONE",
         ["CEST", "Europe/Bonn", "UTC+2", "../../etc/passwd", "/etc/localtime", "Europe", "é"],
-        "IANA name",
+        "must be an IANA name that this machine knows: Europe/Berlin (is tzdata installed?)",
     ),
     (
         "SLACK_TASK_TEMPLATE",
@@ -114,6 +114,12 @@ WRONG = [
     # As the shell hands over what is no UTF-8.
     *[(name, ["$id https://h/\udcff"], "must be UTF-8 text") for name in VARIABLES],
 ]
+
+
+def test_every_variable_has_wrong_values_of_its_own():
+    of_their_own = {name for name, _, words in WRONG if words != "must be UTF-8 text"}
+    # Those that are right or wrong together, and the file, have tests of their own.
+    assert of_their_own | {*SMTP, "ALERT_EMAIL_FROM", "SLACK_USER_WEBHOOKS_FILE"} == set(VARIABLES)
 
 
 @pytest.mark.parametrize(

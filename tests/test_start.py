@@ -226,6 +226,26 @@ def test_env_file_in_this_folder_goes_before_the_one_beside_the_program(run, dat
     assert (len(slack.messages("here")), len(slack.messages("there"))) == (1, 0)
 
 
+def test_folder_that_was_deleted_holds_no_env_file_and_the_one_beside_the_program_is_read(
+    failed_and_stuck, database_url, slack, tmp_path
+):
+    program = shutil.copy(PROGRAM, tmp_path)
+    write(tmp_path / ".env", DATABASE_URL=database_url, SLACK_WEBHOOK=slack.webhook())
+
+    def run_in_deleted_folder(flag):
+        shell = f"mkdir gone; cd gone; rmdir ../gone; exec {sys.executable} {program} {flag}"
+        return subprocess.run(
+            ["sh", "-c", shell], cwd=tmp_path, env={}, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    assert run_in_deleted_folder("--failed-only").returncode == 0
+    assert titles(slack) == [FAILED]
+    (tmp_path / ".env").unlink()
+    done = run_in_deleted_folder("--check")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "✓ Settings: no .env, neither in the current folder, which was deleted, nor" in done.stdout
+
+
 def test_env_file_that_is_no_text_is_exit_2_and_the_environment_is_used(cli, slack, tmp_path):
     (tmp_path / ".env").write_bytes(b"DEBUG=\xff\n")
     done = cli()
@@ -267,7 +287,10 @@ def test_file_of_a_stranger_is_a_warning(tmp_path, monkeypatch, owner, warned):
     monkeypatch.setattr(slack_notifier, "__file__", str(program))
     monkeypatch.setattr(os, "geteuid", lambda: uids["user"])
     what = f"{path} belongs to another user (uid 1003), who can read and change the settings"
-    assert slack_notifier._exposure(str(path)) == (("!", what, "chown it") if warned else None)
+    monkeypatch.setenv("SLACK_USER_WEBHOOKS_FILE", str(path))
+    monkeypatch.chdir(tmp_path)
+    # The file counts as both, the .env and that of the users.
+    assert list(slack_notifier._exposed_files()) == [("!", what, "chown it")] * 2 * warned
 
 
 def test_the_example_file_as_it_is_says_what_is_missing(run, tmp_path):

@@ -34,8 +34,8 @@ BREAKS = [
     # Settings.
     Break(
         "an unknown flag word is taken as true",
-        'if word not in _FLAG_WORDS:\n        raise SettingError(f"{name} must be true',
-        'if word not in _FLAG_WORDS:\n        return True\n        raise SettingError(f"{name} must be true',
+        'return False\n    raise SettingError(f"{name} must be true',
+        'return False\n    return True\n    raise SettingError(f"{name} must be true',
         f"{SETTINGS}wrong_value_is_refused_by_name_with_what_is_right_and_without_the_value",
     ),
     Break(
@@ -70,8 +70,8 @@ BREAKS = [
     ),
     Break(
         "the fingerprint forgets the user",
-        r'hashlib.sha256(f"{self.webhook}\n{self.user}".encode())',
-        r'hashlib.sha256(f"{self.webhook}\n".encode())',
+        r'hashlib.sha256(f"{webhook}\n{user}".encode())',
+        r'hashlib.sha256(f"{webhook}\n".encode())',
         f"{ROUTES}fingerprint_tells_webhook_and_user_apart",
     ),
     Break(
