@@ -116,8 +116,6 @@ DATABASE_PAUSES_SECONDS = (1, 3)
 # An alert goes out without its optional details where they take longer than this.
 CAUSES_SECONDS = 10
 FACTS_SECONDS = 3
-STATUSES_SECONDS = 0.5
-LEAST_DETAILS_SECONDS = 0.2
 # How long a run, and a worker's call, waits for another run that is reporting to the same destination.
 LOCK_WAIT_SECONDS = 10
 CALL_LOCK_WAIT_SECONDS = 0.5
@@ -1406,10 +1404,12 @@ TASK_COLUMNS = {
 COLUMNS_READ = [*TASK_COLUMNS, "started_at"]
 _SHOWN_TASK = ", ".join(f"{expression} AS {name}" for name, expression in TASK_COLUMNS.items())
 
-# A task is open while it is queued or in progress; the worker has two words for the latter. As text, because an enum
-# that lacks a word refuses a statement that names it.
+# A task is open while it is queued or in progress; the worker has two words for the latter. Any other word than these
+# may mean anything, so it is no recovery. As text, because an enum that lacks a word refuses a statement with it.
 _IS_IN_PROGRESS = "tasks.status::text IN ('in_progress', 'inprogress')"
 _IS_OPEN = "tasks.status::text IN ('queued', 'in_progress', 'inprogress')"
+_ENDED_WELL = "'finished', 'completed', 'done', 'success', 'succeeded'"
+_ENDED_UNFAILED = f"{_ENDED_WELL}, 'cancelled', 'canceled', 'dead_letter'"
 
 # Tasks that failed within the window, newest first.
 FAILED_TASKS = f"""
@@ -1472,19 +1472,6 @@ LEDGER_AGE = """
 SELECT count(*) AS reported, min(notified_at) AS first, max(notified_at) AS last, now() AS now
 FROM slack_notifications
 WHERE task_id <> '' AND alert <> 'cause'
-"""
-
-# The words of final statuses, which may be any but those of open tasks: found by a few steps through the index on
-# (status, updated_at).
-FINAL_STATUSES = f"""
-WITH RECURSIVE words (status) AS (
-    SELECT min(status::text) FROM tasks
-    UNION ALL
-    SELECT (SELECT min(tasks.status::text) FROM tasks WHERE tasks.status::text > words.status)
-    FROM words
-    WHERE words.status IS NOT NULL
-)
-SELECT array_agg(status) AS final FROM words AS tasks WHERE NOT {_IS_OPEN}
 """
 
 # What each destination was notified of. `alert` names a kind of alert, `cause` is a fingerprint of a failure's cause or
@@ -1695,7 +1682,7 @@ CLAIM_RECOVERED = _claim(
     FROM (
         SELECT {_ID} AS task_id, least(tasks.updated_at::timestamptz, '9999-12-30') AS event_at
         FROM tasks
-        WHERE tasks.status::text = ANY(%(ended_well)s) AND {_IS_OF_USER}
+        WHERE tasks.status::text IN ({_ENDED_WELL}) AND {_IS_OF_USER}
           AND tasks.updated_at >= (SELECT beginning FROM state) AND EXISTS (
               SELECT FROM slack_notifications
               WHERE destination = %(destination)s AND alert = %(reported_as)s AND task_id <> '')
@@ -1766,7 +1753,7 @@ ORDER BY claimed.cause, claimed.place, claimed.task_id
 # started, which is what a checker of timeouts makes of tasks that wait.
 _LAST_ACTIVITY = f"""
 greatest(
-    (SELECT max(latest.at) FROM unnest(%(ended_well)s::text[]) AS word CROSS JOIN LATERAL (
+    (SELECT max(latest.at) FROM unnest(ARRAY[{_ENDED_UNFAILED}]) AS word CROSS JOIN LATERAL (
         SELECT max(updated_at)::timestamptz AS at FROM tasks WHERE status::text = word) AS latest),
     (SELECT updated_at::timestamptz FROM tasks
         WHERE status::text = 'failed' AND started_at IS NOT NULL ORDER BY tasks.updated_at DESC LIMIT 1),
@@ -1780,7 +1767,7 @@ SELECT count(*) FILTER (WHERE status::text = 'failed') AS failed, count(*) AS en
        count(DISTINCT user_api_key::text) FILTER (WHERE status::text = 'failed') AS users,
        CASE WHEN %(never_started)s > 0 THEN {_LAST_ACTIVITY} END AS last_activity
 FROM tasks
-WHERE status::text = ANY(%(final)s) AND {_IS_OF_USER}
+WHERE status::text IN ('failed', {_ENDED_UNFAILED}) AND {_IS_OF_USER}
   AND updated_at >= coalesce(%(since)s::timestamptz, now() - %(window)s)
 """
 # How many tasks wait and how many are in progress.
@@ -1898,9 +1885,8 @@ class Ledger:
         self.deadline = deadline
         self.dry_run = dry_run
         self.paced = paced
-        # What each transaction begins with, and the words of statuses: both are learned once.
+        # What each transaction begins with.
         self.opening: Sequence[str] = ()
-        self.statuses: dict[str, list[str]] = {}
         self._url = url
         self._options = {**_CONNECTION_DEFAULTS, **psycopg2.extensions.parse_dsn(url)}
         self._connect(pauses)
@@ -1908,7 +1894,7 @@ class Ledger:
     def another(self) -> Ledger:
         """Opens a second connection for the same run."""
         other = Ledger(self._url, self.deadline, dry_run=self.dry_run, paced=self.paced)
-        other.opening, other.statuses = self.opening, self.statuses
+        other.opening = self.opening
         return other
 
     def __enter__(self) -> Ledger:
@@ -1964,7 +1950,6 @@ class Ledger:
             "columns": COLUMNS_READ,
             "alerts": [alert.name for alert in ALERTS],
             "hold_milliseconds": CLAIM_HOLD_SECONDS * 1000,
-            **self.statuses,
             **parameters,
             "statement_milliseconds": int(seconds * 1000) + 1,
             "lock_milliseconds": int(min(seconds / 2, LOCK_WAIT_SECONDS) * 1000) + 1,
@@ -2007,9 +1992,6 @@ class Ledger:
 
     def optional_rows(self, name: str, statement: str, seconds: float, **parameters: object) -> list[dict[str, Any]]:
         """Returns what an alert can do without, as a list of rows; [] where it fails or takes longer than `seconds`."""
-        if seconds < LEAST_DETAILS_SECONDS:
-            logger.warning("No time for %s: the alert goes out without", name)
-            return []
         try:
             return self.fetch("SAVEPOINT optional_details", statement, seconds=seconds, **parameters)
         except psycopg2.Error as error:
@@ -2141,8 +2123,6 @@ class Ledger:
                 return ExitStack(), None
             for alert in alerts:
                 self.alert = alert
-                if alert.reported_as:
-                    self._learn_statuses()
                 started = monotonic()
                 named = {"alert": alert.name, "reported_as": alert.reported_as}
                 # A statement of its own, as it must see what a run has committed for which the lock has waited.
@@ -2168,14 +2148,6 @@ class Ledger:
             (state,) = self.fetch(LOCK_IF_FREE)
         return True
 
-    def _learn_statuses(self) -> None:
-        """Learns the words of final statuses; where they cannot be found in time, those that the worker writes."""
-        if not self.statuses:
-            found = self.optional_rows("the words of statuses", FINAL_STATUSES, STATUSES_SECONDS)
-            final = (found[0]["final"] if found else None) or ["failed", "finished"]
-            self.statuses = {"final": final, "ended_well": [word for word in final if word != "failed"]}
-        self.parameters |= self.statuses
-
     def _news(self, alert: Alert, figures: Row, until: Deadline, took: float) -> News:
         """Reads what a message needs of a claim that `took` that many seconds: its first tasks, optional details."""
         total, partial, claimed_at = figures["total"], figures["partial"], figures["claimed_at"]
@@ -2194,7 +2166,6 @@ class Ledger:
             facts["never_started"] = causes[0]["never_started"] if causes else 0
         tasks = self.fetch(CLAIMED_TASKS, seconds=until.seconds_left, groups=groups)
         if alert.facts:
-            self._learn_statuses()
             seconds = min(until.seconds_left, FACTS_SECONDS)
             for row in self.optional_rows("the figures", alert.facts, seconds, since=since, **facts):
                 facts.update(row)

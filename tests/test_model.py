@@ -61,7 +61,7 @@ class Task:
 
     @property
     def ended_well(self) -> bool:
-        return self.status not in WAITING and self.status != "failed"
+        return self.status == "finished"
 
 
 class Call(NamedTuple):
@@ -642,15 +642,15 @@ PATCHES = [
     Patch(
         "a failed task has recovered",
         "CLAIM_RECOVERED",
-        "ANY(%(ended_well)s)",
-        "ANY(%(final)s)",
+        "IN ({_ENDED_WELL})",
+        "IN ('failed', {_ENDED_WELL})",
         [STUCK_TASK, FAIL, ("report", COMBINED[2:], 30)],
     ),
     Patch(
         "a task that failed again has healed",
         "CLAIM_RECOVERED",
-        "ANY(%(ended_well)s)",
-        "ANY(%(final)s)",
+        "IN ({_ENDED_WELL})",
+        "IN ('failed', {_ENDED_WELL})",
         [("create", USERS[0]), FAIL, RUN, ("a_while", 4), FAIL, RUN],
     ),
     Patch(

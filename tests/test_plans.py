@@ -64,8 +64,6 @@ PARAMETERS: dict[str, object] = {
     "part": 200_000,
     "alerts": [alert.name for alert in slack_notifier.ALERTS],
     "cleaned": ["cause", *(alert.name for alert in slack_notifier.ALERTS)],
-    "final": ["failed", "finished"],
-    "ended_well": ["finished"],
     "columns": slack_notifier.COLUMNS_READ,
     "window": timedelta(minutes=30),
     "varying_words": slack_notifier.VARYING_WORDS,
@@ -140,7 +138,7 @@ def scanned_whole(plan: dict[str, Any]) -> list[str]:
 def test_the_statements_that_read_tasks_are_found() -> None:
     assert {"FAILED_TASKS", "STUCK_TASKS", "CLAIM_FAILED", "CLAIM_STUCK", "CLAIM_RECOVERED"} <= set(STATEMENTS)
     assert {"CLAIMED_TASKS", "CLAIMED_CAUSES", "FAILED_FACTS"} <= set(STATEMENTS)
-    assert {"STUCK_FACTS", "CLEAN_UP", "FINAL_STATUSES"} <= set(STATEMENTS)
+    assert {"STUCK_FACTS", "CLEAN_UP"} <= set(STATEMENTS)
 
 
 @pytest.mark.parametrize("alert", ALERTS)
