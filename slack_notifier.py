@@ -1759,7 +1759,7 @@ FROM (
 ) AS claimed
 JOIN tasks ON tasks.id = (jsonb_populate_record(NULL::tasks, jsonb_build_object('id', claimed.task_id))).id
 WHERE claimed.number <= %(each)s
-ORDER BY claimed.cause, claimed.place, claimed.task_id
+ORDER BY claimed.place, claimed.task_id
 """
 
 # The time at which a worker last did anything: it started a task, or ended one otherwise than as a failure that never

@@ -473,10 +473,10 @@ def test_stuck_alert_names_its_timeout(tasks, notifier, slack, minutes, summary)
 
 
 def test_failed_tasks_are_listed_newest_first(tasks, notifier, slack):
-    for minutes in (20, 5, 10):
-        tasks.fail(id=f"failed-{minutes}", updated=minutes)
+    for minutes, error in ((20, "no font"), (5, "no codec"), (15, "no space"), (10, "no font")):
+        tasks.fail(id=f"failed-{minutes}", updated=minutes, error=error)
     notifier.send_failed_tasks_notification()
-    assert re.findall(r"failed-\d+", only(slack)["text"]) == ["failed-5", "failed-10", "failed-20"]
+    assert re.findall(r"failed-\d+", only(slack)["text"]) == ["failed-5", "failed-10", "failed-15", "failed-20"]
 
 
 def test_stuck_tasks_are_listed_oldest_first(tasks, notifier, slack):
