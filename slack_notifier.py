@@ -645,52 +645,45 @@ def _minutes(value: float) -> float:
 
 ERROR_CHARACTERS = 200
 CAUSE_CHARACTERS = 120
-# A link that is longer cannot share a section with the rest of its task (Slack: 3,000 characters a section).
+# A longer link could not share a section with the rest of its task (Slack: 3,000 characters a section).
 LINK_CHARACTERS = 1200
 LABEL_CHARACTERS = 64
-# Errors of megabytes exist; nobody reads beyond this in a line.
+# Errors of megabytes exist, and nobody reads further than this in a line.
 LINE_CHARACTERS = 2000
-# Of longer errors only the ends are read. What joins them is indented: the stack that was cut in two goes on.
+# Only the two ends of a longer error are read. An indented joint makes the rest of a cut stack look like a stack.
 SHOWN_CHARACTERS = 20_000
 SHOWN_END = 9999
 SHOWN_JOINT = "\n  "
-
-# What can reorder, hide or break text: a terminal's colours, controls, bidirectional marks, zero-width characters, lone
-# surrogates, tags. The joiner of emoji sequences (U+200D) and what else they are made of stay, but not within a token.
+# Characters that reorder, hide or break text: controls, terminal colours, bidirectional marks, zero-width characters,
+# lone surrogates, tags. The parts of emoji sequences, such as U+200D, go only between ASCII characters.
 _INVISIBLE = (
     "\x1b\\[[0-9;?]*[a-zA-Z]|(?<=[ -~])[\u034f\u200c\u200d\ufe00-\ufe0f]+(?=[ -~])|"
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
-# What varies from task to task within the same cause. As words of their own: quoted values, paths and URLs; then hex
-# runs and UUIDs, and long numbers: short ones stay, HTTP 429 and HTTP 500 are two causes. For Python and PostgreSQL;
-# two expressions, without assertions and back references, because one for all takes PostgreSQL twice as long.
+# The parts of an error that differ between tasks with the same cause: quoted values, paths, URLs; hex runs, UUIDs, long
+# numbers (short ones stay: HTTP 429 is not HTTP 500). PostgreSQL reads them as well, so they have no assertions and no
+# back references; one pattern for all would take it twice as long.
 VARYING_WORDS = r"""(?:^|[\s(=:,])(?:'[^']*'|"[^"]*"|`[^`]*`|/\S+|\S+/\S*/\S*|[a-z]:\\\S+)"""
 VARYING_NUMBERS = r"[0-9a-f-]{8,}|[0-9]{5,}"
-
 TRACEBACK = "Traceback (most recent call last)"
-# What makes a plain traceback of one of several exceptions at once, without the tracebacks of its parts.
-EXCEPTION_GROUP = f"Exception Group {TRACEBACK}"
-UNGROUP = ((EXCEPTION_GROUP, TRACEBACK), (f"| {TRACEBACK}", ""), (f"+ {TRACEBACK}", TRACEBACK), ("\n  | ", "\n"))
-# The type in the line that names the exception.
-RAISED_TYPE = r"^([A-Za-z_][A-Za-z0-9_.<>]*)(?::|$)"
 
 
 def _string(value: object) -> str:
-    """str() of anything at all; '' for None, and where there is none to be had."""
+    """Returns str(value) without the whitespace around it; '' for None and for a value that refuses str()."""
     try:
         return "" if value is None else str(value).strip()
     except Exception:
-        # Python refuses integers of more than 4,300 digits, and any class may refuse.
+        # Python refuses integers of more than 4,300 digits, and a class may raise anything.
         return ""
 
 
 def one_line(value: object) -> str:
-    """A value from outside as one line of visible text; backticks, which could end a code span, become quotes."""
+    """Returns a value from outside as one line of visible text; backticks, which end a code span, become quotes."""
     text = _string(value)
     if len(text) > LINE_CHARACTERS:
-        # Without a word that is cut: the beginning of a token has no shape by which to mask it.
+        # A word that is cut goes: the beginning of a token has no shape by which to mask it.
         text = re.sub(r"\s\S{0,200}\Z", "", text[:LINE_CHARACTERS])
     text = " ".join(text.split())
     if not (text.isascii() and text.isprintable()):
@@ -699,63 +692,64 @@ def one_line(value: object) -> str:
 
 
 def shorten(text: str, characters: int) -> str:
+    """Cuts what is longer than that many characters, and puts "..." behind it."""
     return text if len(text) <= characters else text[:characters].rstrip() + "..."
 
 
 def escape(text: str) -> str:
-    """Slack's three entities, and no others: https://docs.slack.dev/messaging/formatting-message-text#escaping"""
+    """Escapes Slack's three entities, no others: https://docs.slack.dev/messaging/formatting-message-text#escaping"""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def label(value: object) -> str:
-    """A short value of a task, such as its id: visible, cut, then escaped; '' where it is absent."""
+    """Makes a short value of a task, such as its id, visible, then cuts and escapes it; '' where it is absent."""
     return escape(shorten(one_line(value), LABEL_CHARACTERS))
 
 
 def task_text(value: object, characters: int = LABEL_CHARACTERS) -> str:
-    """Free text of a task: visible, masked, cut, then escaped; '' where it is absent."""
+    """Makes free text of a task visible, then masks, cuts and escapes it; '' where it is absent."""
     return escape(shorten(redact(one_line(value)), characters))
 
 
 def error_line(error: object, characters: int = ERROR_CHARACTERS) -> str:
-    """What went wrong in one line: the text before a Python traceback with the exception's type, else its last line."""
+    """Returns one line that says what went wrong: the text before a Python traceback, or else the exception."""
     return task_text(_error_message(error), characters) or "No error message"
 
 
 def cause_text(error: object) -> str:
-    """The same line without what varies from task to task."""
-    # Masked first: a secret without its digits has no shape by which to know it.
+    """Returns the error's line with "…" in place of what differs between tasks with the same cause."""
+    # Masked first, because a secret without its digits has no shape by which to know it.
     text = re.sub(f"(?i){VARYING_WORDS}", " …", redact(one_line(_error_message(error))))
     text = re.sub(f"(?i){VARYING_NUMBERS}", "…", text)
     return escape(shorten(" ".join(text.split()), CAUSE_CHARACTERS)) or "No error message"
 
 
 def _error_message(error: object) -> str:
-    """What stands before the first traceback, with the exception's type where that is not in it; else the exception.
+    """Returns the text before the first traceback with the exception's type; without such text, the exception's line.
 
-    The exception is that of the last traceback. Its type stays as Python writes it, with its module: ConnectionError is
-    one of many.
+    The exception is that of the last traceback. Its type keeps its module, as many modules have a ConnectionError.
     """
     text = _string(error)
     if len(text) > SHOWN_CHARACTERS:
         text = f"{text[:SHOWN_END]}{SHOWN_JOINT}{text[-SHOWN_END:]}"
-    for old, new in UNGROUP if EXCEPTION_GROUP in text else ():
-        text = text.replace(old, new)
-    message, traceback_, _ = text.partition(TRACEBACK)
-    if not traceback_:
+    if TRACEBACK not in text:
         return text
-    # The first line below it that is not indented.
-    raised = re.search(r"\n([^\s][^\r\n]*)", text.rpartition(TRACEBACK)[2])
+    message, *_, stack = text.split(TRACEBACK)
+    # The exception's line is the first that is not indented as the stack is.
+    raised = re.search(r"\n(\S[^\r\n]*)", stack)
     exception = raised[1].strip() if raised else ""
-    return _with_type(message.strip(), exception) if message.strip() else exception or text.rpartition("\n")[2]
+    if message.strip():
+        return _with_type(message.strip(), exception)
+    return exception or text.rpartition("\n")[2]
 
 
-def _with_type(message: str, raised: str) -> str:
-    """The type before the exception's own text, where the message holds that, else at its end."""
-    found = re.search(RAISED_TYPE, raised)
+def _with_type(message: str, exception: str) -> str:
+    """Puts the exception's type before its text in the message; at the end, where the message lacks that text."""
+    found = re.match(r"([A-Za-z_][A-Za-z0-9_.<>]*)(?::|$)", exception)
     if not found or found[1].rpartition(".")[2] in message:
         return message
-    text = raised[len(found[0]) :].strip()[:100]
+    text = exception[found.end() :].strip()[:100]
+    # The text counts at the start of the message or behind a colon, so "x" is not found in "Exit x".
     place = f": {message}".find(f": {text}") if text else -1
     if place < 0:
         return f"{message.rstrip(': ')}: {found[1]}"
@@ -763,37 +757,36 @@ def _with_type(message: str, raised: str) -> str:
 
 
 def mask_key(key: object) -> str:
-    """An API key's first 8 characters and "..."; of one shorter than 12 characters, its first half."""
+    """Returns an API key's first 8 characters and "..."; of one shorter than 12 characters, the first half."""
     text = one_line(key)
-    shown = text[: 8 if len(text) >= 12 else len(text) // 2]
-    return escape(shown) + "..."
+    characters = 8 if len(text) >= 12 else len(text) // 2
+    return escape(text[:characters]) + "..."
 
 
-def log_link(uri: object, label: str) -> str:
-    """A Slack link, or '' where the URI is not http(s) or too long; a URI can end neither the link nor its label."""
+def log_link(uri: object, words: str) -> str:
+    """Builds a Slack link, which no URI can end or relabel; '' where the URI is not http(s) or is too long."""
     from urllib.parse import quote
 
     # Slack knows schemes in lower case only.
     text = re.sub(r"(?i)^https?:", lambda scheme: scheme[0].lower(), _string(uri)[: LINK_CHARACTERS + 1])
-    # https://docs.slack.dev/messaging/formatting-message-text#linking-urls: a space or | breaks a link.
+    # A space or | breaks a link: https://docs.slack.dev/messaging/formatting-message-text#linking-urls
     url = escape(quote(text, safe="%/:=&?~#+!$,;'@()*[]", errors="replace"))
-    return f"<{url}|{label}>" if re.match(r"https?://[^/\s]", text) and len(url) <= LINK_CHARACTERS else ""
+    return f"<{url}|{words}>" if re.match(r"https?://[^/\s]", text) and len(url) <= LINK_CHARACTERS else ""
 
 
 def format_time(moment: datetime | None) -> str:
-    """2025-09-01 12:00:00 UTC; a time without a zone is UTC."""
+    """Returns 2025-09-01 12:00:00 UTC; a time without a zone is UTC."""
     return f"{_utc(moment):%Y-%m-%d %H:%M:%S} UTC" if isinstance(moment, datetime) else "unknown"
 
 
 def format_age(moment: datetime | None, now: datetime | None) -> str:
-    """How long ago, to the minute: 42 min, 3 h 5 min, 2 d 4 h."""
+    """Returns how long ago that was, in whole minutes: 42 min, 3 h 5 min, 2 d 4 h; 0 min for what lies ahead."""
     if not isinstance(moment, datetime) or now is None:
         return "unknown"
     minutes = max(0, int((_utc(now) - _utc(moment)).total_seconds() // 60))
-    hours, days = minutes // 60, minutes // 1440
-    if days:
-        return f"{days} d {hours % 24} h"
-    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
+    if minutes >= 1440:
+        return f"{minutes // 1440} d {minutes // 60 % 24} h"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
 def _utc(moment: datetime) -> datetime:
@@ -805,6 +798,7 @@ def _utc(moment: datetime) -> datetime:
 
 
 def ordinal(number: int) -> str:
+    """Returns 1st, 2nd, 3rd, 4th and so on; for numbers up to 20."""
     return {1: "1st", 2: "2nd", 3: "3rd"}.get(number, f"{number}th")
 
 
