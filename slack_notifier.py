@@ -926,22 +926,22 @@ def redact(text: str) -> str:
 
 # ---- Messages --------------------------------------------------------------------------------------------------------
 
-
 # Slack's limits: 50 blocks a message, 3,000 characters a section, and (undocumented) about 13,200 over all blocks;
-# https://docs.slack.dev/reference/block-kit/blocks. Users disagree on what a character is, so ours keep a distance.
+# https://docs.slack.dev/reference/block-kit/blocks. Ours are lower, as receivers disagree on what a character is.
 MESSAGE_CHARACTERS = 9000
-# Beyond 4,000 Slack may split the text: https://docs.slack.dev/reference/methods/chat.postMessage#truncating
+# Slack may split a text of over 4,000: https://docs.slack.dev/reference/methods/chat.postMessage#truncating
 TEXT_CHARACTERS = 3900
 SECTION_CHARACTERS = 2900
-# So many tasks have lines of their own; more are a line each, in groups.
+# Up to this many tasks are described in five lines each; more have a line each, in groups.
 MAX_DESCRIBED_TASKS = 5
 MAX_CAUSES = 10
 MAX_TASKS_OF_A_CAUSE = 3
 MAX_TASKS_OF_A_STATUS = 10
-# Where there are no groups: recovered tasks, and failed ones whose causes could not be found in time.
+# Recovered tasks, and failed ones whose causes could not be found in time, have no groups.
 MAX_LISTED_TASKS = 20
 LISTED_ERROR_CHARACTERS = 100
-
+# A claim reads this many tasks of each group: as many as the alert that shows the most of one.
+MAX_READ_TASKS = max(MAX_DESCRIBED_TASKS, MAX_TASKS_OF_A_CAUSE, MAX_TASKS_OF_A_STATUS, MAX_LISTED_TASKS)
 
 Block = dict[str, Any]
 Row = Mapping[str, Any]
@@ -954,36 +954,37 @@ class Message(NamedTuple):
     blocks: list[Block]
 
     def payload(self) -> dict[str, Any]:
-        """The body that a webhook takes; without unfurling, or Slack would fetch the URLs of task text."""
-        payload: dict[str, Any] = {"text": self.text, "unfurl_links": False, "unfurl_media": False}
-        return {**payload, "blocks": self.blocks} if self.blocks else payload
+        """Returns the body for a webhook; without unfurling, because Slack would fetch the URLs of task text."""
+        content = {"text": self.text, "blocks": self.blocks} if self.blocks else {"text": self.text}
+        return {**content, "unfurl_links": False, "unfurl_media": False}
 
 
 class News(NamedTuple):
-    """What one destination has yet to be told of one alert.
+    """Tasks of one alert of which a destination was not yet notified, as a claim found them.
 
-    `tasks` are the first of them in the order to be listed: the columns of a task, its `alert`, its `cause` (a
-    fingerprint, a status, or None), and as `total` how many tasks its group has. `since` is None where all of it
-    happened within the alert's usual window. `again`: the destination was told of others in the same span. `partial`:
-    only the oldest were taken, more are left for the next run.
+    `tasks`: the first ones, in the order to be listed, with the columns of a task, its `alert`, its `cause` (a
+    fingerprint, a status, or None) and as `total` the number of tasks in its group. `total`: the number of all.
+    `claimed_at`: the database's time. `since`: None where all is within the alert's usual window.
+    `causes`: of failed tasks, the first causes, in the order to be shown: cause, total, users, `before` (the number of
+    tasks reported with it in the week before; None: the history is too short), and as `causes` the number of all.
+    `facts`: of failed tasks failed, ended, users, last_activity, never_started; of stuck ones last_activity, queued,
+    in_progress. A fact that could not be found in time is absent.
+    `others_reported`: the destination was notified of other tasks in the same span.
+    `partial`: these are only the oldest, and the next run reports more.
     """
 
     tasks: Sequence[Row]
     total: int
     claimed_at: datetime
     since: datetime | None = None
-    # Of failed tasks, in the order to be shown: cause, total, users, as `before` how many tasks of that cause were told
-    # in the week before (None: the history is too short to know), and as `causes` how many there are in all.
     causes: Sequence[Row] = ()
-    # Of failed tasks: failed, ended, users, last_activity, never_started. Of stuck ones: last_activity, queued,
-    # in_progress. What could not be found in time is absent.
     facts: Row = MappingProxyType({})
-    again: bool = False
+    others_reported: bool = False
     partial: bool = False
 
 
 class Style(NamedTuple):
-    """What the settings change in an alert: the lines of a task, whom a critical one calls, what follows the title."""
+    """Settings that change an alert: the lines of a task, whom a critical one calls, the name behind each title."""
 
     task_template: str = ""
     mention: str = ""
@@ -991,7 +992,7 @@ class Style(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Tasks under one heading ('' for none), the first to be shown first; of `total` there may be fewer here."""
+    """Tasks under one heading ('' for none): the lines of the first of them, and how many there are in all."""
 
     heading: str
     tasks: Sequence[str]
@@ -999,59 +1000,54 @@ class Group(NamedTuple):
 
 
 def message(
-    title: str, parts: Sequence[str | list[str]], footer: str, text_parts: Sequence[str] | None = None
+    title: str, environment: str, parts: Sequence[str | list[str]], footer: str, lines: Sequence[str] = ()
 ) -> Message:
-    """A title, a section for each part (one that is a list: its fields side by side), a line of context.
+    """Builds a title with the environment, a section for each part that is not empty, and a line of context.
 
-    As text the same, or other parts, where those would be too many characters.
+    A part that is a list becomes fields side by side. The text holds the `lines`, if there are any, else the parts.
     """
-    lines = [part if isinstance(part, str) else " | ".join(map(_without_bold, part)) for part in text_parts or parts]
-    # Only our own words are in a title: a header knows no escaping.
+    # A header knows no escaping, so these characters would be shown as entities.
+    environment = re.sub("[&<>]", "", shorten(one_line(environment), 40))
+    title = f"{title} · {environment}" if environment else title
     header = {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": True}}
-    sections = [{"type": "section", **_mrkdwn(part)} for part in parts if part]
-    context = {"type": "context", "elements": [_mrkdwn(footer)["text"]]}
-    return Message(_without_bold("\n".join(filter(None, [title, *lines, footer]))), [header, *sections, context])
+    sections: list[Block] = []
+    for part in filter(None, parts):
+        content = {"text": _mrkdwn(part)} if isinstance(part, str) else {"fields": list(map(_mrkdwn, part))}
+        sections.append({"type": "section", **content})
+    context = {"type": "context", "elements": [_mrkdwn(footer)]}
+    texts = [part if isinstance(part, str) else " | ".join(map(_without_bold, part)) for part in lines or parts]
+    return Message(_without_bold("\n".join(filter(None, [title, *texts, footer]))), [header, *sections, context])
 
 
-def _mrkdwn(text: str | list[str]) -> Block:
+def _mrkdwn(text: str) -> Block:
     # verbatim: Slack makes no links, channels or mentions of its own from bare words in task text.
-    if isinstance(text, str):
-        return {"text": {"type": "mrkdwn", "text": text, "verbatim": True}}
-    return {"fields": [_mrkdwn(field)["text"] for field in text]}
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
 def size(text: str) -> int:
-    """Characters as Slack may count them: UTF-16 units of the escaped text."""
+    """Counts characters as Slack may count them: UTF-16 units of the escaped text."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def bold(label: str) -> str:
+def bold(text: str) -> str:
     # An asterisk of task text would end it.
-    return f"*{label.replace('*', '∗')}*"
+    return f"*{text.replace('*', '∗')}*"
 
 
 def labelled(values: Mapping[str, object]) -> list[str]:
-    """A line for each value that is there."""
+    """Returns a line for each value that is not empty."""
     return [f"*{name}:* {value}" for name, value in values.items() if value]
 
 
-def titled(title: str, environment: str) -> str:
-    """The title with the environment behind it; a header knows no escaping."""
-    return " · ".join(filter(None, [title, re.sub("[&<>]", "", shorten(one_line(environment), 40))]))
-
-
-def code(escaped: str) -> str:
-    return f"`{escaped or 'unknown'}`"
+def code(value: object) -> str:
+    return f"`{label(value) or 'unknown'}`"
 
 
 def plain(mrkdwn: str) -> str:
-    """Slack's markup as text for a terminal: links written out, labels without asterisks, entities decoded."""
-    text = _plain_mentions(re.sub(r"<([^|>]+)\|([^>]*)>", r"\2 (\1)", _without_bold(mrkdwn)))
+    """Returns Slack's markup as text for a terminal: links written out, labels without asterisks, entities decoded."""
+    text = re.sub(r"<([^|>]+)\|([^>]*)>", r"\2 (\1)", _without_bold(mrkdwn))
+    text = re.sub(r"<[!@](?:subteam\^)?(\w+)>", r"@\1", text)
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-
-
-def _plain_mentions(mrkdwn: str) -> str:
-    return re.sub(r"<[!@](?:subteam\^)?(\w+)>", r"@\1", mrkdwn)
 
 
 def _without_bold(mrkdwn: str) -> str:
@@ -1059,15 +1055,20 @@ def _without_bold(mrkdwn: str) -> str:
     return re.sub(r"(?m)^((?:• |  )?)\*([^*\n]+)\*", r"\1\2", mrkdwn)
 
 
-_STATUS_NAMES = {"inprogress": "in_progress"}
+_TASK_LINES = """\
+• *Task ID:* `{id}`
+  *Status:* {status}
+  *Created:* {created}
+  *Error:* {error}
+  *Logs:* {logs}"""
 
 
 def task_info(task: Row, template: str = "", now: datetime | None = None, seen: str = "") -> str:
-    """One task: five lines, or those of the template. Missing keys and NULLs are allowed."""
-    status = task.get("status")
+    """Describes one task in five lines, or in those of the template. Missing keys and NULLs are allowed."""
+    status = _string(task.get("status"))
     values = {
         "id": label(task.get("id")) or "unknown",
-        "status": label(_STATUS_NAMES.get(_string(status), status)) or "unknown",
+        "status": label("in_progress" if status == "inprogress" else status) or "unknown",
         "created": format_time(task.get("created_at")),
         "error": error_line(task.get("error")),
         "logs": log_link(task.get("log_uri"), "View Logs") or "No logs available",
@@ -1080,179 +1081,164 @@ def task_info(task: Row, template: str = "", now: datetime | None = None, seen: 
     return _TASK_LINES.format_map({**values, "error": f"{values['error']} {seen}".strip()})
 
 
-_TASK_LINES = """\
-• *Task ID:* `{id}`
-  *Status:* {status}
-  *Created:* {created}
-  *Error:* {error}
-  *Logs:* {logs}"""
-
-
-def task_line(task: Row, now: datetime, error: str = "") -> str:
-    """One task of many: how long ago it failed, or since when it has been waiting without a sign of life."""
+def task_line(task: Row, now: datetime, *, with_error: bool) -> str:
+    """Returns the one line of a task: how long ago it failed, or for how long it has given no sign of life."""
     failed = task.get("alert") == "failed"
-    moments = [task.get(name) for name in (["updated_at"] if failed else ["created_at", "started_at", "updated_at"])]
+    columns = ["updated_at"] if failed else ["created_at", "started_at", "updated_at"]
+    moments = [task.get(column) for column in columns]
     age = format_age(max((_utc(at) for at in moments if isinstance(at, datetime)), default=None), now)
     age = f"{age} ago" if failed else f"for {age}"
-    parts = [f"• {code(label(task.get('id')))} {age}", log_link(task.get("log_uri"), "View Logs"), error]
+    error = error_line(task.get("error"), LISTED_ERROR_CHARACTERS) if with_error else ""
+    parts = [f"• {code(task.get('id'))} {age}", log_link(task.get("log_uri"), "View Logs"), error]
     return " · ".join(filter(None, parts))
 
 
 def failed_message(news: News, minutes: float, style: Style) -> Message:
-    """Tasks that failed within the last `minutes`, or since the last report where that is longer ago."""
+    """Builds the alert of tasks that failed in the last `minutes`, or since `news.since`."""
     span = f"since {format_time(news.since)}" if news.since else f"in the last {plural(minutes, 'minute')}"
     groups = []
-    for cause in news.causes[:MAX_CAUSES] if news.total > MAX_DESCRIBED_TASKS else ():
-        tasks = [task for task in news.tasks if task.get("cause") == cause["cause"]][:MAX_TASKS_OF_A_CAUSE]
-        if tasks:
-            name = f"{cause['total']} × {cause_text(tasks[0].get('error'))} · {plural(cause['users'], 'user')}"
-            groups.append(_group(f"{name} {_seen(cause)}".strip(), tasks, cause["total"], news, style))
-    groups = groups or [_group("", news.tasks[:MAX_LISTED_TASKS], news.total, news, style)]
-    return _alert_message("🚨 Failed Tasks Alert", f"{_count(news)} failed {span}:", news, groups, minutes, style)
+    if news.total > MAX_DESCRIBED_TASKS:
+        for cause in news.causes:
+            tasks = [task for task in news.tasks if task.get("cause") == cause["cause"]]
+            if tasks:
+                name = f"{cause['total']} × {cause_text(tasks[0].get('error'))} · {plural(cause['users'], 'user')}"
+                heading = f"{name} {_seen(cause)}".strip()
+                groups.append(_group(heading, tasks, MAX_TASKS_OF_A_CAUSE, cause["total"], news, style))
+    if not groups:
+        groups = [_group("", news.tasks, MAX_LISTED_TASKS, news.total, news, style)]
+    return _alert("🚨 Failed Tasks Alert", f"{_count(news)} failed {span}:", news, groups, minutes, style)
 
 
 def _seen(cause: Row) -> str:
-    """Whether the destination was told of this cause before; '' where its history is too short to know."""
+    """Returns "🆕", or how often the destination was notified of the cause in 7 days; '' where that is not known."""
     if cause.get("before") is None:
         return ""
     return f"({cause['before'] + cause['total']}× in 7 days)" if cause["before"] else "🆕"
 
 
 def stuck_message(news: News, minutes: float, style: Style) -> Message:
-    """Tasks that have been stuck for more than `minutes`."""
+    """Builds the alert of tasks that have been stuck for more than `minutes`."""
     groups = []
     for status, name in (("queued", "Queued Tasks"), ("in_progress", "In Progress Tasks")):
         tasks = [task for task in news.tasks if task["cause"] == status]
         if tasks:
             total = tasks[0]["total"]
-            groups.append(_group(f"{name} ({total}):", tasks[:MAX_TASKS_OF_A_STATUS], total, news, style))
+            groups.append(_group(f"{name} ({total}):", tasks, MAX_TASKS_OF_A_STATUS, total, news, style))
     summary = f"{_count(news)} stuck for more than {plural(minutes, 'minute')}:"
-    return _alert_message("⚠️ Stuck Tasks Alert", summary, news, groups, minutes, style)
+    return _alert("⚠️ Stuck Tasks Alert", summary, news, groups, minutes, style)
 
 
-def _ended_message(title: str, what: str, news: News, minutes: float, style: Style) -> Message:
-    lines = [
-        f"• {code(label(task.get('id')))} is {label(task.get('status')) or 'unknown'}"
-        for task in news.tasks[:MAX_LISTED_TASKS]
-    ]
-    summary = f"{plural(news.total, 'task')} {what}"
-    return _alert_message(title, summary, news, [Group("", lines, news.total)], minutes, style)
+def _recovery_message(title: str, state: str, news: News, minutes: float, style: Style) -> Message:
+    listed = news.tasks[:MAX_LISTED_TASKS]
+    lines = [f"• {code(task.get('id'))} is {label(task.get('status')) or 'unknown'}" for task in listed]
+    return _alert(title, f"{plural(news.total, 'task')} {state}", news, [Group("", lines, news.total)], minutes, style)
 
 
-# Tasks that were reported as stuck and have moved on, or as failed and have ended well since.
-recovered_message = partial(_ended_message, "✅ Stuck Tasks Recovered", "no longer stuck:")
-healed_message = partial(_ended_message, "✅ Failed Tasks Recovered", "no longer failed:")
+# Both name tasks that were reported, as stuck or as failed, and have ended well since.
+recovered_message = partial(_recovery_message, "✅ Stuck Tasks Recovered", "no longer stuck:")
+healed_message = partial(_recovery_message, "✅ Failed Tasks Recovered", "no longer failed:")
 
 
 def workers_are_idle(news: News, minutes: float) -> bool:
-    """Tasks wait in the queue, or failed without ever having started, and for more than `minutes` none has started or
-    ended; False where it could not be found in time when one did."""
+    """Returns whether tasks wait, or failed unstarted, and for more than `minutes` none has started or ended."""
     waiting = any(task.get("cause") == "queued" for task in news.tasks) or news.facts.get("never_started")
-    if not waiting or "last_activity" not in news.facts:
-        return False
-    last = news.facts["last_activity"]
-    return last is None or news.claimed_at - last > timedelta(minutes=minutes)
+    # Workers whose last activity could not be found in time count as running.
+    last = news.facts.get("last_activity", news.claimed_at)
+    return bool(waiting) and (last is None or news.claimed_at - last > timedelta(minutes=minutes))
 
 
 def cannot_read_message(error: str, seconds: int, at: datetime, environment: str = "") -> Message:
-    """That nobody watches: the tasks could not be read, in `seconds` of trying."""
+    """Builds the alert that the tasks could not be read in `seconds` of trying, so nobody watches them."""
     tried = f"Tried for {plural(seconds, 'second')}. " if seconds else ""
-    said = escape(shorten(redact(one_line(error)), 500))
-    return message(
-        titled("🙈 Monitor cannot read the tasks table", environment),
-        [f"{said}\n{tried}Until it works again, no failed or stuck task is reported."],
-        f"Reported at {format_time(at)}",
-    )
+    part = f"{task_text(error, 500)}\n{tried}Until it works again, no failed or stuck task is reported."
+    return message("🙈 Monitor cannot read the tasks table", environment, [part], f"Reported at {format_time(at)}")
 
 
 def _count(news: News) -> str:
     if news.partial:
         return f"{plural(news.total, 'task')} and more"
-    return plural(news.total, "more task" if news.again else "task")
+    return plural(news.total, "more task" if news.others_reported else "task")
 
 
-def _group(heading: str, tasks: Sequence[Row], total: int, news: News, style: Style) -> Group:
-    """Few tasks have their five lines each, many a line, without a heading that names it also with their error."""
-    now = news.claimed_at
-    if news.total <= MAX_DESCRIBED_TASKS or style.task_template:
+def _group(heading: str, tasks: Sequence[Row], most: int, total: int, news: News, style: Style) -> Group:
+    """Describes each of a few tasks; of many, lists `most`, with their errors where no heading names the cause."""
+    are_few = news.total <= MAX_DESCRIBED_TASKS
+    shown = tasks if are_few else tasks[:most]
+    if are_few or style.task_template:
         seen = {cause["cause"]: _seen(cause) for cause in news.causes}
-        lines = [task_info(task, style.task_template, now, seen.get(task.get("cause"), "")) for task in tasks]
-    elif heading:
-        lines = [task_line(task, now) for task in tasks]
+        lines = [task_info(t, style.task_template, news.claimed_at, seen.get(t.get("cause"), "")) for t in shown]
     else:
-        lines = [task_line(task, now, error_line(task.get("error"), LISTED_ERROR_CHARACTERS)) for task in tasks]
+        lines = [task_line(task, news.claimed_at, with_error=not heading) for task in shown]
     return Group(heading, lines, total)
 
 
-def _alert_message(
-    title: str, summary: str, news: News, groups: Sequence[Group], minutes: float, style: Style
-) -> Message:
-    title = titled(title, style.environment)
+def _alert(title: str, summary: str, news: News, groups: Sequence[Group], minutes: float, style: Style) -> Message:
     opening = [f"{bold(summary)} {style.mention}".strip()]
     if workers_are_idle(news, minutes):
         last = news.facts["last_activity"]
         since = f"since {format_time(last)}" if last else "yet"
         opening.append(f"No task has started or ended {since}: are the workers running?")
     footer = " · ".join([f"Reported at {format_time(news.claimed_at)}", *_figures(news.facts)])
-    fixed = size("\n".join([title, *opening, footer]))
-    listing = _listing(groups, news, MESSAGE_CHARACTERS - fixed)
-    # A few tasks have a section each, the tasks of a group share some.
-    few = news.total <= MAX_DESCRIBED_TASKS
-    parts = [part for lines in listing for part in (lines if few else _sections(lines))]
-    text = [line for lines in _listing(groups, news, TEXT_CHARACTERS - fixed) for line in lines]
-    return message(title, [*opening, *parts], footer, [*opening, *text])
+    fixed = size(message(title, style.environment, opening, footer).text)
+    sections: list[str] = []
+    for lines in _listing(groups, news, MESSAGE_CHARACTERS - fixed):
+        # A few tasks have a section each, the many of a group share some.
+        sections += lines if news.total <= MAX_DESCRIBED_TASKS else _sections(lines)
+    text = ["\n".join(lines) for lines in _listing(groups, news, TEXT_CHARACTERS - fixed)]
+    return message(title, style.environment, [*opening, *sections], footer, [*opening, *text])
 
 
 def _figures(facts: Row) -> list[str]:
     if facts.get("failed"):
-        ended = plural(facts["ended"], "ended task")
-        return [f"{facts['failed']} of {ended} failed", plural(facts["users"], "user")]
+        return [f"{facts['failed']} of {plural(facts['ended'], 'ended task')} failed", plural(facts["users"], "user")]
     waiting = {"queued": facts.get("queued"), "in progress": facts.get("in_progress")}
     return [f"{count} {status}" for status, count in waiting.items() if count is not None]
 
 
-def _listing(groups: Sequence[Group], news: News, characters: int) -> Iterator[list[str]]:
-    """The lines of each group: its heading and as many of its tasks as fit into its share of the room; at the end, how
-    many tasks are in no group."""
-    room = characters - size("… and 1234567890 more causes (1234567890 tasks)\n")
-    more = size("**\n… and 1234567890 more\n")
-    shown = groups[: len(_fitting([group.heading for group in groups], room, more))]
-    room -= sum(size(group.heading) + more for group in shown)
-    for shares, group in zip(range(len(shown), 0, -1), shown):
-        tasks = _fitting(group.tasks, room // shares)
-        room -= sum(size(task) + 1 for task in tasks)
+def _listing(groups: Sequence[Group], news: News, characters: int) -> list[list[str]]:
+    """Returns lists of lines, one for each group: its heading, and as many tasks as fit in an equal share of the room.
+
+    The headings have their room first. The last list counts the tasks that are in no group.
+    """
+    room = characters - size("\n… and 1234567890 more causes (1234567890 tasks)\n")
+    # A group takes this much without its tasks: heading, line breaks, the number of tasks left out.
+    frames = _fitting([f"{bold(group.heading)}\n\n… and 1234567890 more" for group in groups], room)
+    room -= size("\n".join(frames))
+    shown = groups[: len(frames)]
+    listing = []
+    for number, group in enumerate(shown):
+        tasks = _fitting(group.tasks, room // (len(shown) - number))
+        room -= size("\n".join(tasks))
         lines = [bold(group.heading), *tasks] if group.heading else tasks
         if group.total > len(tasks):
             lines.append(f"… and {group.total - len(tasks)} more")
-        yield lines
+        listing.append(lines)
     tasks_left = news.total - sum(group.total for group in shown)
-    causes_left = (news.causes[0]["causes"] if news.causes else 0) - len(shown)
+    causes_left = news.causes[0]["causes"] - len(shown) if news.causes else 0
     if tasks_left > 0:
         causes = f"{plural(causes_left, 'more cause')} ({plural(tasks_left, 'task')})"
-        yield [f"… and {causes if causes_left > 0 else f'{tasks_left} more'}"]
+        listing.append([f"… and {causes}" if causes_left > 0 else f"… and {tasks_left} more"])
+    return listing
 
 
-def _fitting(texts: Iterable[str], characters: int, more: int = 1) -> list[str]:
-    """The first of the texts that fit together, each with so many `more` characters around it."""
-    fitting: list[str] = []
-    for text in texts:
-        characters -= size(text) + more
-        if characters < 0:
-            break
-        fitting.append(text)
+def _fitting(lines: Sequence[str], characters: int) -> list[str]:
+    """Returns the first of the lines, as many as fit."""
+    fitting = list(lines)
+    while fitting and size("\n".join(fitting)) > characters:
+        fitting.pop()
     return fitting
 
 
 def _sections(lines: Sequence[str]) -> Iterator[str]:
-    """The texts of as few sections as can hold the lines."""
+    """Yields the texts of as few sections as can hold the lines."""
     while lines:
-        fitting = _fitting(lines, SECTION_CHARACTERS + 1) or lines[:1]
+        fitting = _fitting(lines, SECTION_CHARACTERS) or lines[:1]
         yield "\n".join(fitting)
         lines = lines[len(fitting) :]
 
 
 class Event(NamedTuple):
-    """What one kind of event says; everything else the kinds have in common."""
+    """One kind of event: the words that differ between the kinds."""
 
     kind: str
     title: str
@@ -1274,7 +1260,7 @@ class TaskEvent(NamedTuple):
     log_uri: object
 
 
-# How requests name their settings; the first name that is there counts.
+# Requests have several names for a setting; the first name with a value counts.
 _SUBTITLES = ("subtitle_config", "global_subtitle_config", "subtitles", "subtitle")
 _LOGOS = ("logo_config", "global_logo_config", "logo")
 _SIZES = ("size", "font_size")
@@ -1283,26 +1269,25 @@ _OF_LOGOS = {"Logo URL provided": ("url", "logo_url", "image_url"), "Position: {
 
 
 def event_message(event: Event, task: TaskEvent, at: datetime, environment: str = "") -> Message:
-    """What is absent from the task's request makes no line."""
-    task_id, key = code(label(task.task_id)), one_line(task.user_api_key or "")
+    """Builds the notice of an event. A setting that the task's request lacks makes no line."""
+    task_id, key = code(task.task_id), one_line(task.user_api_key or "")
     scenes = _first(task.payload, ["scenes"])
     scenes = scenes if isinstance(scenes, (list, tuple)) else []
     seconds = _duration(task.payload, scenes)
-    configured = [task.payload, *scenes]
-    facts = {"Task ID": task_id, "User API Key": code(mask_key(key)) if key else "", "Status": event.status}
-    figures = {"Scenes": len(scenes), "Duration": f"{seconds:.10g}s" if seconds > 0 else ""}
+    facts = {"Task ID": task_id, "User API Key": f"`{mask_key(key)}`" if key else "", "Status": event.status}
+    figures = labelled({"Scenes": len(scenes), "Duration": f"{seconds:.10g}s" if seconds > 0 else ""})
     details = {
-        "Subtitle Config": _config_line(configured, _SUBTITLES, _OF_SUBTITLES),
-        "Logo Config": _config_line(configured, _LOGOS, _OF_LOGOS),
+        "Subtitle Config": _config_line([task.payload, *scenes], _SUBTITLES, _OF_SUBTITLES),
+        "Logo Config": _config_line([task.payload, *scenes], _LOGOS, _OF_LOGOS),
         "Logs": log_link(task.log_uri, "View Task Logs") or "Not available yet",
     }
-    sentence, more = f"Task {task_id} {event.sentence}", "\n".join(labelled(details))
-    parts: list[str | list[str]] = [sentence, "\n".join(labelled(facts)), labelled(figures), more]
-    return message(titled(event.title, environment), parts, f"{event.time_label} {format_time(at)}")
+    sentence = f"Task {task_id} {event.sentence}"
+    parts: list[str | list[str]] = [sentence, "\n".join(labelled(facts)), figures, "\n".join(labelled(details))]
+    return message(event.title, environment, parts, f"{event.time_label} {format_time(at)}")
 
 
 def _first(mapping: object, names: Iterable[str]) -> Any:
-    """The first value that is there and not empty; None where there is none or `mapping` is no mapping."""
+    """Returns the first value that is not empty; None where there is none, or `mapping` is no mapping."""
     if not isinstance(mapping, Mapping):
         return None
     return next((mapping[name] for name in names if mapping.get(name) not in (None, "", [], {})), None)
@@ -1313,15 +1298,18 @@ def _is_number(value: object) -> bool:
 
 
 def _duration(payload: object, scenes: Sequence[object]) -> float:
+    """Returns the seconds of the whole video; 0 where the request does not say."""
     total = _first(payload, ["duration", "total_duration"])
-    seconds = [total] if _is_number(total) else [_first(scene, ["duration"]) for scene in scenes]
-    # The worker sets the scenes' own where one narration goes through all of them, and those that are absent.
-    known = _is_number(total) or not _first(payload, ["narration_text"])
-    return sum(seconds) if known and all(map(_is_number, seconds)) else 0
+    if _is_number(total):
+        return float(total)
+    seconds = [_first(scene, ["duration"]) for scene in scenes]
+    # With one narration for all scenes the worker sets their durations itself, and so it does where one is absent.
+    known = not _first(payload, ["narration_text"]) and all(map(_is_number, seconds))
+    return sum(seconds) if known else 0
 
 
 def _config_line(parts: Sequence[object], names: Iterable[str], shown: Mapping[str, Iterable[str]]) -> str:
-    """The settings of the whole video, else of the first scene that has some."""
+    """Returns the settings of the whole video, or else of the first scene that has some, in one line."""
     for part in parts:
         config = _first(part, names)
         found = {words: task_text(_pixels(_first(config, keys))) for words, keys in shown.items()}
@@ -1332,7 +1320,7 @@ def _config_line(parts: Sequence[object], names: Iterable[str], shown: Mapping[s
 
 
 def _pixels(value: object) -> object:
-    """Width and height as one text; anything else as it is."""
+    """Returns width and height as one text, and anything else as it is."""
     if isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_number, value)):
         return " × ".join(f"{pixels:.10g}" for pixels in value)
     return value
@@ -2107,7 +2095,7 @@ class Ledger:
             "varying_words": VARYING_WORDS,
             "varying_numbers": VARYING_NUMBERS,
             "listed": MAX_CAUSES,
-            "each": MAX_LISTED_TASKS,
+            "each": MAX_READ_TASKS,
             "part": CLAIM_TASKS,
         }
         claim_by = until.before(POST_SECONDS)
@@ -2196,8 +2184,8 @@ class Ledger:
             # Not those of the other kind, whose look may begin a long time ago.
             cleaned = ["cause", *(other.name for other in ALERTS if other.kind == alert.kind)]
             self.optional_rows("tidying up", CLEAN_UP, min(until.seconds_left, FACTS_SECONDS), cleaned=cleaned)
-        again = facts.get("failed", 0) > total
-        return News(tasks, total, claimed_at, since, causes, facts, again, partial)
+        others_reported = facts.get("failed", 0) > total
+        return News(tasks, total, claimed_at, since, causes, facts, others_reported, partial)
 
 
 def read_tasks(database_url: str, statement: str, minutes: float) -> list[dict[str, Any]]:
