@@ -643,52 +643,45 @@ def _minutes(value: float) -> float:
 
 ERROR_CHARACTERS = 200
 CAUSE_CHARACTERS = 120
-# A link that is longer cannot share a section with the rest of its task (Slack: 3,000 characters a section).
+# A longer link could not share a section with the rest of its task (Slack: 3,000 characters a section).
 LINK_CHARACTERS = 1200
 LABEL_CHARACTERS = 64
-# Errors of megabytes exist; nobody reads beyond this in a line.
+# Errors of megabytes exist, and nobody reads further than this in a line.
 LINE_CHARACTERS = 2000
-# Of longer errors only the ends are read. What joins them is indented: the stack that was cut in two goes on.
+# Only the two ends of a longer error are read. An indented joint makes the rest of a cut stack look like a stack.
 SHOWN_CHARACTERS = 20_000
 SHOWN_END = 9999
 SHOWN_JOINT = "\n  "
-
-# What can reorder, hide or break text: a terminal's colours, controls, bidirectional marks, zero-width characters, lone
-# surrogates, tags. The joiner of emoji sequences (U+200D) and what else they are made of stay, but not within a token.
+# Characters that reorder, hide or break text: controls, terminal colours, bidirectional marks, zero-width characters,
+# lone surrogates, tags. The parts of emoji sequences, such as U+200D, go only between ASCII characters.
 _INVISIBLE = (
     "\x1b\\[[0-9;?]*[a-zA-Z]|(?<=[ -~])[\u034f\u200c\u200d\ufe00-\ufe0f]+(?=[ -~])|"
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
-# What varies from task to task within the same cause. As words of their own: quoted values, paths and URLs; then hex
-# runs and UUIDs, and long numbers: short ones stay, HTTP 429 and HTTP 500 are two causes. For Python and PostgreSQL;
-# two expressions, without assertions and back references, because one for all takes PostgreSQL twice as long.
+# The parts of an error that differ between tasks with the same cause: quoted values, paths, URLs; hex runs, UUIDs, long
+# numbers (short ones stay: HTTP 429 is not HTTP 500). PostgreSQL reads them as well, so they have no assertions and no
+# back references; one pattern for all would take it twice as long.
 VARYING_WORDS = r"""(?:^|[\s(=:,])(?:'[^']*'|"[^"]*"|`[^`]*`|/\S+|\S+/\S*/\S*|[a-z]:\\\S+)"""
 VARYING_NUMBERS = r"[0-9a-f-]{8,}|[0-9]{5,}"
-
 TRACEBACK = "Traceback (most recent call last)"
-# What makes a plain traceback of one of several exceptions at once, without the tracebacks of its parts.
-EXCEPTION_GROUP = f"Exception Group {TRACEBACK}"
-UNGROUP = ((EXCEPTION_GROUP, TRACEBACK), (f"| {TRACEBACK}", ""), (f"+ {TRACEBACK}", TRACEBACK), ("\n  | ", "\n"))
-# The type in the line that names the exception.
-RAISED_TYPE = r"^([A-Za-z_][A-Za-z0-9_.<>]*)(?::|$)"
 
 
 def _string(value: object) -> str:
-    """str() of anything at all; '' for None, and where there is none to be had."""
+    """Returns str(value) without the whitespace around it; '' for None and for a value that refuses str()."""
     try:
         return "" if value is None else str(value).strip()
     except Exception:
-        # Python refuses integers of more than 4,300 digits, and any class may refuse.
+        # Python refuses integers of more than 4,300 digits, and a class may raise anything.
         return ""
 
 
 def one_line(value: object) -> str:
-    """A value from outside as one line of visible text; backticks, which could end a code span, become quotes."""
+    """Returns a value from outside as one line of visible text; backticks, which end a code span, become quotes."""
     text = _string(value)
     if len(text) > LINE_CHARACTERS:
-        # Without a word that is cut: the beginning of a token has no shape by which to mask it.
+        # A word that is cut goes: the beginning of a token has no shape by which to mask it.
         text = re.sub(r"\s\S{0,200}\Z", "", text[:LINE_CHARACTERS])
     text = " ".join(text.split())
     if not (text.isascii() and text.isprintable()):
@@ -697,63 +690,64 @@ def one_line(value: object) -> str:
 
 
 def shorten(text: str, characters: int) -> str:
+    """Cuts what is longer than that many characters, and puts "..." behind it."""
     return text if len(text) <= characters else text[:characters].rstrip() + "..."
 
 
 def escape(text: str) -> str:
-    """Slack's three entities, and no others: https://docs.slack.dev/messaging/formatting-message-text#escaping"""
+    """Escapes Slack's three entities, no others: https://docs.slack.dev/messaging/formatting-message-text#escaping"""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def label(value: object) -> str:
-    """A short value of a task, such as its id: visible, cut, then escaped; '' where it is absent."""
+    """Makes a short value of a task, such as its id, visible, then cuts and escapes it; '' where it is absent."""
     return escape(shorten(one_line(value), LABEL_CHARACTERS))
 
 
 def task_text(value: object, characters: int = LABEL_CHARACTERS) -> str:
-    """Free text of a task: visible, masked, cut, then escaped; '' where it is absent."""
+    """Makes free text of a task visible, then masks, cuts and escapes it; '' where it is absent."""
     return escape(shorten(redact(one_line(value)), characters))
 
 
 def error_line(error: object, characters: int = ERROR_CHARACTERS) -> str:
-    """What went wrong in one line: the text before a Python traceback with the exception's type, else its last line."""
+    """Returns one line that says what went wrong: the text before a Python traceback, or else the exception."""
     return task_text(_error_message(error), characters) or "No error message"
 
 
 def cause_text(error: object) -> str:
-    """The same line without what varies from task to task."""
-    # Masked first: a secret without its digits has no shape by which to know it.
+    """Returns the error's line with "…" in place of what differs between tasks with the same cause."""
+    # Masked first, because a secret without its digits has no shape by which to know it.
     text = re.sub(f"(?i){VARYING_WORDS}", " …", redact(one_line(_error_message(error))))
     text = re.sub(f"(?i){VARYING_NUMBERS}", "…", text)
     return escape(shorten(" ".join(text.split()), CAUSE_CHARACTERS)) or "No error message"
 
 
 def _error_message(error: object) -> str:
-    """What stands before the first traceback, with the exception's type where that is not in it; else the exception.
+    """Returns the text before the first traceback with the exception's type; without such text, the exception's line.
 
-    The exception is that of the last traceback. Its type stays as Python writes it, with its module: ConnectionError is
-    one of many.
+    The exception is that of the last traceback. Its type keeps its module, as many modules have a ConnectionError.
     """
     text = _string(error)
     if len(text) > SHOWN_CHARACTERS:
         text = f"{text[:SHOWN_END]}{SHOWN_JOINT}{text[-SHOWN_END:]}"
-    for old, new in UNGROUP if EXCEPTION_GROUP in text else ():
-        text = text.replace(old, new)
-    message, traceback_, _ = text.partition(TRACEBACK)
-    if not traceback_:
+    if TRACEBACK not in text:
         return text
-    # The first line below it that is not indented.
-    raised = re.search(r"\n([^\s][^\r\n]*)", text.rpartition(TRACEBACK)[2])
+    message, *_, stack = text.split(TRACEBACK)
+    # The exception's line is the first that is not indented as the stack is.
+    raised = re.search(r"\n(\S[^\r\n]*)", stack)
     exception = raised[1].strip() if raised else ""
-    return _with_type(message.strip(), exception) if message.strip() else exception or text.rpartition("\n")[2]
+    if message.strip():
+        return _with_type(message.strip(), exception)
+    return exception or text.rpartition("\n")[2]
 
 
-def _with_type(message: str, raised: str) -> str:
-    """The type before the exception's own text, where the message holds that, else at its end."""
-    found = re.search(RAISED_TYPE, raised)
+def _with_type(message: str, exception: str) -> str:
+    """Puts the exception's type before its text in the message; at the end, where the message lacks that text."""
+    found = re.match(r"([A-Za-z_][A-Za-z0-9_.<>]*)(?::|$)", exception)
     if not found or found[1].rpartition(".")[2] in message:
         return message
-    text = raised[len(found[0]) :].strip()[:100]
+    text = exception[found.end() :].strip()[:100]
+    # The text counts at the start of the message or behind a colon, so "x" is not found in "Exit x".
     place = f": {message}".find(f": {text}") if text else -1
     if place < 0:
         return f"{message.rstrip(': ')}: {found[1]}"
@@ -761,37 +755,36 @@ def _with_type(message: str, raised: str) -> str:
 
 
 def mask_key(key: object) -> str:
-    """An API key's first 8 characters and "..."; of one shorter than 12 characters, its first half."""
+    """Returns an API key's first 8 characters and "..."; of one shorter than 12 characters, the first half."""
     text = one_line(key)
-    shown = text[: 8 if len(text) >= 12 else len(text) // 2]
-    return escape(shown) + "..."
+    characters = 8 if len(text) >= 12 else len(text) // 2
+    return escape(text[:characters]) + "..."
 
 
-def log_link(uri: object, label: str) -> str:
-    """A Slack link, or '' where the URI is not http(s) or too long; a URI can end neither the link nor its label."""
+def log_link(uri: object, words: str) -> str:
+    """Builds a Slack link, which no URI can end or relabel; '' where the URI is not http(s) or is too long."""
     from urllib.parse import quote
 
     # Slack knows schemes in lower case only.
     text = re.sub(r"(?i)^https?:", lambda scheme: scheme[0].lower(), _string(uri)[: LINK_CHARACTERS + 1])
-    # https://docs.slack.dev/messaging/formatting-message-text#linking-urls: a space or | breaks a link.
+    # A space or | breaks a link: https://docs.slack.dev/messaging/formatting-message-text#linking-urls
     url = escape(quote(text, safe="%/:=&?~#+!$,;'@()*[]", errors="replace"))
-    return f"<{url}|{label}>" if re.match(r"https?://[^/\s]", text) and len(url) <= LINK_CHARACTERS else ""
+    return f"<{url}|{words}>" if re.match(r"https?://[^/\s]", text) and len(url) <= LINK_CHARACTERS else ""
 
 
 def format_time(moment: datetime | None) -> str:
-    """2025-09-01 12:00:00 UTC; a time without a zone is UTC."""
+    """Returns 2025-09-01 12:00:00 UTC; a time without a zone is UTC."""
     return f"{_utc(moment):%Y-%m-%d %H:%M:%S} UTC" if isinstance(moment, datetime) else "unknown"
 
 
 def format_age(moment: datetime | None, now: datetime | None) -> str:
-    """How long ago, to the minute: 42 min, 3 h 5 min, 2 d 4 h."""
+    """Returns how long ago that was, in whole minutes: 42 min, 3 h 5 min, 2 d 4 h; 0 min for what lies ahead."""
     if not isinstance(moment, datetime) or now is None:
         return "unknown"
     minutes = max(0, int((_utc(now) - _utc(moment)).total_seconds() // 60))
-    hours, days = minutes // 60, minutes // 1440
-    if days:
-        return f"{days} d {hours % 24} h"
-    return f"{hours} h {minutes % 60} min" if hours else f"{minutes} min"
+    if minutes >= 1440:
+        return f"{minutes // 1440} d {minutes // 60 % 24} h"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
 def _utc(moment: datetime) -> datetime:
@@ -803,6 +796,7 @@ def _utc(moment: datetime) -> datetime:
 
 
 def ordinal(number: int) -> str:
+    """Returns 1st, 2nd, 3rd, 4th and so on; for numbers up to 20."""
     return {1: "1st", 2: "2nd", 3: "3rd"}.get(number, f"{number}th")
 
 
@@ -930,22 +924,22 @@ def redact(text: str) -> str:
 
 # ---- Messages --------------------------------------------------------------------------------------------------------
 
-
 # Slack's limits: 50 blocks a message, 3,000 characters a section, and (undocumented) about 13,200 over all blocks;
-# https://docs.slack.dev/reference/block-kit/blocks. Users disagree on what a character is, so ours keep a distance.
+# https://docs.slack.dev/reference/block-kit/blocks. Ours are lower, as receivers disagree on what a character is.
 MESSAGE_CHARACTERS = 9000
-# Beyond 4,000 Slack may split the text: https://docs.slack.dev/reference/methods/chat.postMessage#truncating
+# Slack may split a text of over 4,000: https://docs.slack.dev/reference/methods/chat.postMessage#truncating
 TEXT_CHARACTERS = 3900
 SECTION_CHARACTERS = 2900
-# So many tasks have lines of their own; more are a line each, in groups.
+# Up to this many tasks are described in five lines each; more have a line each, in groups.
 MAX_DESCRIBED_TASKS = 5
 MAX_CAUSES = 10
 MAX_TASKS_OF_A_CAUSE = 3
 MAX_TASKS_OF_A_STATUS = 10
-# Where there are no groups: recovered tasks, and failed ones whose causes could not be found in time.
+# Recovered tasks, and failed ones whose causes could not be found in time, have no groups.
 MAX_LISTED_TASKS = 20
 LISTED_ERROR_CHARACTERS = 100
-
+# A claim reads this many tasks of each group: as many as the alert that shows the most of one.
+MAX_READ_TASKS = max(MAX_DESCRIBED_TASKS, MAX_TASKS_OF_A_CAUSE, MAX_TASKS_OF_A_STATUS, MAX_LISTED_TASKS)
 
 Block = dict[str, Any]
 Row = Mapping[str, Any]
@@ -958,36 +952,37 @@ class Message(NamedTuple):
     blocks: list[Block]
 
     def payload(self) -> dict[str, Any]:
-        """The body that a webhook takes; without unfurling, or Slack would fetch the URLs of task text."""
-        payload: dict[str, Any] = {"text": self.text, "unfurl_links": False, "unfurl_media": False}
-        return {**payload, "blocks": self.blocks} if self.blocks else payload
+        """Returns the body for a webhook; without unfurling, because Slack would fetch the URLs of task text."""
+        content = {"text": self.text, "blocks": self.blocks} if self.blocks else {"text": self.text}
+        return {**content, "unfurl_links": False, "unfurl_media": False}
 
 
 class News(NamedTuple):
-    """What one destination has yet to be told of one alert.
+    """Tasks of one alert of which a destination was not yet notified, as a claim found them.
 
-    `tasks` are the first of them in the order to be listed: the columns of a task, its `alert`, its `cause` (a
-    fingerprint, a status, or None), and as `total` how many tasks its group has. `since` is None where all of it
-    happened within the alert's usual window. `again`: the destination was told of others in the same span. `partial`:
-    only the oldest were taken, more are left for the next run.
+    `tasks`: the first ones, in the order to be listed, with the columns of a task, its `alert`, its `cause` (a
+    fingerprint, a status, or None) and as `total` the number of tasks in its group. `total`: the number of all.
+    `claimed_at`: the database's time. `since`: None where all is within the alert's usual window.
+    `causes`: of failed tasks, the first causes, in the order to be shown: cause, total, users, `before` (the number of
+    tasks reported with it in the week before; None: the history is too short), and as `causes` the number of all.
+    `facts`: of failed tasks failed, ended, users, last_activity, never_started; of stuck ones last_activity, queued,
+    in_progress. A fact that could not be found in time is absent.
+    `others_reported`: the destination was notified of other tasks in the same span.
+    `partial`: these are only the oldest, and the next run reports more.
     """
 
     tasks: Sequence[Row]
     total: int
     claimed_at: datetime
     since: datetime | None = None
-    # Of failed tasks, in the order to be shown: cause, total, users, as `before` how many tasks of that cause were told
-    # in the week before (None: the history is too short to know), and as `causes` how many there are in all.
     causes: Sequence[Row] = ()
-    # Of failed tasks: failed, ended, users, last_activity, never_started. Of stuck ones: last_activity, queued,
-    # in_progress. What could not be found in time is absent.
     facts: Row = MappingProxyType({})
-    again: bool = False
+    others_reported: bool = False
     partial: bool = False
 
 
 class Style(NamedTuple):
-    """What the settings change in an alert: the lines of a task, whom a critical one calls, what follows the title."""
+    """Settings that change an alert: the lines of a task, whom a critical one calls, the name behind each title."""
 
     task_template: str = ""
     mention: str = ""
@@ -995,7 +990,7 @@ class Style(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Tasks under one heading ('' for none), the first to be shown first; of `total` there may be fewer here."""
+    """Tasks under one heading ('' for none): the lines of the first of them, and how many there are in all."""
 
     heading: str
     tasks: Sequence[str]
@@ -1003,59 +998,54 @@ class Group(NamedTuple):
 
 
 def message(
-    title: str, parts: Sequence[str | list[str]], footer: str, text_parts: Sequence[str] | None = None
+    title: str, environment: str, parts: Sequence[str | list[str]], footer: str, lines: Sequence[str] = ()
 ) -> Message:
-    """A title, a section for each part (one that is a list: its fields side by side), a line of context.
+    """Builds a title with the environment, a section for each part that is not empty, and a line of context.
 
-    As text the same, or other parts, where those would be too many characters.
+    A part that is a list becomes fields side by side. The text holds the `lines`, if there are any, else the parts.
     """
-    lines = [part if isinstance(part, str) else " | ".join(map(_without_bold, part)) for part in text_parts or parts]
-    # Only our own words are in a title: a header knows no escaping.
+    # A header knows no escaping, so these characters would be shown as entities.
+    environment = re.sub("[&<>]", "", shorten(one_line(environment), 40))
+    title = f"{title} · {environment}" if environment else title
     header = {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": True}}
-    sections = [{"type": "section", **_mrkdwn(part)} for part in parts if part]
-    context = {"type": "context", "elements": [_mrkdwn(footer)["text"]]}
-    return Message(_without_bold("\n".join(filter(None, [title, *lines, footer]))), [header, *sections, context])
+    sections: list[Block] = []
+    for part in filter(None, parts):
+        content = {"text": _mrkdwn(part)} if isinstance(part, str) else {"fields": list(map(_mrkdwn, part))}
+        sections.append({"type": "section", **content})
+    context = {"type": "context", "elements": [_mrkdwn(footer)]}
+    texts = [part if isinstance(part, str) else " | ".join(map(_without_bold, part)) for part in lines or parts]
+    return Message(_without_bold("\n".join(filter(None, [title, *texts, footer]))), [header, *sections, context])
 
 
-def _mrkdwn(text: str | list[str]) -> Block:
+def _mrkdwn(text: str) -> Block:
     # verbatim: Slack makes no links, channels or mentions of its own from bare words in task text.
-    if isinstance(text, str):
-        return {"text": {"type": "mrkdwn", "text": text, "verbatim": True}}
-    return {"fields": [_mrkdwn(field)["text"] for field in text]}
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
 def size(text: str) -> int:
-    """Characters as Slack may count them: UTF-16 units of the escaped text."""
+    """Counts characters as Slack may count them: UTF-16 units of the escaped text."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def bold(label: str) -> str:
+def bold(text: str) -> str:
     # An asterisk of task text would end it.
-    return f"*{label.replace('*', '∗')}*"
+    return f"*{text.replace('*', '∗')}*"
 
 
 def labelled(values: Mapping[str, object]) -> list[str]:
-    """A line for each value that is there."""
+    """Returns a line for each value that is not empty."""
     return [f"*{name}:* {value}" for name, value in values.items() if value]
 
 
-def titled(title: str, environment: str) -> str:
-    """The title with the environment behind it; a header knows no escaping."""
-    return " · ".join(filter(None, [title, re.sub("[&<>]", "", shorten(one_line(environment), 40))]))
-
-
-def code(escaped: str) -> str:
-    return f"`{escaped or 'unknown'}`"
+def code(value: object) -> str:
+    return f"`{label(value) or 'unknown'}`"
 
 
 def plain(mrkdwn: str) -> str:
-    """Slack's markup as text for a terminal: links written out, labels without asterisks, entities decoded."""
-    text = _plain_mentions(re.sub(r"<([^|>]+)\|([^>]*)>", r"\2 (\1)", _without_bold(mrkdwn)))
+    """Returns Slack's markup as text for a terminal: links written out, labels without asterisks, entities decoded."""
+    text = re.sub(r"<([^|>]+)\|([^>]*)>", r"\2 (\1)", _without_bold(mrkdwn))
+    text = re.sub(r"<[!@](?:subteam\^)?(\w+)>", r"@\1", text)
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-
-
-def _plain_mentions(mrkdwn: str) -> str:
-    return re.sub(r"<[!@](?:subteam\^)?(\w+)>", r"@\1", mrkdwn)
 
 
 def _without_bold(mrkdwn: str) -> str:
@@ -1063,15 +1053,20 @@ def _without_bold(mrkdwn: str) -> str:
     return re.sub(r"(?m)^((?:• |  )?)\*([^*\n]+)\*", r"\1\2", mrkdwn)
 
 
-_STATUS_NAMES = {"inprogress": "in_progress"}
+_TASK_LINES = """\
+• *Task ID:* `{id}`
+  *Status:* {status}
+  *Created:* {created}
+  *Error:* {error}
+  *Logs:* {logs}"""
 
 
 def task_info(task: Row, template: str = "", now: datetime | None = None, seen: str = "") -> str:
-    """One task: five lines, or those of the template. Missing keys and NULLs are allowed."""
-    status = task.get("status")
+    """Describes one task in five lines, or in those of the template. Missing keys and NULLs are allowed."""
+    status = _string(task.get("status"))
     values = {
         "id": label(task.get("id")) or "unknown",
-        "status": label(_STATUS_NAMES.get(_string(status), status)) or "unknown",
+        "status": label("in_progress" if status == "inprogress" else status) or "unknown",
         "created": format_time(task.get("created_at")),
         "error": error_line(task.get("error")),
         "logs": log_link(task.get("log_uri"), "View Logs") or "No logs available",
@@ -1084,179 +1079,164 @@ def task_info(task: Row, template: str = "", now: datetime | None = None, seen: 
     return _TASK_LINES.format_map({**values, "error": f"{values['error']} {seen}".strip()})
 
 
-_TASK_LINES = """\
-• *Task ID:* `{id}`
-  *Status:* {status}
-  *Created:* {created}
-  *Error:* {error}
-  *Logs:* {logs}"""
-
-
-def task_line(task: Row, now: datetime, error: str = "") -> str:
-    """One task of many: how long ago it failed, or since when it has been waiting without a sign of life."""
+def task_line(task: Row, now: datetime, *, with_error: bool) -> str:
+    """Returns the one line of a task: how long ago it failed, or for how long it has given no sign of life."""
     failed = task.get("alert") == "failed"
-    moments = [task.get(name) for name in (["updated_at"] if failed else ["created_at", "started_at", "updated_at"])]
+    columns = ["updated_at"] if failed else ["created_at", "started_at", "updated_at"]
+    moments = [task.get(column) for column in columns]
     age = format_age(max((_utc(at) for at in moments if isinstance(at, datetime)), default=None), now)
     age = f"{age} ago" if failed else f"for {age}"
-    parts = [f"• {code(label(task.get('id')))} {age}", log_link(task.get("log_uri"), "View Logs"), error]
+    error = error_line(task.get("error"), LISTED_ERROR_CHARACTERS) if with_error else ""
+    parts = [f"• {code(task.get('id'))} {age}", log_link(task.get("log_uri"), "View Logs"), error]
     return " · ".join(filter(None, parts))
 
 
 def failed_message(news: News, minutes: float, style: Style) -> Message:
-    """Tasks that failed within the last `minutes`, or since the last report where that is longer ago."""
+    """Builds the alert of tasks that failed in the last `minutes`, or since `news.since`."""
     span = f"since {format_time(news.since)}" if news.since else f"in the last {plural(minutes, 'minute')}"
     groups = []
-    for cause in news.causes[:MAX_CAUSES] if news.total > MAX_DESCRIBED_TASKS else ():
-        tasks = [task for task in news.tasks if task.get("cause") == cause["cause"]][:MAX_TASKS_OF_A_CAUSE]
-        if tasks:
-            name = f"{cause['total']} × {cause_text(tasks[0].get('error'))} · {plural(cause['users'], 'user')}"
-            groups.append(_group(f"{name} {_seen(cause)}".strip(), tasks, cause["total"], news, style))
-    groups = groups or [_group("", news.tasks[:MAX_LISTED_TASKS], news.total, news, style)]
-    return _alert_message("🚨 Failed Tasks Alert", f"{_count(news)} failed {span}:", news, groups, minutes, style)
+    if news.total > MAX_DESCRIBED_TASKS:
+        for cause in news.causes:
+            tasks = [task for task in news.tasks if task.get("cause") == cause["cause"]]
+            if tasks:
+                name = f"{cause['total']} × {cause_text(tasks[0].get('error'))} · {plural(cause['users'], 'user')}"
+                heading = f"{name} {_seen(cause)}".strip()
+                groups.append(_group(heading, tasks, MAX_TASKS_OF_A_CAUSE, cause["total"], news, style))
+    if not groups:
+        groups = [_group("", news.tasks, MAX_LISTED_TASKS, news.total, news, style)]
+    return _alert("🚨 Failed Tasks Alert", f"{_count(news)} failed {span}:", news, groups, minutes, style)
 
 
 def _seen(cause: Row) -> str:
-    """Whether the destination was told of this cause before; '' where its history is too short to know."""
+    """Returns "🆕", or how often the destination was notified of the cause in 7 days; '' where that is not known."""
     if cause.get("before") is None:
         return ""
     return f"({cause['before'] + cause['total']}× in 7 days)" if cause["before"] else "🆕"
 
 
 def stuck_message(news: News, minutes: float, style: Style) -> Message:
-    """Tasks that have been stuck for more than `minutes`."""
+    """Builds the alert of tasks that have been stuck for more than `minutes`."""
     groups = []
     for status, name in (("queued", "Queued Tasks"), ("in_progress", "In Progress Tasks")):
         tasks = [task for task in news.tasks if task["cause"] == status]
         if tasks:
             total = tasks[0]["total"]
-            groups.append(_group(f"{name} ({total}):", tasks[:MAX_TASKS_OF_A_STATUS], total, news, style))
+            groups.append(_group(f"{name} ({total}):", tasks, MAX_TASKS_OF_A_STATUS, total, news, style))
     summary = f"{_count(news)} stuck for more than {plural(minutes, 'minute')}:"
-    return _alert_message("⚠️ Stuck Tasks Alert", summary, news, groups, minutes, style)
+    return _alert("⚠️ Stuck Tasks Alert", summary, news, groups, minutes, style)
 
 
-def _ended_message(title: str, what: str, news: News, minutes: float, style: Style) -> Message:
-    lines = [
-        f"• {code(label(task.get('id')))} is {label(task.get('status')) or 'unknown'}"
-        for task in news.tasks[:MAX_LISTED_TASKS]
-    ]
-    summary = f"{plural(news.total, 'task')} {what}"
-    return _alert_message(title, summary, news, [Group("", lines, news.total)], minutes, style)
+def _recovery_message(title: str, state: str, news: News, minutes: float, style: Style) -> Message:
+    listed = news.tasks[:MAX_LISTED_TASKS]
+    lines = [f"• {code(task.get('id'))} is {label(task.get('status')) or 'unknown'}" for task in listed]
+    return _alert(title, f"{plural(news.total, 'task')} {state}", news, [Group("", lines, news.total)], minutes, style)
 
 
-# Tasks that were reported as stuck and have moved on, or as failed and have ended well since.
-recovered_message = partial(_ended_message, "✅ Stuck Tasks Recovered", "no longer stuck:")
-healed_message = partial(_ended_message, "✅ Failed Tasks Recovered", "no longer failed:")
+# Both name tasks that were reported, as stuck or as failed, and have ended well since.
+recovered_message = partial(_recovery_message, "✅ Stuck Tasks Recovered", "no longer stuck:")
+healed_message = partial(_recovery_message, "✅ Failed Tasks Recovered", "no longer failed:")
 
 
 def workers_are_idle(news: News, minutes: float) -> bool:
-    """Tasks wait in the queue, or failed without ever having started, and for more than `minutes` none has started or
-    ended; False where it could not be found in time when one did."""
+    """Returns whether tasks wait, or failed unstarted, and for more than `minutes` none has started or ended."""
     waiting = any(task.get("cause") == "queued" for task in news.tasks) or news.facts.get("never_started")
-    if not waiting or "last_activity" not in news.facts:
-        return False
-    last = news.facts["last_activity"]
-    return last is None or news.claimed_at - last > timedelta(minutes=minutes)
+    # Workers whose last activity could not be found in time count as running.
+    last = news.facts.get("last_activity", news.claimed_at)
+    return bool(waiting) and (last is None or news.claimed_at - last > timedelta(minutes=minutes))
 
 
 def cannot_read_message(error: str, seconds: int, at: datetime, environment: str = "") -> Message:
-    """That nobody watches: the tasks could not be read, in `seconds` of trying."""
+    """Builds the alert that the tasks could not be read in `seconds` of trying, so nobody watches them."""
     tried = f"Tried for {plural(seconds, 'second')}. " if seconds else ""
-    said = escape(shorten(redact(one_line(error)), 500))
-    return message(
-        titled("🙈 Monitor cannot read the tasks table", environment),
-        [f"{said}\n{tried}Until it works again, no failed or stuck task is reported."],
-        f"Reported at {format_time(at)}",
-    )
+    part = f"{task_text(error, 500)}\n{tried}Until it works again, no failed or stuck task is reported."
+    return message("🙈 Monitor cannot read the tasks table", environment, [part], f"Reported at {format_time(at)}")
 
 
 def _count(news: News) -> str:
     if news.partial:
         return f"{plural(news.total, 'task')} and more"
-    return plural(news.total, "more task" if news.again else "task")
+    return plural(news.total, "more task" if news.others_reported else "task")
 
 
-def _group(heading: str, tasks: Sequence[Row], total: int, news: News, style: Style) -> Group:
-    """Few tasks have their five lines each, many a line, without a heading that names it also with their error."""
-    now = news.claimed_at
-    if news.total <= MAX_DESCRIBED_TASKS or style.task_template:
+def _group(heading: str, tasks: Sequence[Row], most: int, total: int, news: News, style: Style) -> Group:
+    """Describes each of a few tasks; of many, lists `most`, with their errors where no heading names the cause."""
+    are_few = news.total <= MAX_DESCRIBED_TASKS
+    shown = tasks if are_few else tasks[:most]
+    if are_few or style.task_template:
         seen = {cause["cause"]: _seen(cause) for cause in news.causes}
-        lines = [task_info(task, style.task_template, now, seen.get(task.get("cause"), "")) for task in tasks]
-    elif heading:
-        lines = [task_line(task, now) for task in tasks]
+        lines = [task_info(t, style.task_template, news.claimed_at, seen.get(t.get("cause"), "")) for t in shown]
     else:
-        lines = [task_line(task, now, error_line(task.get("error"), LISTED_ERROR_CHARACTERS)) for task in tasks]
+        lines = [task_line(task, news.claimed_at, with_error=not heading) for task in shown]
     return Group(heading, lines, total)
 
 
-def _alert_message(
-    title: str, summary: str, news: News, groups: Sequence[Group], minutes: float, style: Style
-) -> Message:
-    title = titled(title, style.environment)
+def _alert(title: str, summary: str, news: News, groups: Sequence[Group], minutes: float, style: Style) -> Message:
     opening = [f"{bold(summary)} {style.mention}".strip()]
     if workers_are_idle(news, minutes):
         last = news.facts["last_activity"]
         since = f"since {format_time(last)}" if last else "yet"
         opening.append(f"No task has started or ended {since}: are the workers running?")
     footer = " · ".join([f"Reported at {format_time(news.claimed_at)}", *_figures(news.facts)])
-    fixed = size("\n".join([title, *opening, footer]))
-    listing = _listing(groups, news, MESSAGE_CHARACTERS - fixed)
-    # A few tasks have a section each, the tasks of a group share some.
-    few = news.total <= MAX_DESCRIBED_TASKS
-    parts = [part for lines in listing for part in (lines if few else _sections(lines))]
-    text = [line for lines in _listing(groups, news, TEXT_CHARACTERS - fixed) for line in lines]
-    return message(title, [*opening, *parts], footer, [*opening, *text])
+    fixed = size(message(title, style.environment, opening, footer).text)
+    sections: list[str] = []
+    for lines in _listing(groups, news, MESSAGE_CHARACTERS - fixed):
+        # A few tasks have a section each, the many of a group share some.
+        sections += lines if news.total <= MAX_DESCRIBED_TASKS else _sections(lines)
+    text = ["\n".join(lines) for lines in _listing(groups, news, TEXT_CHARACTERS - fixed)]
+    return message(title, style.environment, [*opening, *sections], footer, [*opening, *text])
 
 
 def _figures(facts: Row) -> list[str]:
     if facts.get("failed"):
-        ended = plural(facts["ended"], "ended task")
-        return [f"{facts['failed']} of {ended} failed", plural(facts["users"], "user")]
+        return [f"{facts['failed']} of {plural(facts['ended'], 'ended task')} failed", plural(facts["users"], "user")]
     waiting = {"queued": facts.get("queued"), "in progress": facts.get("in_progress")}
     return [f"{count} {status}" for status, count in waiting.items() if count is not None]
 
 
-def _listing(groups: Sequence[Group], news: News, characters: int) -> Iterator[list[str]]:
-    """The lines of each group: its heading and as many of its tasks as fit into its share of the room; at the end, how
-    many tasks are in no group."""
-    room = characters - size("… and 1234567890 more causes (1234567890 tasks)\n")
-    more = size("**\n… and 1234567890 more\n")
-    shown = groups[: len(_fitting([group.heading for group in groups], room, more))]
-    room -= sum(size(group.heading) + more for group in shown)
-    for shares, group in zip(range(len(shown), 0, -1), shown):
-        tasks = _fitting(group.tasks, room // shares)
-        room -= sum(size(task) + 1 for task in tasks)
+def _listing(groups: Sequence[Group], news: News, characters: int) -> list[list[str]]:
+    """Returns lists of lines, one for each group: its heading, and as many tasks as fit in an equal share of the room.
+
+    The headings have their room first. The last list counts the tasks that are in no group.
+    """
+    room = characters - size("\n… and 1234567890 more causes (1234567890 tasks)\n")
+    # A group takes this much without its tasks: heading, line breaks, the number of tasks left out.
+    frames = _fitting([f"{bold(group.heading)}\n\n… and 1234567890 more" for group in groups], room)
+    room -= size("\n".join(frames))
+    shown = groups[: len(frames)]
+    listing = []
+    for number, group in enumerate(shown):
+        tasks = _fitting(group.tasks, room // (len(shown) - number))
+        room -= size("\n".join(tasks))
         lines = [bold(group.heading), *tasks] if group.heading else tasks
         if group.total > len(tasks):
             lines.append(f"… and {group.total - len(tasks)} more")
-        yield lines
+        listing.append(lines)
     tasks_left = news.total - sum(group.total for group in shown)
-    causes_left = (news.causes[0]["causes"] if news.causes else 0) - len(shown)
+    causes_left = news.causes[0]["causes"] - len(shown) if news.causes else 0
     if tasks_left > 0:
         causes = f"{plural(causes_left, 'more cause')} ({plural(tasks_left, 'task')})"
-        yield [f"… and {causes if causes_left > 0 else f'{tasks_left} more'}"]
+        listing.append([f"… and {causes}" if causes_left > 0 else f"… and {tasks_left} more"])
+    return listing
 
 
-def _fitting(texts: Iterable[str], characters: int, more: int = 1) -> list[str]:
-    """The first of the texts that fit together, each with so many `more` characters around it."""
-    fitting: list[str] = []
-    for text in texts:
-        characters -= size(text) + more
-        if characters < 0:
-            break
-        fitting.append(text)
+def _fitting(lines: Sequence[str], characters: int) -> list[str]:
+    """Returns the first of the lines, as many as fit."""
+    fitting = list(lines)
+    while fitting and size("\n".join(fitting)) > characters:
+        fitting.pop()
     return fitting
 
 
 def _sections(lines: Sequence[str]) -> Iterator[str]:
-    """The texts of as few sections as can hold the lines."""
+    """Yields the texts of as few sections as can hold the lines."""
     while lines:
-        fitting = _fitting(lines, SECTION_CHARACTERS + 1) or lines[:1]
+        fitting = _fitting(lines, SECTION_CHARACTERS) or lines[:1]
         yield "\n".join(fitting)
         lines = lines[len(fitting) :]
 
 
 class Event(NamedTuple):
-    """What one kind of event says; everything else the kinds have in common."""
+    """One kind of event: the words that differ between the kinds."""
 
     kind: str
     title: str
@@ -1278,7 +1258,7 @@ class TaskEvent(NamedTuple):
     log_uri: object
 
 
-# How requests name their settings; the first name that is there counts.
+# Requests have several names for a setting; the first name with a value counts.
 _SUBTITLES = ("subtitle_config", "global_subtitle_config", "subtitles", "subtitle")
 _LOGOS = ("logo_config", "global_logo_config", "logo")
 _SIZES = ("size", "font_size")
@@ -1287,26 +1267,25 @@ _OF_LOGOS = {"Logo URL provided": ("url", "logo_url", "image_url"), "Position: {
 
 
 def event_message(event: Event, task: TaskEvent, at: datetime, environment: str = "") -> Message:
-    """What is absent from the task's request makes no line."""
-    task_id, key = code(label(task.task_id)), one_line(task.user_api_key or "")
+    """Builds the notice of an event. A setting that the task's request lacks makes no line."""
+    task_id, key = code(task.task_id), one_line(task.user_api_key or "")
     scenes = _first(task.payload, ["scenes"])
     scenes = scenes if isinstance(scenes, (list, tuple)) else []
     seconds = _duration(task.payload, scenes)
-    configured = [task.payload, *scenes]
-    facts = {"Task ID": task_id, "User API Key": code(mask_key(key)) if key else "", "Status": event.status}
-    figures = {"Scenes": len(scenes), "Duration": f"{seconds:.10g}s" if seconds > 0 else ""}
+    facts = {"Task ID": task_id, "User API Key": f"`{mask_key(key)}`" if key else "", "Status": event.status}
+    figures = labelled({"Scenes": len(scenes), "Duration": f"{seconds:.10g}s" if seconds > 0 else ""})
     details = {
-        "Subtitle Config": _config_line(configured, _SUBTITLES, _OF_SUBTITLES),
-        "Logo Config": _config_line(configured, _LOGOS, _OF_LOGOS),
+        "Subtitle Config": _config_line([task.payload, *scenes], _SUBTITLES, _OF_SUBTITLES),
+        "Logo Config": _config_line([task.payload, *scenes], _LOGOS, _OF_LOGOS),
         "Logs": log_link(task.log_uri, "View Task Logs") or "Not available yet",
     }
-    sentence, more = f"Task {task_id} {event.sentence}", "\n".join(labelled(details))
-    parts: list[str | list[str]] = [sentence, "\n".join(labelled(facts)), labelled(figures), more]
-    return message(titled(event.title, environment), parts, f"{event.time_label} {format_time(at)}")
+    sentence = f"Task {task_id} {event.sentence}"
+    parts: list[str | list[str]] = [sentence, "\n".join(labelled(facts)), figures, "\n".join(labelled(details))]
+    return message(event.title, environment, parts, f"{event.time_label} {format_time(at)}")
 
 
 def _first(mapping: object, names: Iterable[str]) -> Any:
-    """The first value that is there and not empty; None where there is none or `mapping` is no mapping."""
+    """Returns the first value that is not empty; None where there is none, or `mapping` is no mapping."""
     if not isinstance(mapping, Mapping):
         return None
     return next((mapping[name] for name in names if mapping.get(name) not in (None, "", [], {})), None)
@@ -1317,15 +1296,18 @@ def _is_number(value: object) -> bool:
 
 
 def _duration(payload: object, scenes: Sequence[object]) -> float:
+    """Returns the seconds of the whole video; 0 where the request does not say."""
     total = _first(payload, ["duration", "total_duration"])
-    seconds = [total] if _is_number(total) else [_first(scene, ["duration"]) for scene in scenes]
-    # The worker sets the scenes' own where one narration goes through all of them, and those that are absent.
-    known = _is_number(total) or not _first(payload, ["narration_text"])
-    return sum(seconds) if known and all(map(_is_number, seconds)) else 0
+    if _is_number(total):
+        return float(total)
+    seconds = [_first(scene, ["duration"]) for scene in scenes]
+    # With one narration for all scenes the worker sets their durations itself, and so it does where one is absent.
+    known = not _first(payload, ["narration_text"]) and all(map(_is_number, seconds))
+    return sum(seconds) if known else 0
 
 
 def _config_line(parts: Sequence[object], names: Iterable[str], shown: Mapping[str, Iterable[str]]) -> str:
-    """The settings of the whole video, else of the first scene that has some."""
+    """Returns the settings of the whole video, or else of the first scene that has some, in one line."""
     for part in parts:
         config = _first(part, names)
         found = {words: task_text(_pixels(_first(config, keys))) for words, keys in shown.items()}
@@ -1336,7 +1318,7 @@ def _config_line(parts: Sequence[object], names: Iterable[str], shown: Mapping[s
 
 
 def _pixels(value: object) -> object:
-    """Width and height as one text; anything else as it is."""
+    """Returns width and height as one text, and anything else as it is."""
     if isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_number, value)):
         return " × ".join(f"{pixels:.10g}" for pixels in value)
     return value
@@ -1746,7 +1728,7 @@ FROM (
 ) AS claimed
 JOIN tasks ON tasks.id = (jsonb_populate_record(NULL::tasks, jsonb_build_object('id', claimed.task_id))).id
 WHERE claimed.number <= %(each)s
-ORDER BY claimed.cause, claimed.place, claimed.task_id
+ORDER BY claimed.place, claimed.task_id
 """
 
 # The time at which a worker last did anything: it started a task, or ended one otherwise than as a failure that never
@@ -2095,7 +2077,7 @@ class Ledger:
             "varying_words": VARYING_WORDS,
             "varying_numbers": VARYING_NUMBERS,
             "listed": MAX_CAUSES,
-            "each": MAX_LISTED_TASKS,
+            "each": MAX_READ_TASKS,
             "part": CLAIM_TASKS,
         }
         claim_by = until.before(POST_SECONDS)
@@ -2173,8 +2155,8 @@ class Ledger:
             # Not those of the other kind, whose look may begin a long time ago.
             cleaned = ["cause", *(other.name for other in ALERTS if other.kind == alert.kind)]
             self.optional_rows("tidying up", CLEAN_UP, min(until.seconds_left, FACTS_SECONDS), cleaned=cleaned)
-        again = facts.get("failed", 0) > total
-        return News(tasks, total, claimed_at, since, causes, facts, again, partial)
+        others_reported = facts.get("failed", 0) > total
+        return News(tasks, total, claimed_at, since, causes, facts, others_reported, partial)
 
 
 def read_tasks(database_url: str, statement: str, minutes: float) -> list[dict[str, Any]]:

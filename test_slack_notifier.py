@@ -24,7 +24,20 @@ import slack_notifier
 from sandbox.pictures import HEADLESS, find_browser
 from sandbox.postgres import create_database, create_tasks_table, database_name, drop_database, insert_sample, url_of
 from sandbox.slack import SlackStandIn, pings
-from slack_notifier import Settings, SlackNotifier, error_line, format_time, log_link, mask_key, redact, task_info
+from slack_notifier import (
+    Settings,
+    SlackNotifier,
+    error_line,
+    format_age,
+    format_time,
+    log_link,
+    mask_key,
+    ordinal,
+    plural,
+    redact,
+    shorten,
+    task_info,
+)
 
 SENT = "Slack message sent successfully"
 # The start of a destination's fingerprint.
@@ -352,6 +365,47 @@ def test_time_is_shown_in_utc(moment, text):
     assert format_time(moment) == text
 
 
+@pytest.mark.parametrize(
+    ("minutes", "text"),
+    [
+        (-5, "0 min"),
+        (0.99, "0 min"),
+        (59.9, "59 min"),
+        (60, "1 h 0 min"),
+        (24 * 60 - 1, "23 h 59 min"),
+        (24 * 60, "1 d 0 h"),
+        (52 * 60 + 59, "2 d 4 h"),
+    ],
+)
+def test_age_is_in_whole_minutes_hours_and_days(minutes, text):
+    now = datetime(2025, 9, 1, 12, 0)
+    assert format_age(now - timedelta(minutes=minutes), now.replace(tzinfo=timezone.utc)) == text
+
+
+def test_age_is_unknown_without_a_time():
+    assert format_age(None, datetime(2025, 9, 1)) == format_age(datetime(2025, 9, 1), None) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("", ""), ("abcde", "abcde"), ("abcdef", "abcde..."), ("abcd fgh", "abcd..."), ("😀" * 6, "😀" * 5 + "...")],
+)
+def test_text_is_cut_only_where_it_is_too_long(text, shown):
+    assert shorten(text, 5) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 tasks"), (1, "1 task"), (1.5, "1.5 tasks"), (30.0, "30 tasks"), (200_000, "200000 tasks")],
+)
+def test_one_task_has_no_plural(count, text):
+    assert plural(count, "task") == text
+
+
+def test_ordinals():
+    assert [ordinal(number) for number in (1, 2, 3, 4, 11, 20)] == ["1st", "2nd", "3rd", "4th", "11th", "20th"]
+
+
 # ---- Messages ----------------------------------------------------------------------------------------------------
 
 
@@ -473,10 +527,10 @@ def test_stuck_alert_names_its_timeout(tasks, notifier, slack, minutes, summary)
 
 
 def test_failed_tasks_are_listed_newest_first(tasks, notifier, slack):
-    for minutes in (20, 5, 10):
-        tasks.fail(id=f"failed-{minutes}", updated=minutes)
+    for minutes, error in ((20, "no font"), (5, "no codec"), (15, "no space"), (10, "no font")):
+        tasks.fail(id=f"failed-{minutes}", updated=minutes, error=error)
     notifier.send_failed_tasks_notification()
-    assert re.findall(r"failed-\d+", only(slack)["text"]) == ["failed-5", "failed-10", "failed-20"]
+    assert re.findall(r"failed-\d+", only(slack)["text"]) == ["failed-5", "failed-10", "failed-15", "failed-20"]
 
 
 def test_stuck_tasks_are_listed_oldest_first(tasks, notifier, slack):

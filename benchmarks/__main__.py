@@ -252,7 +252,7 @@ def a_message(bench: Bench) -> Iterator[Line]:
     ]
     causes = [{"cause": str(number), "total": 2, "users": 2, "before": number, "causes": 10} for number in range(10)]
     facts = {"failed": 20, "ended": 30, "users": 3}
-    claim = slack_notifier.Claim(tasks, len(tasks), now, causes=causes, facts=facts)
+    claim = slack_notifier.News(tasks, len(tasks), now, causes=causes, facts=facts)
     style = slack_notifier.Style()
     # CPU time: on a busy machine the wall's clock tells of the others.
     times = repeat(

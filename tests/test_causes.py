@@ -161,7 +161,7 @@ KEY_ERROR = traceback("KeyError: 'duration'")
 CAUSED = "\n\nThe above exception was the direct cause of the following exception:\n\n"
 DURING = "\n\nDuring handling of the above exception, another exception occurred:\n\n"
 FAILED = "Task processing failed:"
-SEVERAL = "ExceptionGroup: several (2 sub-exceptions)"
+SEVERAL = "several (2 sub-exceptions)"
 BOOM = ("app.Boom: a", "DETAIL:  b", "HINT: c")
 GONE = "requests.exceptions.ConnectionError: gone"
 # The error and its line.
@@ -182,10 +182,14 @@ ERRORS = [
     (f"{FAILED} gone\n{traceback(GONE)}", f"{FAILED} {GONE}"),
     (f"{FAILED} ConnectionError: gone\n{traceback(GONE)}", f"{FAILED} ConnectionError: gone"),
     (f"{FAILED} x\n{traceback('__main__.f.<locals>.Odd: x')}", f"{FAILED} __main__.f.&lt;locals&gt;.Odd: x"),
-    (f"{FAILED} several (2 sub-exceptions)\n{GROUP}", f"{FAILED} {SEVERAL}"),
-    (GROUP, SEVERAL),
-    (f"{FAILED} broke\n{GROUP}{CAUSED}{traceback('RenderError: broke')}", f"{FAILED} RenderError: broke"),
-    (f"{FAILED} several (2 sub-exceptions)\n{KEY_ERROR}{CAUSED}{GROUP}", f"{FAILED} {SEVERAL}"),
+    # Exception groups have no rule of their own.
+    (f"{FAILED} {SEVERAL}\n{GROUP}", f"{FAILED} {SEVERAL} + Exception Group"),
+    (GROUP, "+ Exception Group"),
+    (
+        f"{FAILED} broke\n{GROUP}{CAUSED}{traceback('RenderError: broke')}",
+        f"{FAILED} RenderError: broke + Exception Group",
+    ),
+    (f"{FAILED} {SEVERAL}\n{KEY_ERROR}{CAUSED}{GROUP}", f"{FAILED} {SEVERAL}"),
     (f"{FAILED} x\n{traceback()}", f"{FAILED} x"),
     (traceback(), "pipeline.render(task_id)"),
     (f"{FAILED} x\n{traceback('no type: of any kind')}", f"{FAILED} x"),

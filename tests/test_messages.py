@@ -235,12 +235,12 @@ def test_groups_that_do_not_fit_a_section_are_split_between_lines() -> None:
     ("total", "changes", "summary"),
     [
         (1, {}, "1 task failed in the last 30 minutes:"),
-        (1, {"again": True}, "1 more task failed in the last 30 minutes:"),
-        (3, {"again": True}, "3 more tasks failed in the last 30 minutes:"),
+        (1, {"others_reported": True}, "1 more task failed in the last 30 minutes:"),
+        (3, {"others_reported": True}, "3 more tasks failed in the last 30 minutes:"),
         (3, {"since": minutes_ago(300)}, "3 tasks failed since 2025-09-01 07:30:00 UTC:"),
         (
             200_000,
-            {"partial": True, "again": True, "since": minutes_ago(300)},
+            {"partial": True, "others_reported": True, "since": minutes_ago(300)},
             "200000 tasks and more failed since 2025-09-01 07:30:00 UTC:",
         ),
     ],

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
+import sys
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +15,12 @@ from hypothesis import given
 from hypothesis import settings as tried
 from hypothesis import strategies as st
 
+import slack_notifier
 from sandbox.rules import checked, texts_of
 from sandbox.slack import SlackStandIn
 from slack_notifier import (
     CREATED,
+    LINK_CHARACTERS,
     MESSAGE_CHARACTERS,
     TEXT_CHARACTERS,
     Message,
@@ -241,6 +246,67 @@ def test_tasks_of_the_longest_lines_are_as_many_as_fit(letter: str, errors: int)
     message = failed_message(claim, 30, Style("$error" * errors, "", ""))
     assert_fits(message)
     assert left_out(message.text) == 19
+
+
+@pytest.mark.parametrize(("characters", "in_blocks", "in_text"), [(600, 13, 5), (LINK_CHARACTERS, 6, 2)])
+def test_ten_causes_have_headings_and_as_many_tasks_as_fit_however_long_the_links(
+    characters: int, in_blocks: int, in_text: int
+) -> None:
+    link = "https://logs.example/".ljust(characters, "x")
+    names = list("abcdefghij")
+    found = [
+        {"id": f"task-{name}-{n}", "alert": "failed", "cause": name, "total": 30, "error": name, "log_uri": link}
+        for name in names
+        for n in range(3)
+    ]
+    causes = [{"cause": name, "total": 30, "users": 2, "before": 0, "causes": 12} for name in names]
+    message = failed_message(News(found, 360, NOW, causes=causes), 30, Style())
+    assert_fits(message)
+    for text, most, limit in (
+        ("\n".join(texts_of(message.blocks)), in_blocks, MESSAGE_CHARACTERS),
+        (message.text, in_text, TEXT_CHARACTERS),
+    ):
+        assert re.findall(r"(?m)^\*?30 × (\w) · 2 users 🆕", text) == names
+        assert "\n… and 2 more causes (60 tasks)\n" in text
+        assert len(listed(text)) == text.count(link) == most
+        assert most + left_out(text) == 360
+        # Equal shares: no cause has two tasks while another that could have one has none.
+        assert len({task.split("-")[1] for task in listed(text)}) == min(most, len(names))
+        # There is no room for one more, besides that for longer numbers.
+        assert limit - 150 < units(text) + units(f"• `task-a-0` unknown ago · <{link}|View Logs>\n")
+
+
+@pytest.mark.parametrize(("limit", "count"), [(10, 8), (30, 25)])
+def test_all_tasks_are_described_up_to_the_limit_whatever_it_is(
+    limit: int,
+    count: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    database_url: str,
+    slack: SlackStandIn,
+    tasks: Any,
+) -> None:
+    """A module with another limit, in which nothing else is changed: what is read must follow what is shown."""
+    source = Path(slack_notifier.__file__).read_text(encoding="utf-8")
+    path = tmp_path / "changed_notifier.py"
+    path.write_text(re.sub("(?m)^MAX_DESCRIBED_TASKS = 5$", f"MAX_DESCRIBED_TASKS = {limit}", source), encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("changed_notifier", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "changed_notifier", module)
+    spec.loader.exec_module(module)
+    assert limit == module.MAX_DESCRIBED_TASKS
+    settings = module.Settings(database_url=database_url).with_webhook(slack.webhook())
+    for _ in range(count):
+        tasks.fail(error="HTTP 500")
+        tasks.add("queued", created=60)
+    assert module.SlackNotifier(settings=settings).send_combined_notification()["error"] is None
+    assert len(slack.messages()) == 2
+    for message in slack.messages():
+        text = "\n".join(texts_of(message["blocks"]))
+        assert text.count("*Task ID:*") == count
+        assert left_out(text) == 0
 
 
 MANY = tried(max_examples=40, deadline=None)
