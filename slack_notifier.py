@@ -86,7 +86,7 @@ FAILED_WINDOW_MINUTES = 30
 DEFAULT_TIMEOUT_MINUTES = 30
 MAX_TIMEOUT_MINUTES = 366 * 24 * 60
 
-# The longest that a call takes, whatever database, Slack and mail server do; LEEWAY is for its way back.
+# The longest that a call takes, whatever database, Slack and mail server do, with some leeway for its way back.
 RUN_SECONDS = 90
 CALL_SECONDS = 10
 EVENT_SECONDS = 5
@@ -97,12 +97,10 @@ HEARTBEAT_SECONDS = 5
 # The longest that one message takes, with retries and the e-mail in its place: a claim is held for so long.
 DELIVERY_SECONDS = 15
 EMAIL_SECONDS = 5
-# Do not start a post with less time than this left: Slack could accept it after we gave up, and the next run would
-# repeat it.
+# A post is not started with less time than this left: Slack could accept it after we gave up, and the next run would
+# repeat it. The lower limit is for a claim that overran its own time, and for an event, which is never repeated.
 POST_SECONDS = 3
-# The same limit after a claim that overran its own time.
 LEAST_POST_SECONDS = 1
-# An event is never repeated, so it may be posted with less time left.
 EVENT_POST_SECONDS = 1
 COMMIT_SECONDS = 1
 LEAST_SHARE_SECONDS = POST_SECONDS + COMMIT_SECONDS + 1
@@ -132,7 +130,6 @@ MAX_CONNECTIONS = 8
 DESTINATIONS_FOR_A_CONNECTION = 4
 # The share of failed tasks makes an alert critical only where at least this many tasks ended.
 CRITICAL_ENDED_TASKS = 5
-
 
 GOOD, DOUBTFUL, BAD = "✓", "!", "✗"
 
@@ -626,10 +623,8 @@ VARIABLES: Mapping[str, Variable] = {
 
 def variables_in_words(environ: Environment) -> str:
     """Lists for a log the variables that are set, with their values but those of secrets."""
-    words = []
-    for name, text in set_variables(environ).items():
-        words.append(name if VARIABLES[name].secret else f"{name}: {redact(one_line(text))}")
-    return "; ".join(words)
+    env = set_variables(environ).items()
+    return "; ".join(name if VARIABLES[name].secret else f"{name}: {redact(one_line(text))}" for name, text in env)
 
 
 def _minutes(value: float) -> float:
@@ -960,8 +955,9 @@ class Message(NamedTuple):
 class News(NamedTuple):
     """Tasks of one alert of which a destination was not yet notified, as a claim found them.
 
-    `tasks`: the first ones, in the order to be listed, with the columns of a task, its `alert`, its `cause` (a
-    fingerprint, a status, or None) and as `total` the number of tasks in its group. `total`: the number of all.
+    `tasks`: the first ones, in the order to be listed, with the columns of a task, its `alert`, `since` when it failed
+    or gave its last sign of life, its `cause` (a fingerprint, a status, or None) and as `total` the number of tasks in
+    its group. `total`: the number of all.
     `claimed_at`: the database's time. `since`: None where all is within the alert's usual window.
     `causes`: of failed tasks, the first causes, in the order to be shown: cause, total, users, `before` (the number of
     tasks reported with it in the week before; None: the history is too short), and as `causes` the number of all.
@@ -1081,11 +1077,8 @@ def task_info(task: Row, template: str = "", now: datetime | None = None, seen: 
 
 def task_line(task: Row, now: datetime, *, with_error: bool) -> str:
     """Returns the one line of a task: how long ago it failed, or for how long it has given no sign of life."""
-    failed = task.get("alert") == "failed"
-    columns = ["updated_at"] if failed else ["created_at", "started_at", "updated_at"]
-    moments = [task.get(column) for column in columns]
-    age = format_age(max((_utc(at) for at in moments if isinstance(at, datetime)), default=None), now)
-    age = f"{age} ago" if failed else f"for {age}"
+    age = format_age(task.get("since"), now)
+    age = f"{age} ago" if task.get("alert") == "failed" else f"for {age}"
     error = error_line(task.get("error"), LISTED_ERROR_CHARACTERS) if with_error else ""
     parts = [f"• {code(task.get('id'))} {age}", log_link(task.get("log_uri"), "View Logs"), error]
     return " · ".join(filter(None, parts))
@@ -1326,10 +1319,9 @@ def _pixels(value: object) -> object:
 
 # ---- SQL -------------------------------------------------------------------------------------------------------------
 
-# Opens every transaction. In UTC, `timestamp` columns (which hold UTC) and `timestamptz` columns compare and convert
-# alike. LOCAL, because behind a transaction pooler the session belongs to others too. Read committed, because a claim
-# that waited for another run must see what that run has committed. Without sequential scans, because the planner cannot
-# know how few tasks are new.
+# Opens every transaction. In UTC, columns of `timestamp` (which hold UTC) and of `timestamptz` compare alike. LOCAL,
+# because behind a transaction pooler the session belongs to others too. Read committed, because a claim that waited for
+# another run must see what that run has committed. Without sequential scans, because few tasks are new.
 BEGIN = """
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL TIME ZONE 'UTC';
@@ -1341,11 +1333,9 @@ SET LOCAL idle_in_transaction_session_timeout = %(hold_milliseconds)s
 # Sets what a role or server may have set otherwise, where the server knows it. Compiling the plans of these statements
 # (jit) takes a hundred times as long as running them; a transaction_timeout (PostgreSQL 17) would end a claim half-way.
 SERVER_SETTINGS = """
-SELECT set_config(name, value, true)
-FROM (VALUES
+SELECT set_config(name, value, true) FROM (VALUES
     ('jit', 'off'), ('enable_nestloop', 'on'), ('enable_indexscan', 'on'), ('transaction_timeout', '0')
-) AS wanted (name, value)
-WHERE current_setting(name, true) IS NOT NULL
+) AS wanted (name, value) WHERE current_setting(name, true) IS NOT NULL
 """
 STATEMENT_TIMEOUT = "SET LOCAL statement_timeout = %(statement_milliseconds)s"
 
@@ -1395,8 +1385,7 @@ _ENDED_UNFAILED = f"{_ENDED_WELL}, 'cancelled', 'canceled', 'dead_letter'"
 
 # Tasks that failed within the window, newest first.
 FAILED_TASKS = f"""
-SELECT {_SHOWN_TASK}
-FROM tasks
+SELECT {_SHOWN_TASK} FROM tasks
 WHERE status::text = 'failed' AND updated_at >= now() - %(timeout)s
 ORDER BY tasks.updated_at DESC, tasks.id
 """
@@ -1406,18 +1395,10 @@ _SIGN_OF_LIFE = "greatest(tasks.created_at, tasks.started_at, tasks.updated_at)"
 
 # A task is stuck if it is open and without a sign of life for longer than the timeout. The condition on updated_at
 # alone is there for the index.
-_IS_STUCK = f"""(
-    {_IS_OPEN} AND updated_at < now() - %(timeout)s
-    AND {_SIGN_OF_LIFE} < now() - %(timeout)s
-)"""
+_IS_STUCK = f"({_IS_OPEN} AND updated_at < now() - %(timeout)s AND {_SIGN_OF_LIFE} < now() - %(timeout)s)"
 
 # The stuck tasks, oldest first.
-STUCK_TASKS = f"""
-SELECT {_SHOWN_TASK}
-FROM tasks
-WHERE {_IS_STUCK}
-ORDER BY {_SIGN_OF_LIFE}, tasks.id
-"""
+STUCK_TASKS = f"SELECT {_SHOWN_TASK} FROM tasks WHERE {_IS_STUCK} ORDER BY {_SIGN_OF_LIFE}, tasks.id"
 
 # The state of the database for us: what this role may do with tasks and ledger, what these lack, whether there is the
 # recommended index, and whether policies may hide rows.
@@ -1503,8 +1484,7 @@ WITH moved AS (
         FROM slack_notifications
         WHERE destination = ANY(%(destinations)s) AND alert IN ('stuck:queued', 'stuck:in_progress')
         FOR UPDATE SKIP LOCKED
-    ))
-    RETURNING destination, alert, task_id, event_at, notified_at
+    )) RETURNING destination, alert, task_id, event_at, notified_at
 )
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
 SELECT DISTINCT ON (destination, task_id)
@@ -1539,13 +1519,10 @@ LOCK = f"SELECT FROM slack_notifications WHERE {_STATE_ROW} FOR UPDATE"
 # lock_timeout fills the server's log.
 _IS_RATE_LIMITED = f"notified_at > now() + interval '{(STORM_BURST - 1) * STORM_SECONDS} seconds'"
 LOCK_IF_FREE = f"""
-SELECT {_IS_RATE_LIMITED} AS is_rate_limited, EXISTS (
-    SELECT FROM (
-        SELECT FROM slack_notifications WHERE {_STATE_ROW} AND NOT {_IS_RATE_LIMITED} FOR UPDATE SKIP LOCKED
-    ) AS locked
-) AS is_locked
-FROM slack_notifications
-WHERE {_STATE_ROW}
+SELECT {_IS_RATE_LIMITED} AS is_rate_limited, EXISTS (SELECT FROM (
+    SELECT FROM slack_notifications WHERE {_STATE_ROW} AND NOT {_IS_RATE_LIMITED} FOR UPDATE SKIP LOCKED
+) AS locked) AS is_locked
+FROM slack_notifications WHERE {_STATE_ROW}
 """
 
 # A task's name in the ledger, whose index takes no id of kilobytes.
@@ -1574,8 +1551,7 @@ def _claim(news: str, last: str = "max(event_at)", more: str = "") -> str:
     return f"""
 WITH state AS (
     SELECT event_at AS complete, least(event_at, now()) - %(window)s AS beginning
-    FROM slack_notifications
-    WHERE destination = %(destination)s AND alert = %(alert)s AND task_id = ''
+    FROM slack_notifications WHERE destination = %(destination)s AND alert = %(alert)s AND task_id = ''
 ), news AS ({news}
     LIMIT %(part)s
 ), claimed AS (
@@ -1600,8 +1576,7 @@ WITH state AS (
 ), paced AS (
     UPDATE slack_notifications
     SET notified_at = greatest(notified_at, now()) + interval '{STORM_SECONDS} seconds'
-    FROM figures
-    WHERE {_STATE_ROW} AND total > 0 AND %(alert)s IN ('failed', 'healed')
+    FROM figures WHERE {_STATE_ROW} AND total > 0 AND %(alert)s IN ('failed', 'healed')
 ){more}
 SELECT total, partial, first, complete, now() AS claimed_at FROM figures, state
 """
@@ -1702,8 +1677,7 @@ JOIN (
 ) AS counted ON counted.cause = claimed.cause
 CROSS JOIN (
     SELECT event_at > now() - interval '1 day' AS is_young
-    FROM slack_notifications
-    WHERE destination = %(destination)s AND alert = 'cause' AND task_id = ''
+    FROM slack_notifications WHERE destination = %(destination)s AND alert = 'cause' AND task_id = ''
 ) AS state
 ORDER BY counted.is_new AND NOT state.is_young DESC, claimed.total DESC, claimed.cause
 LIMIT %(listed)s
@@ -1774,8 +1748,7 @@ RETURNING alert
 # are joined as a whole, as ids of an earlier table may not fit the type of this one's.
 CLEAN_UP = f"""
 DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
-    SELECT old.ctid
-    FROM slack_notifications AS old
+    SELECT old.ctid FROM slack_notifications AS old
     WHERE destination = %(destination)s AND alert = ANY(%(cleaned)s) AND task_id <> ''
       AND greatest(event_at, notified_at) < now() - interval '7 days'
       AND NOT EXISTS (SELECT FROM tasks WHERE {_ID} = old.task_id AND old.alert = 'stuck' AND {_IS_OPEN})
@@ -1787,13 +1760,11 @@ DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
 # The session that locks tasks or the ledger as a whole, such as a migration; another run never does.
 TABLE_LOCK = """
 SELECT relation::regclass::text AS relation, pid, application_name AS application
-FROM pg_locks
-JOIN pg_stat_activity USING (pid)
+FROM pg_locks JOIN pg_stat_activity USING (pid)
 WHERE locktype = 'relation' AND relation IN (to_regclass('tasks'), to_regclass('slack_notifications'))
   AND granted AND pid <> pg_backend_pid()
   AND mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
-ORDER BY mode, pid
-LIMIT 1
+ORDER BY mode, pid LIMIT 1
 """
 
 
@@ -1957,7 +1928,7 @@ class Ledger:
             if not error.lost:
                 raise
             logger.warning("%s; connecting again", error)
-            return action()
+        return action()
 
     def rows(self) -> list[dict[str, Any]]:
         names = [column.name for column in self._cursor.description or ()]
@@ -2571,8 +2542,10 @@ class Outcome:
         if isinstance(error, NotifierError):
             self.error = str(error)
         else:
-            # A bug, of which the worker must not die. Its own text may hold a secret; its kind and place do not.
-            self.error = f"Unexpected {type(error).__name__} at {_place(error)}"
+            # A bug, of which the worker must not die. Its own text may hold a secret; its kind and place do not. The
+            # innermost line of this file names the step, wherever below it the error arose.
+            lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == __file__]
+            self.error = f"Unexpected {type(error).__name__} at {os.path.basename(__file__)}:{lines[-1]}"
             logger.debug("%s", "".join(traceback.format_tb(error.__traceback__)))
         logger.error("%s", self.error)
         return True
@@ -2583,12 +2556,6 @@ class Outcome:
         self.sent = self.sent or other.sent
         self.error = other.error or self.error
         self.cannot_read = self.cannot_read or other.cannot_read
-
-
-def _place(error: BaseException) -> str:
-    """Returns the innermost line of this file, which names the step, wherever below it the error arose."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == __file__]
-    return f"{os.path.basename(__file__)}:{lines[-1] if lines else '?'}"
 
 
 class Run:
@@ -2618,8 +2585,6 @@ class Run:
         self.outcomes: dict[str, Outcome] = {}
         self._lock = threading.Lock()
 
-    # Alerts.
-
     def watch(self, alerts: Sequence[Alert]) -> list[Outcome]:
         """Runs as the monitor: reports, says so where the tasks cannot be read, and sends the heartbeat."""
         started = monotonic()
@@ -2640,10 +2605,9 @@ class Run:
         with whole:
             work = self._work(alerts)
             pauses = DATABASE_PAUSES_SECONDS if self.patient else ()
-            how = {"dry_run": self.dry_run, "paced": self.paced}
-            with Ledger(self.settings.database_url, until, pauses, **how) as ledger:
-                fingerprints = [destination.fingerprint for destination in work]
-                ledger.once_more_if_lost(lambda: ledger.open(fingerprints))
+            url, how = self.settings.database_url, {"dry_run": self.dry_run, "paced": self.paced}
+            with Ledger(url, until, pauses, **how) as ledger:
+                ledger.once_more_if_lost(lambda: ledger.open([destination.fingerprint for destination in work]))
                 self._report_all(ledger, deque(work.items()), until)
         return [whole] * len(alerts) if whole.error else list(self.outcomes.values())
 
@@ -2777,8 +2741,6 @@ class Run:
         if not destinations and not self.dry_run:
             raise SettingError(f"no webhook for {kind or 'general'} messages: set SLACK_WEBHOOK")
         return destinations or [Destination("")]
-
-    # Single messages.
 
     def send(self, kinds: Sequence[str], subject: str, build: Callable[[], Message], *, or_mail: bool = False) -> bool:
         """Sends one message to every destination of these kinds, except those of single users; True: all have it."""

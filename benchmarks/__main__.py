@@ -244,6 +244,7 @@ def a_message(bench: Bench) -> Iterator[Line]:
             "log_uri": f"https://console.example.com/logs/6f1c2a94?task={number}",
             "created_at": now - timedelta(minutes=number + 10),
             "updated_at": now - timedelta(minutes=number),
+            "since": now - timedelta(minutes=number),
             "alert": "failed",
             "cause": str(number // 2),
             "total": 2,

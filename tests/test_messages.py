@@ -44,6 +44,7 @@ def task(number: int, alert: str = "failed", **columns: Any) -> dict[str, Any]:
         "log_uri": f"https://logs.example/{number}",
         "created_at": minutes_ago(number + 60),
         "updated_at": minutes_ago(number),
+        "since": minutes_ago(number),
         "alert": alert,
         "cause": alert.partition(":")[2] or None,
         "total": 1,
@@ -160,9 +161,7 @@ def test_a_template_takes_the_place_of_a_line() -> None:
 
 def stuck(queued: int, in_progress: int, **more: Any) -> News:
     tasks = [
-        task(
-            minutes, alert, status=status, total=total, updated_at=minutes_ago(minutes + 40), created_at=minutes_ago(90)
-        )
+        task(minutes, alert, status=status, total=total, since=minutes_ago(minutes + 40), created_at=minutes_ago(90))
         for alert, status, total in (
             (STUCK_QUEUED, "queued", queued),
             (STUCK_IN_PROGRESS, "inprogress", in_progress),
@@ -191,14 +190,6 @@ def test_many_stuck_tasks_stand_under_their_status_with_how_long_they_have_been_
     ]
     assert found[-1] == "Reported at 2025-09-01 12:30:00 UTC · 230 queued · 9 in progress"
     assert [text.split("\n")[0] for text in body(message)[1:]] == ["Queued Tasks (214):", "In Progress Tasks (4):"]
-
-
-@pytest.mark.parametrize("sign", ["created_at", "started_at", "updated_at"])
-def test_a_stuck_task_waits_since_its_last_sign_of_life(sign: str) -> None:
-    moments = {"created_at": minutes_ago(300), "started_at": minutes_ago(200), "updated_at": minutes_ago(100)}
-    naive = minutes_ago(65).replace(tzinfo=None)
-    tasks = [task(1, STUCK_QUEUED, total=6, **{**moments, sign: naive})]
-    assert "• `task-001` for 1 h 5 min" in stuck_message(News(tasks, 6, NOW), 30, PLAIN).text
 
 
 def test_five_tasks_have_five_lines_each_and_six_have_one() -> None:

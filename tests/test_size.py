@@ -147,7 +147,7 @@ TASKS = st.fixed_dictionaries(
         "log_uri": URIS,
         "created_at": TIMES,
         "updated_at": TIMES,
-        "started_at": TIMES,
+        "since": TIMES,
     }
 )
 CAUSES = st.fixed_dictionaries(
