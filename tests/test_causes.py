@@ -512,3 +512,14 @@ def test_the_same_trouble_calls_people_once_an_hour_and_another_at_once(
         called += ["<!here>" in pings(message) for message in slack.messages()]
         slack.clear()
     assert called == [True, False, True, False, True]
+
+
+@pytest.mark.parametrize("sign", ["created", "started", "updated"])
+def test_a_stuck_task_waits_since_its_last_sign_of_life(
+    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any, sign: str
+) -> None:
+    moments = {"created": 300, "started": 200, "updated": 100, sign: 65}
+    for _ in range(6):
+        tasks.add("inprogress", **moments)
+    assert notifier.send_stuck_tasks_notification()
+    assert slack.messages()[0]["text"].count("` for 1 h 5 min") == 6
