@@ -807,118 +807,127 @@ def plural(count: float, noun: str) -> str:
 # ---- Secrets ---------------------------------------------------------------------------------------------------------
 
 _MASK = "[masked]"
-_KEPT = rf"\1{_MASK}"
+# The replacement that keeps a pattern's first group.
+_MASK_REST = rf"\1{_MASK}"
 
-# A telling name: a word of it tells, wherever it stands; weak ones only where they are set to something, as text speaks
-# of sessions and of a second pass. Exceptions, files and keys of other kinds are named like secrets that they aren't.
-_STRONG = (
-    r"(?:(?![\w-]*(?:(?-i:Error|Exception|Warning)|[_-](?:file|path|type|url|uri|count|limit))\b)"
-    r"(?![\w-]*(?:cache|dedup|foreign|host|idempotency|message|model|object|partition|primary|public|routing|row|shard|"
-    r"sort)[_-]key)(?=[\w-]*(?:passw(?:or)?[dt]|pass(?:phrase|code)|pwd|secret|token(?!s|i)|credential|signature|hmac|"
-    r"apikey|authorization|(?:[a-z][_-]key|(?-i:[a-z]Key))(?![a-z])|(?:_(?:auth|cookie|pass|sig)|sess(?:ion)?id)(?![\w-])"
-    r"))[\w-]+|(?:access|api|license|private|secret|stream|subscription) key)"
+# Names of secrets hold one of these words. Exceptions, files and counts are named after secrets and are none.
+_KEY = (
+    r"(?:access|account|api|app|application|auth|aws|azure|client|consumer|decryption|deepgram|eleven(?:labs)?|"
+    r"encryption|fal|gemini|google|groq|license|master|mux|openai|pexels|pixabay|private|publish|replicate|runway|sas|"
+    r"secret|server|service|shared|signing|speech|ssh|storage|stream|subscription|tts|voice|webhook)"
 )
-_WEAK = r"(?:[\w-]*[_-]|(?<=%)(?:3F|26))?(?:pass|pw|sig|auth|session|cookie)(?![\w-])"
+_NAME = (
+    r"(?:(?![\w-]*(?:(?-i:Error|Exception|Warning)|[_-](?:file|path|type|url|uri|count|limit))\b)(?=[\w-]*(?:"
+    r"passw(?:or)?[dt]|pass(?:phrase|code)|pwd|secret|token(?!s|i)|credential|signature|hmac|authorization|"
+    rf"{_KEY}[_-]?key|(?:_(?:auth|cookie|pass|sig)|sess(?:ion)?id|hdn(?:ts|ea))(?![\w-]))|(?-i:(?!\w*(?:CACHE|FOREIGN|"
+    rf"OBJECT|PARTITION|PRIMARY|PUBLIC|ROUTING|SORT))[A-Z][A-Z0-9_]*_KEY)(?![\w-]))[\w-]+|{_KEY} key)"
+)
+# Ordinary text speaks of sessions and of a second pass, so a weak name counts only where it is set to something.
+_WEAK_NAME = (
+    r"(?:(?:[\w-]*[_-]|(?<=%)(?:25)*(?:3F|26))?(?:pass|pw|sig|auth|session|cookie|streamid)|"
+    r"(?:(?<=[?&])|(?<=%)(?:25)*(?:3F|26))[a-z]*key)(?![\w-])"
+)
+_HINTS = ("pass", "pw", "secret", "token", "key", "credent", "sig", "hmac", "sess", "hdn", "auth", "cook", "streamid")
 
-# Its value: in quotes, or up to a delimiter. What is written for none is no value, and neither is prose.
+# A value ends with its quotes, bracket or tag, or before a delimiter. A word for "none" is no value.
 _QUOTED = r"(?:(?:\b[bru]{1,2})?(?:\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?))"
-_PIECE = r"(?:[^\s\"'`&,;)}\]<>\\]|\\(?![rn]))+"
+_UNQUOTED = r"(?:[^\s\"'`&,;)}\]<>\\]|\\(?![rn]))+"
 _VALUE = (
-    r"(?!(?:[\w-]{2,24}\s)?\[masked|(?:none|null|nil|true|false|yes|no|on|off|str|int|bool|bytes|\d|[*.]{3,})(?![\w-]))"
-    rf"(?:\\?{_QUOTED}|{_PIECE}(?:(?:[\"'](?=\w)|[,;&](?![\w.-]*=)){_PIECE})*)"
+    r"(?:(?<=\)=\()[^)]+|(?!\\?b?[\"']?(?:[\w-]{2,24}\s)?\[masked|"
+    r"(?:none|null|nil|true|false|yes|no|on|off|str|string|int|bool|bytes|\d|[*.]{3,})(?![\w-]))"
+    r"(?:\[|\{[\"']\w+[\"']:\s?|[A-Za-z_.]{1,30}\((?=[bru]?[\"']))?"
+    rf"(?:(?<=input_value=).+?(?=, input_type=|\]|$)|(?<=[>;])[^<&]+(?=<|&lt;)|\\?{_QUOTED}|\([^()]*\)?|"
+    rf"{_UNQUOTED}(?:(?:[\"'](?=\w)|[,;&](?![\w.-]*=)){_UNQUOTED})*))"
 )
-_NO_WORD = r"(?!(?:and|expired|failed|flag|for|invalid|is|missing|must|not|option|or|required|unknown|was|wrong)\b)"
-# At least six characters, with a digit, with a capital inside, or many more; but no small number.
+# A secret has a digit, a capital inside or many characters; a small number is none.
 _SECRET_LIKE = r"(?-i:(?=[^\s\"'`]*(?:\d|[a-z][A-Z])|[^\s\"'`]{20}))(?=[^\s\"'`]*[a-z]|\d{7})[^\s\"'`]{6}"
+_NO_PROSE = (
+    r"(?!(?:[a-z]{1,2}|and|are|can|cannot|could|did|does|expected|expired|failed|flag|for|from|has|instead|invalid|may|"
+    r"missing|must|not|only|option|required|requires|should|the|this|unknown|value|was|when|with)\b)"
+)
 
-# What stands between the two where a name is set: "name": value, name=value, name%3Dvalue, <name>value, (name)=(value),
-# name="name" value="value", a field of a model, and the like.
+# A name is set: "name": value, name=value, name%3Dvalue, <name>value</name>, (name, x)=(value), name="x" value="value".
 _SET = (
-    r"(?:(?:\\?[\"'`]|%22)\]?\s?:\s?|[\"'`]?[\])]?\s?(?:=>|:=|==?)[\s(]?|(?:%22)?%(?:25)*3[ad]|"
-    r"(?:\s[^<>]{0,99})?(?:>|&gt;)|[^\[]{1,300}\[type=\w+, input_value=|"
+    r"(?:(?:\\?[\"'`]|%22)\]?\s?:\s?|[\"'`]?\]?\s?(?:=>|:=|==?)\s?|(?:%22)?%(?:25)*3[ad]|[^()]{0,99}\)+=\(|"
+    r"(?:\s[^<>]{0,99})?(?:>|&gt;)(?=[^<&]{1,300}(?:<|&lt;)/)|[^\[]{1,300}\[type=\w+, input_value=|"
     r"[\w.\[\]]{0,40}(?:, |[\"'],?\s?[\"']?)value[\"']?\s?[:=]\s?)"
 )
-# Where it is the one of a pair, of a flag, of a list: the other is a value, if it is no name as well.
+# A name and its value are a pair of strings, unless the second is a name as well.
 _PAIR = r"[\"'],\s?(?=[bru]?[\"'])(?!(?-i:[\"'](?:[a-z]{1,5}|[a-z]+_[a-z_]+)[\"']))"
-# Where a strong one is said: name: value, name given: value, name is value, name 'value'; and a flag's --name value.
-_SAYS = (
-    r"(?:\s(?:choice|following|given|header|int|integer|invalid|is|key|not|provided|set|string|the|to|valid|value|was))"
+# A sentence speaks of a value: name: value, name given: value, name is value, name 'value'.
+_FILLERS = r"(?:\s(?:following|given|header|int\w*|invalid|is|key|not|provided|set|string|the|to|valid|value|was)){1,5}"
+_IN_WORDS = (
+    rf"(?:(?:(?<!(?<![\w-])signature)|{_FILLERS}):\s?{_NO_PROSE}(?![A-Za-z]{{1,14}}(?:'s)?[,.]?\s+[a-z(]{{2,}})|"
+    rf"\s(?=[\"'`]{_SECRET_LIKE}|(?-i:[0-9a-f]{{32}}|(?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*\d)[\w-]{{16}}))|"
+    rf"[\"'`]?:?{_FILLERS}:?\s(?=[\"'`][^\s\"'`]{{4,}}[\"'`]|[\"'`]?{_SECRET_LIKE}))"
 )
-_SCHEME = r"(?:(?<=\W)(?:basic|bearer|bot|digest|(?:api-?)?key|oauth|token|aws4-hmac-sha256)\s+)?"
-_SAID = (
-    rf"(?:(?:(?<!(?<![\w-])signature)|{_SAYS}{{1,5}}):\s?{_SCHEME}{_NO_WORD}"
-    rf"(?![A-Za-z]{{1,14}}(?:'s)?[,.]?\s+[a-z(]{{2,}})|\s(?=[\"'`]{_SECRET_LIKE})|"
-    rf"[\"'`]?:?{_SAYS}{{1,5}}:?\s(?=[\"'`]?{_SECRET_LIKE})|"
-    r"\s(?=(?-i:[0-9a-f]{32}|(?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*\d)[\w-]{16})))"
+_NAMED_VALUE = (
+    rf"(?i)((?<![\w-])(?=[\w-]*(?:{'|'.join(_HINTS)})|\w+ key)(?:{_NAME}(?:{_SET}|{_IN_WORDS})|{_WEAK_NAME}"
+    rf"(?:{_SET}|(?<!session)(?<!pass):\s(?={_SECRET_LIKE}))|(?=-)(?:{_NAME}|{_WEAK_NAME})\s+{_NO_PROSE}(?!-)|"
+    rf"(?:(?=-)|(?<=[\[(][\"'])|(?<=[\[(][bru][\"']))(?:{_NAME}|{_WEAK_NAME}){_PAIR})){_VALUE}"
 )
-_NAMES = ("pass", "pw", "secret", "token", "key", "credent", "sig", "hmac", "sess", "auth", "cook")
-_TOLD = (
-    rf"(?i)((?<![\w-])(?=[\w-]*(?:{'|'.join(_NAMES)})|\w+ key)"
-    rf"(?:{_STRONG}(?:{_SET}|{_SAID})|{_WEAK}{_SET}|(?=-)(?:{_STRONG}|{_WEAK})\s+{_NO_WORD}(?!-)|"
-    rf"(?:(?=-)|(?<=[\[(][\"']))(?:{_STRONG}|{_WEAK}){_PAIR}){_SCHEME}){_VALUE}"
+# The header holds parameters or one word, perhaps after the name of a scheme.
+_AUTHORIZATION = (
+    r"(?i)(authorization(?:\\?[\"'])?\s*[:=]\s*(?:b?\\?[\"'])?(?:(?:basic|bearer|bot|digest|(?:api-?)?key|oauth|token|"
+    r"aws4-hmac-sha256|[a-z-]{2,24}(?=\s(?:[\"']|\S*(?:\d|(?-i:[a-z][A-Z])))))\s+)?)"
+    rf"(?:(?:[\w-]+=(?:\\?\"[^\"]*\"?|[^\s\",']*)(?:,\s*(?=[\w-]+=))?)+|{_VALUE})"
 )
-
+# A login is in an address, also in an escaped one or in the query of another.
+_IN_LOGIN = r"(?:[^\s\"'\\]|'(?=\w))"
 _LOGIN = (
-    r"(?i)((?:\\?/|%(?:25)*2f){2})"
-    r"(?:[^\s/\"'\\?#]{1,200}|[^\s/@:\"'\\]{0,99}:(?!\d{1,5}(?:/|$))[^\s\"'\\]{1,200})(?:@|%(?:25)*40)"
+    rf"(?i)((?:\\?/|%(?:25)*2f){{2}})(?:(?:(?![/?#]){_IN_LOGIN}){{1,200}}@|"
+    rf"[^\s/@:\"'\\]{{0,99}}:(?!\d{{1,5}}(?:/|$)){_IN_LOGIN}{{1,200}}@|"
+    rf"(?:(?![/?#&]){_IN_LOGIN}){{1,200}}?(?:%(?:25)*3A[^\s&]{{1,200}}?)?%(?:25)*40)"
 )
-# Tokens by their own shape: what they begin with, also after an underscore or a quote in percent-encoding.
+_BARE_LOGIN = (
+    r"(?i)(?<![\w.@:/-])(?!(?:\w*mail\w*|to|from|cc|sips?|acct):)([\w.+-]{1,40}:)[^\s@\"'/]{1,99}@"
+    r"(?!sha256)(?=[\w-]+(?:\.\w|:\d|[/\"']))"
+)
+# A token begins in its own way, also after an underscore or a quote in percent-encoding.
 _PREFIXES = (
-    r"1//0|AIza|AKIA|ASIA|EAAA|FwoGZXIvYXdz|GOCSPX-|GOOG1E|IQoJb3JpZ2lu|SG\.|dckr_oat_|dckr_pat_|doo_v1_|dop_v1_|"
-    r"gho_|ghp_|ghr_|ghs_|ghu_|github_pat_|glpat-|gsk_|hf_|npm_|nvapi-|pk_live_|pplx-|pypi-|r8_|rk-|rk_|rpa_|sbp_|"
-    r"sk-|sk_|sntrys_|sq0atp-|sq0csp-|whsec_|xai-|xapp-|xox|xoxe\.|ya29\."
+    r"1//0|A[KS]IA|AIza|EAAA|FwoGZXIvYXdz|GOCSPX-|GOOG1E|IQoJb3JpZ2lu|SG\.|dckr_[op]at_|do[op]_v1_|gh[oprsu]_|"
+    r"github_pat_|glpat-|gsk_|hf_|npm_|nvapi-|pk_live_|pplx-|pypi-|r8_|[rs]k_|[rs]k-(?=[\w-]{20})|rpa_|sbp_|sntrys_|sq0(?:at|cs)p-|"
+    r"whsec_|xai-|xapp-|xox|xoxe\.|ya29\."
 )
-_SHAPE = (
+_TOKEN = (
     rf"(?:(?<![^\W_])|(?<=%22))(?:(?:{_PREFIXES})(?![a-z]+(?:_[a-z]+)+(?![\w-]))[\w-]{{12,}}(?:\.[\w-]+)?|"
     r"eyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?|key-[0-9a-f]{32}|key_[0-9a-f]{64,}|K00\d[\w+/]{27}|live_\d+_\w{20,}|"
     r"[0-9a-f]{32}-us\d\d?|[0-9a-f]{8}-[0-9a-f-]{27}:[0-9a-f]{32}|[MNO][\w-]{22,28}\.[\w-]{5,7}\.[\w-]{25,})|"
     r"(?<!\d)\d{6,12}:AA[\w-]{30,}"
 )
 
-# Words of which a secret holds at least one, the pattern that finds it, what takes its place. The words (casefolded)
-# are there because most text holds none of them. Over hostile text the patterns take linear time, or where a match may
-# begin within another, as much as a line of LINE_CHARACTERS allows.
-_SECRETS: tuple[tuple[Sequence[str], str, str], ...] = (
+# Each rule: words (casefolded) of which a text holds at least one, as most hold none; a pattern; its replacement. The
+# patterns take linear time over hostile text, or as much as a line of LINE_CHARACTERS allows.
+_RULES: tuple[tuple[Sequence[str], str, str], ...] = (
     (["private key"], r"-{4,5} ?BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-{4,5}.*?(?:-{4,5} ?END [A-Z0-9 ]*-{4,5}|$)", _MASK),
-    # Logins: in addresses, nested and escaped ones too; without a scheme; for curl. What drivers take for a port, a
-    # host or a parameter where they cannot read a login.
-    (["@", "%40"], _LOGIN, rf"{_KEPT}@"),
-    (
-        ["@"],
-        r"(?i)(?<![\w.@:/-])(?!(?:\w*mail\w*|to|from|cc|sips?|acct):)([\w.+-]{1,40}:)[^\s@\"'/]{1,99}@"
-        r"(?!sha256)(?=[\w-]+(?:\.\w|:\d|[/\"']))",
-        rf"{_KEPT}@",
-    ),
-    (["-u"], r"((?:-u|--(?:proxy-)?user)(?:[\s=]|[\"'],\s)[\"']?(?!\d+:\d)[^\s\"':]+:)[^\s\"']+", _KEPT),
-    (["port", "integer"], r"(?i)((?:\bport: |integer value (?:as )?)[\"'])(?!\d+[\"']|port[\"'])[^\"']+", _KEPT),
-    (["host"], r"(?i)(\bhost (?:name )?[\"'])[^\s\"']+@", rf"{_KEPT}@"),
-    (["connection info"], r"(after \")[^\"]+(?=\" in connection info)", _KEPT),
-    # Headers.
+    (["@", "%40"], _LOGIN, rf"{_MASK_REST}@"),
+    (["@"], _BARE_LOGIN, rf"{_MASK_REST}@"),
+    (["-u"], r"((?:-u|--(?:proxy-)?user)(?:[\s=]|[\"'],\s)[\"']?(?!\d+:\d)[^\s\"':]+:)[^\s\"']+", _MASK_REST),
+    # Drivers that cannot read a login take it for a port, a host or a parameter.
+    (["port", "integer"], r"(?i)((?:\bport: |integer value (?:as )?)[\"'])(?!\d+[\"']|port[\"'])[^\"']+", _MASK_REST),
+    (["host"], r"(?i)(\bhost (?:name )?[\"'])[^\s\"']+@", rf"{_MASK_REST}@"),
+    (["connection info"], r"(after \")[^\"]+(?=\" in connection info)", _MASK_REST),
     (["header value"], rf"(?i)(header value:?\s*){_QUOTED}", rf"\1'{_MASK}'"),
-    (
-        ["digest ", "-sha256 "],
-        r"(?i)\b((?:digest|aws4-hmac-sha256)\s+)(?:[\w-]+=(?:\"[^\"]*\"?|[^\s\",']*)(?:,\s*(?=[\w-]+=))?)+",
-        _KEPT,
-    ),
-    (_NAMES, _TOLD, _KEPT),
-    (["cook"], r"(?i)(cookie[\"']?\s*[:=]\s*[\"']?)[\w.-]+=[^\s;\"']+(?:;\s[^\s;\"']+)*", _KEPT),
-    (["bearer"], r"(?i)\b(bearer\s+)(?=\S*[\d._~+/=-]|\S{16})[\w.~+/-]{8,}=*(?<!\.)", _KEPT),
-    (["bas", "auth "], r"\b([Bb]asic\s+(?=\S*[\d+/=])|AUTH (?:PLAIN|LOGIN|XOAUTH2) (?=\w*[\dA-Z]))[\w+/]{8,}=*", _KEPT),
-    (["=", "%3d"], r"(?i)((?:[?&]|%(?:25)*(?:3F|26))(?:key|x-amz-\w+|streamid)(?:=|%(?:25)*3D))[^\s&%\"']+", _KEPT),
-    # Webhooks, also without their hosts, as requests names them; stream keys.
-    (["hook"], r"(?i)(webhook(?:s\\?/\d+|b2|)\\?/|//hooks\.[^\s/]+/)[\w@-]{5,}(?:\\?/[\w@-]+)*", _KEPT),
-    (["/t", "%2ft"], r"((?:services|triggers|workflows)(?:\\?/|%2F))T[0-9A-Z]+(?:(?:\\?/|%2F)\w+)+", _KEPT),
-    (["rtmp"], r"(rtmp\w{0,2}://[^\s/\"']+(?:/[^\s/\"']+){1,9}/)[^\s/\"']*[^\s/\"':.,)]", _KEPT),
-    ([""], _SHAPE, _MASK),
+    (["author"], _AUTHORIZATION, _MASK_REST),
+    (["cook"], r"(?i)(cookie[\"']?\s*[:=]\s*[\"']?)[\w.-]+=[^\s;\"']+(?:;\s[^\s;\"']+)*", _MASK_REST),
+    (_HINTS, _NAMED_VALUE, _MASK_REST),
+    (["bearer"], r"(?i)\b(bearer\s+)(?=\S*[\d._~+/=-]|\S{16})[\w.~+/-]{8,}=*(?<!\.)", _MASK_REST),
+    (["bas"], r"(?i)\b(basic\s+(?=\S*[\d+/=]))[\w+/]{8,}=*", _MASK_REST),
+    (["auth "], r"\b(AUTH (?:PLAIN|LOGIN|XOAUTH2) (?=\w*[\dA-Z]))[\w+/]{8,}=*", _MASK_REST),
+    # An address of a webhook has no host where requests names it.
+    (["hook"], r"(?i)(webhook(?:s\\?/\d+|b2|)\\?/(?=[\w@-]{10})|//hooks\.[^\s/]+/)[\w@-]+(?:\\?/[\w@-]+)*", _MASK_REST),
+    (["/t", "%2ft"], r"((?:services|triggers|workflows)(?:\\?/|%2F))T[0-9A-Z]+(?:(?:\\?/|%2F)\w+)+", _MASK_REST),
+    (["rtmp"], r"(rtmp\w{0,2}://[^\s/\"']+(?:/[^\s/\"']+){1,9}/)[^\s/\"']*[^\s/\"':.,)]", _MASK_REST),
+    ([""], _TOKEN, _MASK),
 )
 
 
 def redact(text: str) -> str:
-    """Masks what looks like a credential: by the place it has, by a telling name (api_key=…), or by its own shape."""
+    """Masks what looks like a credential: by its place, by the name before it (api_key=…), or by its own shape."""
     folded = text.casefold()
-    for words, pattern, shown in _SECRETS:
+    for words, pattern, replacement in _RULES:
         if any(word in folded for word in words):
-            text = re.sub(pattern, shown, text)
+            text = re.sub(pattern, replacement, text)
     return text
 
 
