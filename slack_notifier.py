@@ -71,6 +71,7 @@ import psycopg2.extensions
 
 if TYPE_CHECKING:
     import socket
+    from email.message import EmailMessage
 
     from requests.adapters import HTTPAdapter
 
@@ -802,118 +803,127 @@ def plural(count: float, noun: str) -> str:
 # ---- Secrets ---------------------------------------------------------------------------------------------------------
 
 _MASK = "[masked]"
-_KEPT = rf"\1{_MASK}"
+# The replacement that keeps a pattern's first group.
+_MASK_REST = rf"\1{_MASK}"
 
-# A telling name: a word of it tells, wherever it stands; weak ones only where they are set to something, as text speaks
-# of sessions and of a second pass. Exceptions, files and keys of other kinds are named like secrets that they aren't.
-_STRONG = (
-    r"(?:(?![\w-]*(?:(?-i:Error|Exception|Warning)|[_-](?:file|path|type|url|uri|count|limit))\b)"
-    r"(?![\w-]*(?:cache|dedup|foreign|host|idempotency|message|model|object|partition|primary|public|routing|row|shard|"
-    r"sort)[_-]key)(?=[\w-]*(?:passw(?:or)?[dt]|pass(?:phrase|code)|pwd|secret|token(?!s|i)|credential|signature|hmac|"
-    r"apikey|authorization|(?:[a-z][_-]key|(?-i:[a-z]Key))(?![a-z])|(?:_(?:auth|cookie|pass|sig)|sess(?:ion)?id)(?![\w-])"
-    r"))[\w-]+|(?:access|api|license|private|secret|stream|subscription) key)"
+# Names of secrets hold one of these words. Exceptions, files and counts are named after secrets and are none.
+_KEY = (
+    r"(?:access|account|api|app|application|auth|aws|azure|client|consumer|decryption|deepgram|eleven(?:labs)?|"
+    r"encryption|fal|gemini|google|groq|license|master|mux|openai|pexels|pixabay|private|publish|replicate|runway|sas|"
+    r"secret|server|service|shared|signing|speech|ssh|storage|stream|subscription|tts|voice|webhook)"
 )
-_WEAK = r"(?:[\w-]*[_-]|(?<=%)(?:3F|26))?(?:pass|pw|sig|auth|session|cookie)(?![\w-])"
+_NAME = (
+    r"(?:(?![\w-]*(?:(?-i:Error|Exception|Warning)|[_-](?:file|path|type|url|uri|count|limit))\b)(?=[\w-]*(?:"
+    r"passw(?:or)?[dt]|pass(?:phrase|code)|pwd|secret|token(?!s|i)|credential|signature|hmac|authorization|"
+    rf"{_KEY}[_-]?key|(?:_(?:auth|cookie|pass|sig)|sess(?:ion)?id|hdn(?:ts|ea))(?![\w-]))|(?-i:(?!\w*(?:CACHE|FOREIGN|"
+    rf"OBJECT|PARTITION|PRIMARY|PUBLIC|ROUTING|SORT))[A-Z][A-Z0-9_]*_KEY)(?![\w-]))[\w-]+|{_KEY} key)"
+)
+# Ordinary text speaks of sessions and of a second pass, so a weak name counts only where it is set to something.
+_WEAK_NAME = (
+    r"(?:(?:[\w-]*[_-]|(?<=%)(?:25)*(?:3F|26))?(?:pass|pw|sig|auth|session|cookie|streamid)|"
+    r"(?:(?<=[?&])|(?<=%)(?:25)*(?:3F|26))[a-z]*key)(?![\w-])"
+)
+_HINTS = ("pass", "pw", "secret", "token", "key", "credent", "sig", "hmac", "sess", "hdn", "auth", "cook", "streamid")
 
-# Its value: in quotes, or up to a delimiter. What is written for none is no value, and neither is prose.
+# A value ends with its quotes, bracket or tag, or before a delimiter. A word for "none" is no value.
 _QUOTED = r"(?:(?:\b[bru]{1,2})?(?:\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?))"
-_PIECE = r"(?:[^\s\"'`&,;)}\]<>\\]|\\(?![rn]))+"
+_UNQUOTED = r"(?:[^\s\"'`&,;)}\]<>\\]|\\(?![rn]))+"
 _VALUE = (
-    r"(?!(?:[\w-]{2,24}\s)?\[masked|(?:none|null|nil|true|false|yes|no|on|off|str|int|bool|bytes|\d|[*.]{3,})(?![\w-]))"
-    rf"(?:\\?{_QUOTED}|{_PIECE}(?:(?:[\"'](?=\w)|[,;&](?![\w.-]*=)){_PIECE})*)"
+    r"(?:(?<=\)=\()[^)]+|(?!\\?b?[\"']?(?:[\w-]{2,24}\s)?\[masked|"
+    r"(?:none|null|nil|true|false|yes|no|on|off|str|string|int|bool|bytes|\d|[*.]{3,})(?![\w-]))"
+    r"(?:\[|\{[\"']\w+[\"']:\s?|[A-Za-z_.]{1,30}\((?=[bru]?[\"']))?"
+    rf"(?:(?<=input_value=).+?(?=, input_type=|\]|$)|(?<=[>;])[^<&]+(?=<|&lt;)|\\?{_QUOTED}|\([^()]*\)?|"
+    rf"{_UNQUOTED}(?:(?:[\"'](?=\w)|[,;&](?![\w.-]*=)){_UNQUOTED})*))"
 )
-_NO_WORD = r"(?!(?:and|expired|failed|flag|for|invalid|is|missing|must|not|option|or|required|unknown|was|wrong)\b)"
-# At least six characters, with a digit, with a capital inside, or many more; but no small number.
+# A secret has a digit, a capital inside or many characters; a small number is none.
 _SECRET_LIKE = r"(?-i:(?=[^\s\"'`]*(?:\d|[a-z][A-Z])|[^\s\"'`]{20}))(?=[^\s\"'`]*[a-z]|\d{7})[^\s\"'`]{6}"
+_NO_PROSE = (
+    r"(?!(?:[a-z]{1,2}|and|are|can|cannot|could|did|does|expected|expired|failed|flag|for|from|has|instead|invalid|may|"
+    r"missing|must|not|only|option|required|requires|should|the|this|unknown|value|was|when|with)\b)"
+)
 
-# What stands between the two where a name is set: "name": value, name=value, name%3Dvalue, <name>value, (name)=(value),
-# name="name" value="value", a field of a model, and the like.
+# A name is set: "name": value, name=value, name%3Dvalue, <name>value</name>, (name, x)=(value), name="x" value="value".
 _SET = (
-    r"(?:(?:\\?[\"'`]|%22)\]?\s?:\s?|[\"'`]?[\])]?\s?(?:=>|:=|==?)[\s(]?|(?:%22)?%(?:25)*3[ad]|"
-    r"(?:\s[^<>]{0,99})?(?:>|&gt;)|[^\[]{1,300}\[type=\w+, input_value=|"
+    r"(?:(?:\\?[\"'`]|%22)\]?\s?:\s?|[\"'`]?\]?\s?(?:=>|:=|==?)\s?|(?:%22)?%(?:25)*3[ad]|[^()]{0,99}\)+=\(|"
+    r"(?:\s[^<>]{0,99})?(?:>|&gt;)(?=[^<&]{1,300}(?:<|&lt;)/)|[^\[]{1,300}\[type=\w+, input_value=|"
     r"[\w.\[\]]{0,40}(?:, |[\"'],?\s?[\"']?)value[\"']?\s?[:=]\s?)"
 )
-# Where it is the one of a pair, of a flag, of a list: the other is a value, if it is no name as well.
+# A name and its value are a pair of strings, unless the second is a name as well.
 _PAIR = r"[\"'],\s?(?=[bru]?[\"'])(?!(?-i:[\"'](?:[a-z]{1,5}|[a-z]+_[a-z_]+)[\"']))"
-# Where a strong one is said: name: value, name given: value, name is value, name 'value'; and a flag's --name value.
-_SAYS = (
-    r"(?:\s(?:choice|following|given|header|int|integer|invalid|is|key|not|provided|set|string|the|to|valid|value|was))"
+# A sentence speaks of a value: name: value, name given: value, name is value, name 'value'.
+_FILLERS = r"(?:\s(?:following|given|header|int\w*|invalid|is|key|not|provided|set|string|the|to|valid|value|was)){1,5}"
+_IN_WORDS = (
+    rf"(?:(?:(?<!(?<![\w-])signature)|{_FILLERS}):\s?{_NO_PROSE}(?![A-Za-z]{{1,14}}(?:'s)?[,.]?\s+[a-z(]{{2,}})|"
+    rf"\s(?=[\"'`]{_SECRET_LIKE}|(?-i:[0-9a-f]{{32}}|(?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*\d)[\w-]{{16}}))|"
+    rf"[\"'`]?:?{_FILLERS}:?\s(?=[\"'`][^\s\"'`]{{4,}}[\"'`]|[\"'`]?{_SECRET_LIKE}))"
 )
-_SCHEME = r"(?:(?<=\W)(?:basic|bearer|bot|digest|(?:api-?)?key|oauth|token|aws4-hmac-sha256)\s+)?"
-_SAID = (
-    rf"(?:(?:(?<!(?<![\w-])signature)|{_SAYS}{{1,5}}):\s?{_SCHEME}{_NO_WORD}"
-    rf"(?![A-Za-z]{{1,14}}(?:'s)?[,.]?\s+[a-z(]{{2,}})|\s(?=[\"'`]{_SECRET_LIKE})|"
-    rf"[\"'`]?:?{_SAYS}{{1,5}}:?\s(?=[\"'`]?{_SECRET_LIKE})|"
-    r"\s(?=(?-i:[0-9a-f]{32}|(?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*\d)[\w-]{16})))"
+_NAMED_VALUE = (
+    rf"(?i)((?<![\w-])(?=[\w-]*(?:{'|'.join(_HINTS)})|\w+ key)(?:{_NAME}(?:{_SET}|{_IN_WORDS})|{_WEAK_NAME}"
+    rf"(?:{_SET}|(?<!session)(?<!pass):\s(?={_SECRET_LIKE}))|(?=-)(?:{_NAME}|{_WEAK_NAME})\s+{_NO_PROSE}(?!-)|"
+    rf"(?:(?=-)|(?<=[\[(][\"'])|(?<=[\[(][bru][\"']))(?:{_NAME}|{_WEAK_NAME}){_PAIR})){_VALUE}"
 )
-_NAMES = ("pass", "pw", "secret", "token", "key", "credent", "sig", "hmac", "sess", "auth", "cook")
-_TOLD = (
-    rf"(?i)((?<![\w-])(?=[\w-]*(?:{'|'.join(_NAMES)})|\w+ key)"
-    rf"(?:{_STRONG}(?:{_SET}|{_SAID})|{_WEAK}{_SET}|(?=-)(?:{_STRONG}|{_WEAK})\s+{_NO_WORD}(?!-)|"
-    rf"(?:(?=-)|(?<=[\[(][\"']))(?:{_STRONG}|{_WEAK}){_PAIR}){_SCHEME}){_VALUE}"
+# The header holds parameters or one word, perhaps after the name of a scheme.
+_AUTHORIZATION = (
+    r"(?i)(authorization(?:\\?[\"'])?\s*[:=]\s*(?:b?\\?[\"'])?(?:(?:basic|bearer|bot|digest|(?:api-?)?key|oauth|token|"
+    r"aws4-hmac-sha256|[a-z-]{2,24}(?=\s(?:[\"']|\S*(?:\d|(?-i:[a-z][A-Z])))))\s+)?)"
+    rf"(?:(?:[\w-]+=(?:\\?\"[^\"]*\"?|[^\s\",']*)(?:,\s*(?=[\w-]+=))?)+|{_VALUE})"
 )
-
+# A login is in an address, also in an escaped one or in the query of another.
+_IN_LOGIN = r"(?:[^\s\"'\\]|'(?=\w))"
 _LOGIN = (
-    r"(?i)((?:\\?/|%(?:25)*2f){2})"
-    r"(?:[^\s/\"'\\?#]{1,200}|[^\s/@:\"'\\]{0,99}:(?!\d{1,5}(?:/|$))[^\s\"'\\]{1,200})(?:@|%(?:25)*40)"
+    rf"(?i)((?:\\?/|%(?:25)*2f){{2}})(?:(?:(?![/?#]){_IN_LOGIN}){{1,200}}@|"
+    rf"[^\s/@:\"'\\]{{0,99}}:(?!\d{{1,5}}(?:/|$)){_IN_LOGIN}{{1,200}}@|"
+    rf"(?:(?![/?#&]){_IN_LOGIN}){{1,200}}?(?:%(?:25)*3A[^\s&]{{1,200}}?)?%(?:25)*40)"
 )
-# Tokens by their own shape: what they begin with, also after an underscore or a quote in percent-encoding.
+_BARE_LOGIN = (
+    r"(?i)(?<![\w.@:/-])(?!(?:\w*mail\w*|to|from|cc|sips?|acct):)([\w.+-]{1,40}:)[^\s@\"'/]{1,99}@"
+    r"(?!sha256)(?=[\w-]+(?:\.\w|:\d|[/\"']))"
+)
+# A token begins in its own way, also after an underscore or a quote in percent-encoding.
 _PREFIXES = (
-    r"1//0|AIza|AKIA|ASIA|EAAA|FwoGZXIvYXdz|GOCSPX-|GOOG1E|IQoJb3JpZ2lu|SG\.|dckr_oat_|dckr_pat_|doo_v1_|dop_v1_|"
-    r"gho_|ghp_|ghr_|ghs_|ghu_|github_pat_|glpat-|gsk_|hf_|npm_|nvapi-|pk_live_|pplx-|pypi-|r8_|rk-|rk_|rpa_|sbp_|"
-    r"sk-|sk_|sntrys_|sq0atp-|sq0csp-|whsec_|xai-|xapp-|xox|xoxe\.|ya29\."
+    r"1//0|A[KS]IA|AIza|EAAA|FwoGZXIvYXdz|GOCSPX-|GOOG1E|IQoJb3JpZ2lu|SG\.|dckr_[op]at_|do[op]_v1_|gh[oprsu]_|"
+    r"github_pat_|glpat-|gsk_|hf_|npm_|nvapi-|pk_live_|pplx-|pypi-|r8_|[rs]k_|[rs]k-(?=[\w-]{20})|rpa_|sbp_|"
+    r"sntrys_|sq0(?:at|cs)p-|whsec_|xai-|xapp-|xox|xoxe\.|ya29\."
 )
-_SHAPE = (
+_TOKEN = (
     rf"(?:(?<![^\W_])|(?<=%22))(?:(?:{_PREFIXES})(?![a-z]+(?:_[a-z]+)+(?![\w-]))[\w-]{{12,}}(?:\.[\w-]+)?|"
     r"eyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?|key-[0-9a-f]{32}|key_[0-9a-f]{64,}|K00\d[\w+/]{27}|live_\d+_\w{20,}|"
     r"[0-9a-f]{32}-us\d\d?|[0-9a-f]{8}-[0-9a-f-]{27}:[0-9a-f]{32}|[MNO][\w-]{22,28}\.[\w-]{5,7}\.[\w-]{25,})|"
     r"(?<!\d)\d{6,12}:AA[\w-]{30,}"
 )
 
-# Words of which a secret holds at least one, the pattern that finds it, what takes its place. The words (casefolded)
-# are there because most text holds none of them. Over hostile text the patterns take linear time, or where a match may
-# begin within another, as much as a line of LINE_CHARACTERS allows.
-_SECRETS: tuple[tuple[Sequence[str], str, str], ...] = (
+# Each rule: words (casefolded) of which a text holds at least one, as most hold none; a pattern; its replacement. The
+# patterns take linear time over hostile text, or as much as a line of LINE_CHARACTERS allows.
+_RULES: tuple[tuple[Sequence[str], str, str], ...] = (
     (["private key"], r"-{4,5} ?BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-{4,5}.*?(?:-{4,5} ?END [A-Z0-9 ]*-{4,5}|$)", _MASK),
-    # Logins: in addresses, nested and escaped ones too; without a scheme; for curl. What drivers take for a port, a
-    # host or a parameter where they cannot read a login.
-    (["@", "%40"], _LOGIN, rf"{_KEPT}@"),
-    (
-        ["@"],
-        r"(?i)(?<![\w.@:/-])(?!(?:\w*mail\w*|to|from|cc|sips?|acct):)([\w.+-]{1,40}:)[^\s@\"'/]{1,99}@"
-        r"(?!sha256)(?=[\w-]+(?:\.\w|:\d|[/\"']))",
-        rf"{_KEPT}@",
-    ),
-    (["-u"], r"((?:-u|--(?:proxy-)?user)(?:[\s=]|[\"'],\s)[\"']?(?!\d+:\d)[^\s\"':]+:)[^\s\"']+", _KEPT),
-    (["port", "integer"], r"(?i)((?:\bport: |integer value (?:as )?)[\"'])(?!\d+[\"']|port[\"'])[^\"']+", _KEPT),
-    (["host"], r"(?i)(\bhost (?:name )?[\"'])[^\s\"']+@", rf"{_KEPT}@"),
-    (["connection info"], r"(after \")[^\"]+(?=\" in connection info)", _KEPT),
-    # Headers.
+    (["@", "%40"], _LOGIN, rf"{_MASK_REST}@"),
+    (["@"], _BARE_LOGIN, rf"{_MASK_REST}@"),
+    (["-u"], r"((?:-u|--(?:proxy-)?user)(?:[\s=]|[\"'],\s)[\"']?(?!\d+:\d)[^\s\"':]+:)[^\s\"']+", _MASK_REST),
+    # Drivers that cannot read a login take it for a port, a host or a parameter.
+    (["port", "integer"], r"(?i)((?:\bport: |integer value (?:as )?)[\"'])(?!\d+[\"']|port[\"'])[^\"']+", _MASK_REST),
+    (["host"], r"(?i)(\bhost (?:name )?[\"'])[^\s\"']+@", rf"{_MASK_REST}@"),
+    (["connection info"], r"(after \")[^\"]+(?=\" in connection info)", _MASK_REST),
     (["header value"], rf"(?i)(header value:?\s*){_QUOTED}", rf"\1'{_MASK}'"),
-    (
-        ["digest ", "-sha256 "],
-        r"(?i)\b((?:digest|aws4-hmac-sha256)\s+)(?:[\w-]+=(?:\"[^\"]*\"?|[^\s\",']*)(?:,\s*(?=[\w-]+=))?)+",
-        _KEPT,
-    ),
-    (_NAMES, _TOLD, _KEPT),
-    (["cook"], r"(?i)(cookie[\"']?\s*[:=]\s*[\"']?)[\w.-]+=[^\s;\"']+(?:;\s[^\s;\"']+)*", _KEPT),
-    (["bearer"], r"(?i)\b(bearer\s+)(?=\S*[\d._~+/=-]|\S{16})[\w.~+/-]{8,}=*(?<!\.)", _KEPT),
-    (["bas", "auth "], r"\b([Bb]asic\s+(?=\S*[\d+/=])|AUTH (?:PLAIN|LOGIN|XOAUTH2) (?=\w*[\dA-Z]))[\w+/]{8,}=*", _KEPT),
-    (["=", "%3d"], r"(?i)((?:[?&]|%(?:25)*(?:3F|26))(?:key|x-amz-\w+|streamid)(?:=|%(?:25)*3D))[^\s&%\"']+", _KEPT),
-    # Webhooks, also without their hosts, as requests names them; stream keys.
-    (["hook"], r"(?i)(webhook(?:s\\?/\d+|b2|)\\?/|//hooks\.[^\s/]+/)[\w@-]{5,}(?:\\?/[\w@-]+)*", _KEPT),
-    (["/t", "%2ft"], r"((?:services|triggers|workflows)(?:\\?/|%2F))T[0-9A-Z]+(?:(?:\\?/|%2F)\w+)+", _KEPT),
-    (["rtmp"], r"(rtmp\w{0,2}://[^\s/\"']+(?:/[^\s/\"']+){1,9}/)[^\s/\"']*[^\s/\"':.,)]", _KEPT),
-    ([""], _SHAPE, _MASK),
+    (["author"], _AUTHORIZATION, _MASK_REST),
+    (["cook"], r"(?i)(cookie[\"']?\s*[:=]\s*[\"']?)[\w.-]+=[^\s;\"']+(?:;\s[^\s;\"']+)*", _MASK_REST),
+    (_HINTS, _NAMED_VALUE, _MASK_REST),
+    (["bearer"], r"(?i)\b(bearer\s+)(?=\S*[\d._~+/=-]|\S{16})[\w.~+/-]{8,}=*(?<!\.)", _MASK_REST),
+    (["bas"], r"(?i)\b(basic\s+(?=\S*[\d+/=]))[\w+/]{8,}=*", _MASK_REST),
+    (["auth "], r"\b(AUTH (?:PLAIN|LOGIN|XOAUTH2) (?=\w*[\dA-Z]))[\w+/]{8,}=*", _MASK_REST),
+    # An address of a webhook has no host where requests names it.
+    (["hook"], r"(?i)(webhook(?:s\\?/\d+|b2|)\\?/(?=[\w@-]{10})|//hooks\.[^\s/]+/)[\w@-]+(?:\\?/[\w@-]+)*", _MASK_REST),
+    (["/t", "%2ft"], r"((?:services|triggers|workflows)(?:\\?/|%2F))T[0-9A-Z]+(?:(?:\\?/|%2F)\w+)+", _MASK_REST),
+    (["rtmp"], r"(rtmp\w{0,2}://[^\s/\"']+(?:/[^\s/\"']+){1,9}/)[^\s/\"']*[^\s/\"':.,)]", _MASK_REST),
+    ([""], _TOKEN, _MASK),
 )
 
 
 def redact(text: str) -> str:
-    """Masks what looks like a credential: by the place it has, by a telling name (api_key=…), or by its own shape."""
+    """Masks what looks like a credential: by its place, by the name before it (api_key=…), or by its own shape."""
     folded = text.casefold()
-    for words, pattern, shown in _SECRETS:
+    for words, pattern, replacement in _RULES:
         if any(word in folded for word in words):
-            text = re.sub(pattern, shown, text)
+            text = re.sub(pattern, replacement, text)
     return text
 
 
@@ -2168,21 +2178,18 @@ def ledger_remedy(state: Row) -> str:
 # ---- Delivery --------------------------------------------------------------------------------------------------------
 
 
-def _holds_no_secret(record: logging.LogRecord) -> bool:
-    """Of what urllib3 logs of our requests, only where it connects to: the rest has the webhook's path in it."""
-    ours = threading.current_thread().name == _DELIVERY_THREAD
-    return not ours or str(record.msg).startswith("Starting new HTTP")
+def _may_be_logged(record: logging.LogRecord) -> bool:
+    """Filters what urllib3 logs: of our requests only the host, as the other records hold the webhook's path."""
+    is_ours = threading.current_thread().name == _DELIVERY_THREAD
+    return not is_ours or str(record.msg).startswith("Starting new HTTP")
 
 
-# What Slack's error words mean to the person who reads the log; none of them heals by itself.
+# Slack's error words and what to do about each; none of them heals by itself.
 # https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors
 _NEW_WEBHOOK = "create a new webhook and put its URL into the setting"
 _SLACK_ADVICE = {
     "invalid_payload": "Slack could not read the message, please report this as a bug",
     "no_text": "the message was empty",
-    "missing_text_or_fallback_or_attachments": "the message was empty",
-    "too_many_attachments": "the message has more than 100 attachments",
-    "msg_too_long": "the message is too long",
     "user_not_found": f"the user that the webhook posts to is gone, {_NEW_WEBHOOK}",
     "channel_not_found": f"the channel was deleted or the app lost access to it: invite the app, or {_NEW_WEBHOOK}",
     "channel_is_archived": f"the channel is archived: unarchive it, or {_NEW_WEBHOOK}",
@@ -2191,22 +2198,20 @@ _SLACK_ADVICE = {
     "invalid_token": f"the URL is wrong or was revoked, {_NEW_WEBHOOK}",
     "no_service": f"the webhook was removed or disabled, {_NEW_WEBHOOK}",
     "no_active_hooks": f"the webhook is disabled, {_NEW_WEBHOOK}",
-    "no_service_id": "the URL is wrong, copy it again from Slack",
-    "no_team": "the URL is wrong, copy it again from Slack",
     "team_disabled": "the Slack workspace is closed",
 }
 _LAYOUT_REFUSED = ("invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long")
-# So much of an answer is read: a refusal's first lines.
+# The first lines of a refusal say enough.
 _ANSWER_BYTES = 500
 _MARKUP = r"<[^<>]*>|\(_ssl\.c:\d+\)?"
 _PLAIN_WORD = r"(?:[aAI]|(?:[A-Z][a-z]|[a-z]{2})[a-z]{0,14}(?:['_-][a-z]{1,15})*|[A-Z]{2,9}|-?\d[\d.]{1,5})[.!?]?"
 
 
 def deliver(webhook: str, message: Message, until: Deadline, least_seconds: float = POST_SECONDS) -> None:
-    """Delivers the message by then, as text only where Slack refuses the blocks, or raises DeliveryError.
+    """Delivers the message by then or raises DeliveryError. The text alone goes out where Slack refuses the blocks.
 
-    What may heal is tried again with growing pauses, as long as there are `least_seconds` for it. A message that may
-    have arrived is not: a webhook has no key by which Slack could tell a repeat.
+    A failure that may heal is followed by another attempt, with growing pauses, while `least_seconds` are left for it.
+    A message that may have arrived is not sent again: a webhook has no key by which Slack could recognise a repeat.
     """
     pauses = iter(WEBHOOK_PAUSES_SECONDS)
     while True:
@@ -2240,13 +2245,13 @@ def _accepted(webhook: str, status: int, body: str) -> bool:
 
 
 def _refusal(status: int, headers: Mapping[str, str], body: str, webhook: str = "") -> DeliveryError:
-    """What a refusal means. Statuses differ between Slack's own reports of the same error, so its word counts first."""
+    """Returns the error that an answer means. Slack gives one error several statuses, so its word decides first."""
     word = body.strip()
     if word in _LAYOUT_REFUSED:
         return DeliveryError(f"HTTP {status} {word}", word=word, layout_refused=True)
     if word in _SLACK_ADVICE:
         return DeliveryError(f"HTTP {status} {word}", _SLACK_ADVICE[word], word=word)
-    reason = f"HTTP {status} {_words(body, webhook)}".rstrip()
+    reason = f"HTTP {status} {_plain_words(body, webhook)}".rstrip()
     if status == 429:
         return DeliveryError(f"{reason} (rate limited)", retry_after=_retry_after(headers))
     if status >= 500:
@@ -2257,39 +2262,40 @@ def _refusal(status: int, headers: Mapping[str, str], body: str, webhook: str = 
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds, of either form that HTTP knows; 0 where there is no sense in it."""
+    """Returns the seconds of the header, in either form that HTTP knows; 0 where it makes no sense."""
     import urllib3
 
     with suppress(urllib3.exceptions.HTTPError, ValueError, OverflowError):
-        # A date takes 29 characters; to read one takes longer the longer it is.
+        # A date has 29 characters, and a longer text takes long to parse.
         return urllib3.Retry().parse_retry_after(headers.get("Retry-After", "")[:40])
     return 0
 
 
-def _words(text: str, secret: str) -> str:
-    """Of what a server says, its plain words and small numbers: all else may quote a secret, in whatever encoding."""
+def _plain_words(text: str, secret: str) -> str:
+    """Returns the plain words and small numbers of a server's text; the rest may quote the secret and is masked."""
     from urllib.parse import unquote
 
-    # All of Slack's addresses have "services", and many errors the word.
+    # All of Slack's addresses have "services" in them, and many errors have the word.
     known = f"{secret} {unquote(secret)}".casefold().replace("/services/", "/")
 
     def shown(found: re.Match[str]) -> str:
         word = found[0].casefold()
-        quoted = len(word) > 3 and any(word[start : start + 8] in known for start in range(max(1, len(word) - 7)))
-        return found[0] if re.fullmatch(_PLAIN_WORD, found[0]) and not quoted else _MASK
+        is_quoted = len(word) > 3 and any(word[start : start + 8] in known for start in range(max(1, len(word) - 7)))
+        return found[0] if re.fullmatch(_PLAIN_WORD, found[0]) and not is_quoted else _MASK
 
     text = re.sub(r"[^\s\"'<>{}\[\](),;:]+", shown, re.sub(_MARKUP, " ", one_line(text)))
-    return shorten(" ".join(re.sub(rf"(?:{re.escape(_MASK)}[^\w\[]*){{2,}}", f"{_MASK} ", text).split()), 100)
+    text = re.sub(rf"(?:{re.escape(_MASK)}[^\w\[]*){{2,}}", f"{_MASK} ", text)
+    return shorten(" ".join(text.split()), 100)
 
 
-def _cause(error: Exception, secret: str) -> str:
-    """What the innermost cause of an error says, likewise."""
-    return _words(re.split(r"[\]:] |\(b?'|, b?'", str(error))[-1].rstrip("'\")}"), secret)
+def _innermost_cause(error: Exception, secret: str) -> str:
+    """Returns the plain words of the last part of an error's text, which is its innermost cause."""
+    return _plain_words(re.split(r"[\]:] |\(b?'|, b?'", str(error))[-1].rstrip("'\")}"), secret)
 
 
 @contextmanager
 def _untraced() -> Iterator[None]:
-    """Keeps a request out of the tracing libraries that the host program has loaded: they record all of its URL."""
+    """Hides a request from the tracing libraries that the host program has loaded: they record all of its URL."""
     telemetry, sentry = map(sys.modules.get, ("opentelemetry.instrumentation.utils", "sentry_sdk"))
     untraced = getattr(telemetry, "suppress_instrumentation", nullcontext)
     scoped = getattr(sentry, "new_scope", nullcontext)
@@ -2300,27 +2306,27 @@ def _untraced() -> Iterator[None]:
 
 
 def _request(method: str, url: str, until: Deadline, payload: object = None) -> tuple[int, Mapping[str, str], str]:
-    """One HTTP request: status, headers and the start of the body; DeliveryError if there is no answer by then.
+    """Returns status, headers and the start of the body of an answer; DeliveryError if there is none by then.
 
-    By the adapter alone, as a session of requests would follow a redirect (a POST becomes a GET, and finds a friendly
-    200), or at least load all of its body.
+    It uses the adapter alone: a session of requests would follow a redirect, where a POST becomes a GET that finds a
+    friendly 200, or would at least load all of its body.
     """
-    # Loaded here because most runs have nothing to report, and requests takes longer to load than they take to run.
+    # Most runs have nothing to report, and requests takes longer to load than they take to run.
     import requests
     import urllib3.exceptions
 
     for name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
-        logging.getLogger(name).addFilter(_holds_no_secret)
+        logging.getLogger(name).addFilter(_may_be_logged)
     seconds = max(0.01, until.seconds_left)
     timeout = (min(WEBHOOK_CONNECT_SECONDS, seconds), min(WEBHOOK_READ_SECONDS, seconds))
 
     def send(sockets: Sockets) -> tuple[int, Mapping[str, str], str]:
-        # Nothing is unpacked: a few bytes can become endlessly many.
+        # A compressed answer of a few bytes could become endlessly many.
         headers = {**requests.utils.default_headers(), "Accept-Encoding": "identity"}
         request = requests.Request(method, url, headers, json=payload).prepare()
-        how: Any = requests.Session().merge_environment_settings(url, {}, True, None, None)
+        options: Any = requests.Session().merge_environment_settings(url, {}, True, None, None)
         with closing(_adapter(sockets)) as adapter, _untraced():
-            with adapter.send(request, timeout=timeout, **how) as response:
+            with adapter.send(request, timeout=timeout, **options) as response:
                 body = response.raw.read(_ANSWER_BYTES, decode_content=False)
             return response.status_code, response.headers, body.decode(errors="replace")
 
@@ -2332,7 +2338,7 @@ def _request(method: str, url: str, until: Deadline, payload: object = None) -> 
 
 
 def _adapter(sockets: Sockets) -> HTTPAdapter:
-    """One whose sockets hang on the line, and whose connections print nothing."""
+    """Returns an adapter whose sockets can be cut and whose connections print nothing."""
     from requests.adapters import HTTPAdapter
 
     class Adapter(HTTPAdapter):
@@ -2340,7 +2346,7 @@ def _adapter(sockets: Sockets) -> HTTPAdapter:
             pool: Any = super().get_connection_with_tls_context(*args, **options)
 
             class Watched(pool.ConnectionCls):  # type: ignore[misc]
-                # http.client's debug output, if it is on, has the path in it.
+                # The debug output of http.client holds the path.
                 debuglevel = 0
 
                 def _new_conn(self) -> Any:
@@ -2355,21 +2361,23 @@ def _adapter(sockets: Sockets) -> HTTPAdapter:
 
 
 def _network_error(error: Exception, url: str) -> DeliveryError:
-    """Only of what fails before there is a connection is it sure that the message has not arrived."""
+    """Returns the error for a request without an answer. Only before there is a connection nothing can have arrived."""
     reason = getattr(error.args[0] if error.args else None, "reason", None) or error
-    kind, words = type(reason).__name__, _cause(reason, url)
+    kind, words = type(reason).__name__, _innermost_cause(reason, url)
     if kind in ("ConnectTimeoutError", "NewConnectionError", "NameResolutionError", "ProxyError"):
+        words = "there is no such host" if kind == "NameResolutionError" else words
         return DeliveryError(f"no connection ({words})", retry_after=0)
     if kind == "SSLError":
         return DeliveryError(f"no TLS connection ({words})", "is the certificate right, does the server speak https?")
     if isinstance(error, ValueError) or kind == "InvalidJSONError":
-        return DeliveryError(f"the {'URL' if isinstance(error, ValueError) else 'message'} cannot be used ({kind})")
+        culprit = "URL" if isinstance(error, ValueError) else "message"
+        return DeliveryError(f"the {culprit} cannot be used ({kind})")
     if kind == "ReadTimeoutError":
         return DeliveryError("no answer in time", may_have_arrived=True)
     return DeliveryError(f"connection lost ({words or kind})", may_have_arrived=True)
 
 
-# What an error of the mail server's means to the person who reads the log.
+# Errors of the mail server and what to do about each.
 _MAIL_ADVICE = {
     "SMTPAuthenticationError": "the server does not accept the login of SMTP_URL",
     "SMTPNotSupportedError": "the server offers no STARTTLS, or no login: check the port of SMTP_URL",
@@ -2383,55 +2391,57 @@ _MAIL_ADVICE = {
 
 
 def send_email(email: Email, message: Message | None, reason: str, until: Deadline) -> None:
-    """Delivers the message as text by then, or raises DeliveryError. Without one, only logs in."""
-    try:
-        _run_within(until.seconds_left, lambda sockets: _smtp(email, message, reason, until, sockets))
-    except (OSError, ValueError) as error:
-        kind = type(error).__name__
-        raise DeliveryError(f"{_MAIL_ADVICE.get(kind, kind)} ({_cause(error, email.smtp_url)})") from None
-
-
-def _smtp(email: Email, message: Message | None, reason: str, until: Deadline, sockets: Sockets) -> None:
-    import smtplib
-    import socket
-    import ssl
+    """Mails the message as text by then, or raises DeliveryError. Without a message it only logs in."""
     from email.message import EmailMessage
-    from urllib.parse import unquote, urlsplit
 
-    server = urlsplit(email.smtp_url)
-    tls = ssl.create_default_context()
-
-    class Smtp(smtplib.SMTP):
-        def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-            connection = socket.create_connection((host, port), timeout)
-            sockets.add(connection.fileno())
-            return tls.wrap_socket(connection, server_hostname=host) if server.scheme == "smtps" else connection
-
-    port = server.port or (465 if server.scheme == "smtps" else 587)
-    smtp = Smtp(server.hostname or "", port, timeout=max(0.01, until.seconds_left))
+    mail = None
     try:
-        if server.scheme == "smtp":
-            # Raises where the server has no TLS: neither the password nor the alert travels in the open.
-            smtp.starttls(context=tls)
-        if server.username:
-            smtp.login(unquote(server.username), unquote(server.password or ""))
         if message:
             mail = EmailMessage()
             mail["Subject"] = plain(message.text.partition("\n")[0])
             mail["From"], mail["To"] = email.sender, ", ".join(email.to)
             mail.set_content(f"{plain(message.text)}\n\nSent by e-mail because Slack did not take it: {reason}\n")
-            refused = smtp.send_message(mail)
-            if refused:
-                logger.warning("E-mail refused for %s", ", ".join(refused))
-    finally:
-        # Without waiting for an answer: what was accepted is accepted.
+        _run_within(until.seconds_left, lambda sockets: _smtp(email.smtp_url, mail, until, sockets))
+    except (OSError, ValueError) as error:
+        kind = type(error).__name__
+        raise DeliveryError(f"{_MAIL_ADVICE.get(kind, kind)} ({_innermost_cause(error, email.smtp_url)})") from None
+
+
+def _smtp(url: str, mail: EmailMessage | None, until: Deadline, sockets: Sockets) -> None:
+    """Connects to the mail server, always with TLS, logs in and hands over the mail."""
+    import smtplib
+    import socket
+    import ssl
+    from urllib.parse import unquote, urlsplit
+
+    address = urlsplit(url)
+    is_smtps = address.scheme == "smtps"
+    tls = ssl.create_default_context()
+
+    class Server(smtplib.SMTP):
+        def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+            connection = socket.create_connection((host, port), timeout)
+            sockets.add(connection.fileno())
+            return tls.wrap_socket(connection, server_hostname=host) if is_smtps else connection
+
+    port = address.port or (465 if is_smtps else 587)
+    # The deadline cuts the sockets before they time out, so a server that hangs ends as OutOfTime.
+    with closing(Server(address.hostname or "", port, timeout=until.seconds_left + LEEWAY_SECONDS)) as server:
+        if not is_smtps:
+            # Raises where the server has no TLS: neither the password nor the alert travels in the open.
+            server.starttls(context=tls)
+        if address.username:
+            server.login(unquote(address.username), unquote(address.password or ""))
+        refused = server.send_message(mail) if mail else {}
+        if refused:
+            logger.warning("E-mail refused for %s", ", ".join(refused))
+        # The answer does not matter: what was accepted is accepted.
         with suppress(OSError):
-            smtp.putcmd("quit")
-        smtp.close()
+            server.putcmd("quit")
 
 
 def send_heartbeat(url: str, *, good: bool) -> None:
-    """Tells the monitor of this monitor that a run went well, or (/fail) that it did not; DeliveryError if it can't."""
+    """Reports to HEARTBEAT_URL that a run went well, or (/fail) that it did not; DeliveryError if it cannot."""
     from urllib.parse import urlsplit
 
     if not good:
@@ -2453,65 +2463,82 @@ def preview_as_json(message: Message) -> str:
     return json.dumps(message.payload(), ensure_ascii=False)
 
 
-class Outbox:
-    """Where the messages of one run leave: by webhook, by e-mail where that fails, or, with a `preview`, to stdout."""
+class EmailBackup:
+    """The e-mails of one run, in place of messages that Slack does not take."""
 
-    def __init__(self, email: Email | None, preview: Preview | None = None) -> None:
+    def __init__(self, email: Email) -> None:
         self._email = email
-        self._preview = preview
         self._mailed: set[str] = set()
-        self._mail_error = ""
+        self._error = ""
         self._lock = threading.Lock()
 
-    def post(
-        self, destination: Destination, message: Message, what: str, until: Deadline, *, or_mail: bool = False
-    ) -> None:
-        """By e-mail where the webhook does not take it, if that is wanted and set up; DeliveryError if neither does.
+    def send(self, message: Message, reason: str, until: Deadline) -> None:
+        """Mails the message by then, once for all its destinations; DeliveryError if that fails.
 
-        `what` it tells stands in the log.
+        A server that failed is not tried again in this run: it must not use up the time of the other destinations. It
+        is tried again where it only had too little time.
+        """
+        if not self._lock.acquire(timeout=until.seconds_left):
+            raise DeliveryError("Failed to send the e-mail as well: no time left after another e-mail of this run")
+        try:
+            # The last line is left out because it is the time of the report.
+            content = message.text.rpartition("\n")[0]
+            if content in self._mailed:
+                return
+            if self._error:
+                raise DeliveryError(self._error)
+            # The webhook may have taken a moment more than its own time.
+            is_enough = until.seconds_left > EMAIL_SECONDS - LEEWAY_SECONDS
+            try:
+                send_email(self._email, message, reason, until.capped(EMAIL_SECONDS))
+            except DeliveryError as error:
+                text = f"Failed to send the e-mail as well: {error}"
+                if is_enough or not isinstance(error, OutOfTime):
+                    self._error = text
+                raise DeliveryError(text) from None
+            self._mailed.add(content)
+            logger.warning("Alert sent by e-mail instead")
+        finally:
+            self._lock.release()
+
+
+class Outbox:
+    """The way out for a run's messages: a webhook, the backup where that fails; or, with a `preview`, stdout."""
+
+    def __init__(self, email: Email | None, preview: Preview | None = None) -> None:
+        self.backup = EmailBackup(email) if email else None
+        self._preview = preview
+
+    def post(self, to: Destination, message: Message, subject: str, until: Deadline, *, or_mail: bool = False) -> None:
+        """Posts the message by then or, where `or_mail` allows it, mails it; DeliveryError if both fail.
+
+        `subject` says in the log what the message is about.
         """
         if self._preview:
             _print(self._preview(message))
             return
-        mails = or_mail and self._email is not None
-        # Of little time, an e-mail has what Slack leaves it.
-        for_email = min(EMAIL_SECONDS, max(0.0, until.seconds_left - POST_SECONDS)) if mails else 0
+        backup = self.backup if or_mail else None
+        # If there is too little time for both, Slack goes first.
+        for_backup = min(EMAIL_SECONDS, max(0.0, until.seconds_left - POST_SECONDS)) if backup else 0
+        least = POST_SECONDS if or_mail else EVENT_POST_SECONDS
         try:
-            least = POST_SECONDS if or_mail else EVENT_POST_SECONDS
-            deliver(destination.webhook, message, until.before(for_email), least)
+            deliver(to.webhook, message, until.before(for_backup), least)
         except DeliveryError as error:
-            text = f"Failed to send Slack message: {what} to {destination}: {error}"
-            if not mails:
+            text = f"Failed to send Slack message: {subject} to {to}: {error}"
+            if not backup:
                 raise DeliveryError(text) from None
             logger.error("%s", text)
-            self.mail(message, str(error), until)
+            backup.send(message, str(error), until)
         else:
-            logger.info("Slack message sent successfully: %s to %s", what, destination)
-
-    def mail(self, message: Message, reason: str, until: Deadline) -> None:
-        """Once for each message: two webhooks that are down need one mail."""
-        # All but the time of the report.
-        news = message.text.rpartition("\n")[0]
-        with self._lock:
-            if news in self._mailed or not self._email:
-                return
-            # Tried once a run: a mail server that hangs must not use up the time of the other destinations.
-            if not self._mail_error:
-                try:
-                    send_email(self._email, message, reason, until.capped(EMAIL_SECONDS))
-                except DeliveryError as error:
-                    self._mail_error = f"Failed to send the e-mail as well: {error}"
-            if self._mail_error:
-                raise DeliveryError(self._mail_error)
-            self._mailed.add(news)
-        logger.warning("Alert sent by e-mail instead")
+            logger.info("Slack message sent successfully: %s to %s", subject, to)
 
 
 def _print(text: str) -> None:
+    """Prints to the standard output; DeliveryError if that cannot be written."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        # Whoever reads has enough: `--dry-run | head`. Python would complain once more at its end.
+        # The reader has enough, as in `--dry-run | head`; Python would complain once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         raise DeliveryError(f"Cannot write to the standard output: {error.strerror}") from None
@@ -2772,10 +2799,10 @@ class Run:
         message = cannot_read_message(error, seconds, now, self.settings.environment)
         kinds = [alert.kind for alert in alerts]
         delivered = self.send(kinds, "that the tasks cannot be read", lambda: message, or_mail=True)
-        if not delivered and self.settings.email and not self.dry_run:
+        if not delivered and self.outbox.backup and not self.dry_run:
             # For settings where only single users have webhooks. What went by e-mail already does not go twice.
             with Outcome():
-                self.outbox.mail(message, "there is no webhook for it", self.deadline.before(HEARTBEAT_SECONDS))
+                self.outbox.backup.send(message, "there is no webhook for it", self.deadline.before(HEARTBEAT_SECONDS))
 
     def send_heartbeat(self, *, good: bool) -> None:
         if not self.settings.heartbeat_url or self.dry_run:

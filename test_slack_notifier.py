@@ -210,7 +210,7 @@ SECRETS = [
     pytest.param("⟦eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dBjftJeZ4CVPmB92K27uhbUJU1p1r⟧", id="jwt"),
     pytest.param("PUT https://b.s3.amazonaws.com/k?X-Amz-Algorithm=A&X-Amz-Signature=⟦0a1b2c3d⟧ failed", id="s3"),
     pytest.param(
-        "https://b.s3.amazonaws.com/k?AWSAccessKeyId=⟦AKIAIOSFODNN7EXAMPLE⟧&Expires=1&Signature=⟦vjbyPxybd⟧", id="s3-v2"
+        "https://b.s3.amazonaws.com/k?AWSAccessKeyId=⟦AKIDEXAMPLE⟧&Expires=1&Signature=⟦vjbyPxybd⟧", id="s3-v2"
     ),
     pytest.param("https://storage.googleapis.com/b/o?X-Goog-Credential=⟦me%40x⟧&X-Goog-Signature=⟦2f6d0c9b⟧", id="gcs"),
     pytest.param("https://a.blob.core.windows.net/c/b?sv=2022&se=2025&sr=b&sp=r&sig=⟦abc%2Fdef%3D⟧", id="azure"),

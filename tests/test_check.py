@@ -366,7 +366,7 @@ def test_other_hosts_are_asked_for_nothing_that_is_secret():
         ),
         (
             "http://u:topsecret@name.invalid/hooks/x?y",
-            "name.invalid: no connection ([masked] or service not known)",
+            "name.invalid: no connection (there is no such host)",
             "is it the right address?",
         ),
     ],

@@ -78,13 +78,10 @@ def test_slack_must_say_ok_and_others_2xx(webhook, status, body, accepted):
     assert slack_notifier._accepted(webhook, status, body) is accepted
 
 
-# The error words of SLACK.md 1 that no retry heals, each with a piece of what a person should do.
+# Slack's error words that no retry heals, each with a piece of what a person should do.
 ADVICE = {
     "invalid_payload": (400, "report this as a bug"),
     "no_text": (400, "empty"),
-    "missing_text_or_fallback_or_attachments": (400, "empty"),
-    "too_many_attachments": (400, "more than 100 attachments"),
-    "msg_too_long": (400, "too long"),
     "user_not_found": (400, "create a new webhook"),
     "channel_not_found": (404, "invite the app"),
     "channel_is_archived": (410, "unarchive it"),
@@ -93,8 +90,6 @@ ADVICE = {
     "invalid_token": (403, "create a new webhook"),
     "no_service": (404, "create a new webhook"),
     "no_active_hooks": (404, "create a new webhook"),
-    "no_service_id": (404, "copy it again from Slack"),
-    "no_team": (404, "copy it again from Slack"),
     "team_disabled": (403, "closed"),
 }
 
@@ -286,7 +281,7 @@ ALERTS = {
     "no such port": Row(front(closed=True), False, AS_MANY, CALL, "no connection (Connection refused)"),
     "no such host": Row(
         lambda _: "http://name.invalid/services/T/B/secret",
-        False, AS_MANY, CALL, "no connection ([masked] or service not known)", None,
+        False, AS_MANY, CALL, "no connection (there is no such host)", None,
     ),
     "hang": Row(fault("hang"), False, 1, CALL, MAY_HAVE_ARRIVED),
     "drip": Row(fault("drip"), False, 1, CALL, f"no complete answer within … s; {MAY_HAVE_ARRIVED}", 2),

@@ -91,6 +91,7 @@ STRONG_NAMES = """
     password passwd PGPASSWORD db_password smtp_pass passphrase secret client_secret token access_token refreshToken
     api_key API-KEY apiKey x-api-key xi-api-key AccountKey AZURE_SPEECH_KEY Ocp-Apim-Subscription-Key STREAM_KEY
     OPENAI_API_KEY hmac X-Amz-Signature private_key credential secret_key PHPSESSID
+    streamkey accessKeyId webhook-key hdnts RENDER_FARM_KEY HTTP_AUTHORIZATION
 """.split()  # noqa: SIM905
 # Names that ordinary text has as well: they tell only where they are set to something.
 WEAK_NAMES = ["pass", "sig", "session", "cookie", "auth"]
@@ -127,7 +128,13 @@ FORMS = {
     "SecretStr": "Settings(host='a', {n}=SecretStr('{v}'))",
     "nested address": "url=https%3A%2F%2Fx%2F%3F{n}%3D{v}%26b",
     "field": "1 validation error for S {n} Input should be valid [type=int_parsing, input_value='{v}', input_type=str]",
+    "list of one": "{{'{n}': ['{v}']}}",
+    "nested dict": "{{'{n}': {{'value': '{v}'}}}}",
+    "login of two": "{{'{n}': ('me', '{v}')}}",
+    "field that is a dict": "S {n} Input should be a string [type=str, input_value={{'a': '{v}'}}, input_type=dict]",
     "column": "Key ({n})=({v}) already exists.",
+    "last column of two": "Key (user_id, {n})=(7, {v}) already exists.",
+    "first column of two": "Key ({n}, user_id)=({v}, 7) already exists.",
     "parameter": "Invalid type for parameter {n}, value: {v}, type: <class 'str'>",
 }
 WORDED_FORMS = {
@@ -160,11 +167,26 @@ def test_a_named_value_is_masked_in_every_form(figures):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("Authorization: Token token=\"⟦k3y⟧\" failed", "Authorization: Token [masked]\" failed"),
+        ("Authorization: Token token=\"⟦k3y⟧\" failed", "Authorization: Token [masked] failed"),
         ("Authorization: ApiKey ⟦hunter2⟧ failed", "Authorization: ApiKey [masked] failed"),
         ("Authorization: ⟦hunter2⟧ failed", "Authorization: [masked] failed"),
         ("OAuth oauth_token=\"⟦k3y⟧\" refused", "OAuth oauth_token=[masked] refused"),
         ("Authorization: AWS4-HMAC-SHA256 ⟦Credential=a, Signature=c1d2⟧", "Authorization: AWS4-HMAC-SHA256 [masked]"),
+        ("Authorization: SSWS ⟦hunter2⟧ failed", "Authorization: SSWS [masked] failed"),
+        ("Authorization: DeepL-Auth-Key ⟦k3y⟧ failed", "Authorization: DeepL-Auth-Key [masked] failed"),
+        ("Authorization: Hawk ⟦id=\"k3y\", mac=\"c1d2\"⟧ failed", "Authorization: Hawk [masked] failed"),
+        ("BASIC ⟦dXNlcjpwYXNz0⟧ failed", "BASIC [masked] failed"),
+        ("auth: ⟦hunter2⟧ failed", "auth: [masked] failed"),
+        ("pw: ⟦hunter2⟧ failed", "pw: [masked] failed"),
+        ("my password is ⟦'letmein'⟧ now", "my password is [masked] now"),
+        ("your google key: ⟦hunter2⟧ failed", "your google key: [masked] failed"),
+        ("<password>⟦hun ter2⟧</password>", "<password>[masked]</password>"),
+        ("&lt;password&gt;⟦hun ter2⟧&lt;/password&gt;", "&lt;password&gt;[masked]&lt;/password&gt;"),
+        ("/k?key=⟦abc%2Fdef9%3D⟧ failed", "/k?key=[masked] failed"),
+        ("redis://⟦me:p'ss9⟧@db.example/0", "redis://[masked]@db.example/0"),
+        ("redis://⟦me%40corp:pa/ss9⟧@db.example/0", "redis://[masked]@db.example/0"),
+        ("?url=https%3A%2F%2F⟦me%3Apa/ss9⟧%40cdn.example%2Fa", "?url=https%3A%2F%2F[masked]@cdn.example%2Fa"),
+        ("https://hooks.example.com/⟦k3y⟧ 404", "https://hooks.example.com/[masked] 404"),
         ("Cookie: ⟦sid=s3cret; csrf=t0ken⟧", "Cookie: [masked]"),
         ("Set-Cookie: ⟦sid=s3cret; Path=/⟧", "Set-Cookie: [masked]"),
         ("Illegal header value b'⟦Bearer k3y\\n⟧'", "Illegal header value '[masked]'"),
@@ -267,7 +289,9 @@ ID = "6f1c2a94-8d3b-4e57-9a60-2b7de15c0f83"
         "max_tokens={id}", "node:18@sha256:1f2e3d4c5b6a", "mail to:ops@example.com now", "mailto:ops@example.com",
         'duplicate key violates "pk_user_accounts_by_email_v2"',
         "using password: YES", "password=None", "token: str", "secret=***", "password is required",
-        "--token is required",
+        "--token is required", "--token requires an argument", "the token: string", "headers={{'Authorization': ...}}",
+        "asset_key=assets/9.mp4", "redis_key=render:12:lock", "S3_OBJECT_KEY=renders/9.mp4", "sortKey=12",
+        "/app/webhook/handler.py", "digest algorithm=md5", "auth=none (attempt 3)", "sk-ecdsa-sha2-nistp256 is unknown",
         "Unexpected token '}}'", "missing arguments: ('password', 'user')", "hf_hub_download_metadata_failed",
         "update_live_stream_generated_subtitles_request", "password_file=/run/{id}", "token_type=bearer",
         "-u 1000:1000",
