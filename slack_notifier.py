@@ -54,7 +54,7 @@ from functools import partial
 from string import Template
 from time import monotonic, sleep
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 if __name__ == "__main__":
     # A run says in one line what is missing, before it fails half-way. A program that imports this gets Python's error.
@@ -68,12 +68,6 @@ if __name__ == "__main__":
 import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
-
-if TYPE_CHECKING:
-    import socket
-    from email.message import EmailMessage
-
-    from requests.adapters import HTTPAdapter
 
 __version__ = "3.0.0"
 __all__ = ["Settings", "SlackNotifier"]
@@ -168,14 +162,11 @@ class SettingError(NotifierError, ValueError):
 class DatabaseError(NotifierError):
     """Raised if the database does not do what it should.
 
-    `lost`: the connection broke. `too_slow`: a statement ran out of time. `cannot_read`: the tasks were not read.
+    `lost`: the connection broke. `too_slow`: a statement ran out of time. `busy`: another run holds the destination; it
+    or the next one reports what is left. `cannot_read`: the tasks were not read.
     """
 
-    lost, too_slow, cannot_read = False, False, True
-
-
-class BusyError(NotifierError):
-    """Raised if another run holds the destination for too long; the next run reports what is left."""
+    lost, too_slow, busy, cannot_read = False, False, False, True
 
 
 class DeliveryError(NotifierError):
@@ -559,12 +550,6 @@ def _email(env: Environment, _: str) -> Email | None:
     return Email(url, to, sender)
 
 
-def _heartbeat_url(env: Environment, name: str) -> str:
-    if not _web_address(env[name]):
-        raise SettingError(f"{name} must be a URL: https://hc-ping.com/…")
-    return env[name]
-
-
 # NUL and halves of characters, which neither PostgreSQL nor UTF-8 can hold.
 _NO_TEXT = "[\x00\ud800-\udfff]"
 # A URL after its scheme. Loading urllib.parse would take longer than reading all the settings.
@@ -584,6 +569,12 @@ def _web_address(url: str, schemes: str = "https?") -> re.Match[str] | None:
 
 def _is_slack(address: re.Match[str] | None) -> bool:
     return address is not None and address["host"].lower() in SLACK_HOSTS
+
+
+def _heartbeat_url(env: Environment, name: str) -> str:
+    if not _web_address(env[name]):
+        raise SettingError(f"{name} must be a URL: https://hc-ping.com/…")
+    return env[name]
 
 
 class Variable(NamedTuple):
@@ -803,7 +794,6 @@ def plural(count: float, noun: str) -> str:
 # ---- Secrets ---------------------------------------------------------------------------------------------------------
 
 _MASK = "[masked]"
-# The replacement that keeps a pattern's first group.
 _MASK_REST = rf"\1{_MASK}"
 
 # Names of secrets hold one of these words. Exceptions, files and counts are named after secrets and are none.
@@ -824,7 +814,6 @@ _WEAK_NAME = (
     r"(?:(?<=[?&])|(?<=%)(?:25)*(?:3F|26))[a-z]*key)(?![\w-])"
 )
 _HINTS = ("pass", "pw", "secret", "token", "key", "credent", "sig", "hmac", "sess", "hdn", "auth", "cook", "streamid")
-
 # A value ends with its quotes, bracket or tag, or before a delimiter. A word for "none" is no value.
 _QUOTED = r"(?:(?:\b[bru]{1,2})?(?:\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?))"
 _UNQUOTED = r"(?:[^\s\"'`&,;)}\]<>\\]|\\(?![rn]))+"
@@ -841,7 +830,6 @@ _NO_PROSE = (
     r"(?!(?:[a-z]{1,2}|and|are|can|cannot|could|did|does|expected|expired|failed|flag|for|from|has|instead|invalid|may|"
     r"missing|must|not|only|option|required|requires|should|the|this|unknown|value|was|when|with)\b)"
 )
-
 # A name is set: "name": value, name=value, name%3Dvalue, <name>value</name>, (name, x)=(value), name="x" value="value".
 _SET = (
     r"(?:(?:\\?[\"'`]|%22)\]?\s?:\s?|[\"'`]?\]?\s?(?:=>|:=|==?)\s?|(?:%22)?%(?:25)*3[ad]|[^()]{0,99}\)+=\(|"
@@ -892,8 +880,8 @@ _TOKEN = (
     r"(?<!\d)\d{6,12}:AA[\w-]{30,}"
 )
 
-# Each rule: words (casefolded) of which a text holds at least one, as most hold none; a pattern; its replacement. The
-# patterns take linear time over hostile text, or as much as a line of LINE_CHARACTERS allows.
+# Each rule: words (casefolded) of which a text holds at least one, as most hold none; a pattern; its replacement, which
+# may keep the first group. Hostile text takes linear time, or as much as a line of LINE_CHARACTERS allows.
 _RULES: tuple[tuple[Sequence[str], str, str], ...] = (
     (["private key"], r"-{4,5} ?BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-{4,5}.*?(?:-{4,5} ?END [A-Z0-9 ]*-{4,5}|$)", _MASK),
     (["@", "%40"], _LOGIN, rf"{_MASK_REST}@"),
@@ -965,16 +953,14 @@ class Message(NamedTuple):
 class News(NamedTuple):
     """Tasks of one alert of which a destination was not yet notified, as a claim found them.
 
-    `tasks`: the first ones, in the order to be listed, with the columns of a task, its `alert`, `since` when it failed
-    or gave its last sign of life, its `cause` (a fingerprint, a status, or None) and as `total` the number of tasks in
-    its group. `total`: the number of all.
-    `claimed_at`: the database's time. `since`: None where all is within the alert's usual window.
-    `causes`: of failed tasks, the first causes, in the order to be shown: cause, total, users, `before` (the number of
-    tasks reported with it in the week before; None: the history is too short), and as `causes` the number of all.
+    `tasks`: the first ones, in the order to be listed: the columns of a task, its `alert`, `since` when it failed or
+    gave its last sign of life, its `cause` (a fingerprint, a status, or None), and as `total` the tasks of its group.
+    `total`: the number of all. `claimed_at`: the database's time. `since`: None if all is in the alert's usual window.
+    `causes`: the first causes of failed tasks, in the order to be shown: cause, total, users, `before` (how many were
+    reported in the week before; None: the history is too short), and as `causes` the number of all.
     `facts`: of failed tasks failed, ended, users, last_activity, never_started; of stuck ones last_activity, queued,
-    in_progress. A fact that could not be found in time is absent.
-    `others_reported`: the destination was notified of other tasks in the same span.
-    `partial`: these are only the oldest, and the next run reports more.
+    in_progress; absent where they could not be found in time. `others_reported`: the destination was notified of other
+    tasks in the same span. `partial`: these are only the oldest, and the next run reports more.
     """
 
     tasks: Sequence[Row]
@@ -1312,19 +1298,17 @@ def _duration(payload: object, scenes: Sequence[object]) -> float:
 def _config_line(parts: Sequence[object], names: Iterable[str], shown: Mapping[str, Iterable[str]]) -> str:
     """Returns the settings of the whole video, or else of the first scene that has some, in one line."""
     for part in parts:
-        config = _first(part, names)
-        found = {words: task_text(_pixels(_first(config, keys))) for words, keys in shown.items()}
-        line = ", ".join(words.format(value) for words, value in found.items() if value)
-        if line:
-            return line
+        config, found = _first(part, names), []
+        for words, keys in shown.items():
+            value = _first(config, keys)
+            if isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_number, value)):
+                # Width and height.
+                value = " × ".join(f"{pixels:.10g}" for pixels in value)
+            if task_text(value):
+                found.append(words.format(task_text(value)))
+        if found:
+            return ", ".join(found)
     return ""
-
-
-def _pixels(value: object) -> object:
-    """Returns width and height as one text, and anything else as it is."""
-    if isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_number, value)):
-        return " × ".join(f"{pixels:.10g}" for pixels in value)
-    return value
 
 
 # ---- SQL -------------------------------------------------------------------------------------------------------------
@@ -1521,14 +1505,11 @@ ON CONFLICT (destination, alert, task_id) DO NOTHING
 
 _STATE_ROW = "destination = %(destination)s AND alert = '' AND task_id = ''"
 
-# Begins a claim: one run at a time reports to a destination.
-LOCK = f"SELECT FROM slack_notifications WHERE {_STATE_ROW} FOR UPDATE"
-
-# The same for a worker's call, which may be one of hundreds: it is rate-limited where three messages went out at once,
-# and one in each minute since, as more would say the same. It does not wait here, as a statement that runs into its
-# lock_timeout fills the server's log.
-_IS_RATE_LIMITED = f"notified_at > now() + interval '{(STORM_BURST - 1) * STORM_SECONDS} seconds'"
-LOCK_IF_FREE = f"""
+# Begins a claim: one run at a time reports to a destination. A worker's call (`paced`), one of hundreds perhaps, is
+# rate-limited where three messages went out at once, and one in each minute since, as more would say the same. The
+# caller tries again in place of waiting here: a statement that runs into its lock_timeout fills the server's log.
+_IS_RATE_LIMITED = f"(%(paced)s AND notified_at > now() + interval '{(STORM_BURST - 1) * STORM_SECONDS} seconds')"
+LOCK = f"""
 SELECT {_IS_RATE_LIMITED} AS is_rate_limited, EXISTS (SELECT FROM (
     SELECT FROM slack_notifications WHERE {_STATE_ROW} AND NOT {_IS_RATE_LIMITED} FOR UPDATE SKIP LOCKED
 ) AS locked) AS is_locked
@@ -1815,7 +1796,6 @@ _CONNECTION_DEFAULTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "15000",
 }
-_BUSY = "Another run is telling this destination, or a session holds its rows in slack_notifications"
 # Errors that trying again does not heal. The driver has no code for them, only the server's words.
 _IS_FINAL_ERROR = (
     r"password authentication failed|database \".*\" does not exist|role \".*\" does not exist|no pg_hba.conf entry"
@@ -1973,9 +1953,7 @@ class Ledger:
         reason, remedy = self._words(error), ""
         is_canceled = isinstance(error, psycopg2.errors.QueryCanceled)
         if isinstance(error, psycopg2.errors.LockNotAvailable):
-            reason = self._table_lock()
-            if not reason:
-                return BusyError(_BUSY)
+            reason = self._table_lock() or reason
         if self._sockets.is_cut:
             reason = "no answer from the database in the time there was"
         elif is_canceled:
@@ -2080,9 +2058,8 @@ class Ledger:
         """Returns the open transaction and the news; without news, the transaction is over."""
         self.alert = alerts[0]
         with ExitStack() as transaction:
-            lock = LOCK_IF_FREE if self.paced else LOCK
-            transaction.enter_context(self.transaction(lock, until=claimed_by, **parameters))
-            if self.paced and not self._is_locked():
+            transaction.enter_context(self.transaction(LOCK, until=claimed_by, paced=self.paced, **parameters))
+            if not self._is_locked(claimed_by):
                 return ExitStack(), None
             for alert in alerts:
                 self.alert = alert
@@ -2095,20 +2072,21 @@ class Ledger:
                     return transaction.pop_all(), news
         return ExitStack(), None
 
-    def _is_locked(self) -> bool:
-        """Returns whether LOCK_IF_FREE, which has just run, has locked the row; False where the call is rate-limited.
+    def _is_locked(self, until: Deadline) -> bool:
+        """Returns whether LOCK, which has just run, has locked the row; False where the call is rate-limited.
 
-        Tries again for a moment where another run is reporting to the destination, then BusyError.
+        Tries again while another run is reporting to the destination: a worker's call with failures for a moment only.
         """
-        wait = Deadline.after(CALL_LOCK_WAIT_SECONDS)
+        wait = Deadline.after(min(until.seconds_left / 2, CALL_LOCK_WAIT_SECONDS if self.paced else LOCK_WAIT_SECONDS))
         (state,) = self.rows()
         while not state["is_locked"]:
             if state["is_rate_limited"]:
                 return False
             if not wait.seconds_left:
-                raise BusyError(_BUSY)
+                reason = "Another run is telling this destination, or a session holds its rows in slack_notifications"
+                raise DatabaseError(reason, busy=True, cannot_read=False)
             sleep(LOCK_PAUSE_SECONDS)
-            (state,) = self.fetch(LOCK_IF_FREE)
+            (state,) = self.fetch(LOCK)
         return True
 
     def _news(self, alert: Alert, figures: Row, until: Deadline, took: float) -> News:
@@ -2180,8 +2158,7 @@ def ledger_remedy(state: Row) -> str:
 
 def _may_be_logged(record: logging.LogRecord) -> bool:
     """Filters what urllib3 logs: of our requests only the host, as the other records hold the webhook's path."""
-    is_ours = threading.current_thread().name == _DELIVERY_THREAD
-    return not is_ours or str(record.msg).startswith("Starting new HTTP")
+    return threading.current_thread().name != _DELIVERY_THREAD or str(record.msg).startswith("Starting new HTTP")
 
 
 # Slack's error words and what to do about each; none of them heals by itself.
@@ -2190,7 +2167,6 @@ _NEW_WEBHOOK = "create a new webhook and put its URL into the setting"
 _SLACK_ADVICE = {
     "invalid_payload": "Slack could not read the message, please report this as a bug",
     "no_text": "the message was empty",
-    "user_not_found": f"the user that the webhook posts to is gone, {_NEW_WEBHOOK}",
     "channel_not_found": f"the channel was deleted or the app lost access to it: invite the app, or {_NEW_WEBHOOK}",
     "channel_is_archived": f"the channel is archived: unarchive it, or {_NEW_WEBHOOK}",
     "action_prohibited": "a restriction of the workspace forbids it, ask its admin",
@@ -2198,10 +2174,10 @@ _SLACK_ADVICE = {
     "invalid_token": f"the URL is wrong or was revoked, {_NEW_WEBHOOK}",
     "no_service": f"the webhook was removed or disabled, {_NEW_WEBHOOK}",
     "no_active_hooks": f"the webhook is disabled, {_NEW_WEBHOOK}",
-    "team_disabled": "the Slack workspace is closed",
 }
 _LAYOUT_REFUSED = ("invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long")
-# The first lines of a refusal say enough.
+# The way in which a dry run shows a message.
+Preview = Callable[[Message], str]
 _ANSWER_BYTES = 500
 _MARKUP = r"<[^<>]*>|\(_ssl\.c:\d+\)?"
 _PLAIN_WORD = r"(?:[aAI]|(?:[A-Z][a-z]|[a-z]{2})[a-z]{0,14}(?:['_-][a-z]{1,15})*|[A-Z]{2,9}|-?\d[\d.]{1,5})[.!?]?"
@@ -2256,9 +2232,8 @@ def _refusal(status: int, headers: Mapping[str, str], body: str, webhook: str = 
         return DeliveryError(f"{reason} (rate limited)", retry_after=_retry_after(headers))
     if status >= 500:
         return DeliveryError(reason, retry_after=0)
-    if 300 <= status < 400:
-        return DeliveryError(reason, "the URL redirects elsewhere, is it the webhook's?")
-    return DeliveryError(reason, "check the webhook's URL")
+    remedy = "the URL redirects elsewhere, is it the webhook's?" if 300 <= status < 400 else "check the webhook's URL"
+    return DeliveryError(reason, remedy)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
@@ -2298,33 +2273,28 @@ def _untraced() -> Iterator[None]:
     """Hides a request from the tracing libraries that the host program has loaded: they record all of its URL."""
     telemetry, sentry = map(sys.modules.get, ("opentelemetry.instrumentation.utils", "sentry_sdk"))
     untraced = getattr(telemetry, "suppress_instrumentation", nullcontext)
-    scoped = getattr(sentry, "new_scope", nullcontext)
-    with untraced(), scoped() as scope:
+    with untraced(), getattr(sentry, "new_scope", nullcontext)() as scope:
         if sentry and scope:
             scope.set_client(sentry.Client(default_integrations=False, auto_enabling_integrations=False))
         yield
 
 
 def _request(method: str, url: str, until: Deadline, payload: object = None) -> tuple[int, Mapping[str, str], str]:
-    """Returns status, headers and the start of the body of an answer; DeliveryError if there is none by then.
-
-    It uses the adapter alone: a session of requests would follow a redirect, where a POST becomes a GET that finds a
-    friendly 200, or would at least load all of its body.
-    """
+    """Returns status, headers and the start of the body of an answer; DeliveryError if there is none by then."""
     # Most runs have nothing to report, and requests takes longer to load than they take to run.
     import requests
     import urllib3.exceptions
 
     for name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
         logging.getLogger(name).addFilter(_may_be_logged)
-    seconds = max(0.01, until.seconds_left)
-    timeout = (min(WEBHOOK_CONNECT_SECONDS, seconds), min(WEBHOOK_READ_SECONDS, seconds))
+    timeout = (min(WEBHOOK_CONNECT_SECONDS, until.seconds_left), min(WEBHOOK_READ_SECONDS, until.seconds_left))
 
     def send(sockets: Sockets) -> tuple[int, Mapping[str, str], str]:
         # A compressed answer of a few bytes could become endlessly many.
         headers = {**requests.utils.default_headers(), "Accept-Encoding": "identity"}
         request = requests.Request(method, url, headers, json=payload).prepare()
         options: Any = requests.Session().merge_environment_settings(url, {}, True, None, None)
+        # A session would follow a redirect, where a POST becomes a GET that finds a friendly 200, or load all of it.
         with closing(_adapter(sockets)) as adapter, _untraced():
             with adapter.send(request, timeout=timeout, **options) as response:
                 body = response.raw.read(_ANSWER_BYTES, decode_content=False)
@@ -2337,7 +2307,7 @@ def _request(method: str, url: str, until: Deadline, payload: object = None) -> 
         raise _network_error(error, url) from None
 
 
-def _adapter(sockets: Sockets) -> HTTPAdapter:
+def _adapter(sockets: Sockets) -> Any:
     """Returns an adapter whose sockets can be cut and whose connections print nothing."""
     from requests.adapters import HTTPAdapter
 
@@ -2392,34 +2362,27 @@ _MAIL_ADVICE = {
 
 def send_email(email: Email, message: Message | None, reason: str, until: Deadline) -> None:
     """Mails the message as text by then, or raises DeliveryError. Without a message it only logs in."""
-    from email.message import EmailMessage
-
-    mail = None
     try:
-        if message:
-            mail = EmailMessage()
-            mail["Subject"] = plain(message.text.partition("\n")[0])
-            mail["From"], mail["To"] = email.sender, ", ".join(email.to)
-            mail.set_content(f"{plain(message.text)}\n\nSent by e-mail because Slack did not take it: {reason}\n")
-        _run_within(until.seconds_left, lambda sockets: _smtp(email.smtp_url, mail, until, sockets))
+        _run_within(until.seconds_left, lambda sockets: _smtp(email, message, reason, until, sockets))
     except (OSError, ValueError) as error:
         kind = type(error).__name__
         raise DeliveryError(f"{_MAIL_ADVICE.get(kind, kind)} ({_innermost_cause(error, email.smtp_url)})") from None
 
 
-def _smtp(url: str, mail: EmailMessage | None, until: Deadline, sockets: Sockets) -> None:
-    """Connects to the mail server, always with TLS, logs in and hands over the mail."""
+def _smtp(email: Email, message: Message | None, reason: str, until: Deadline, sockets: Sockets) -> None:
+    """Connects to the mail server, always with TLS, logs in and hands over the message."""
     import smtplib
     import socket
     import ssl
+    from email.message import EmailMessage
     from urllib.parse import unquote, urlsplit
 
-    address = urlsplit(url)
+    address = urlsplit(email.smtp_url)
     is_smtps = address.scheme == "smtps"
     tls = ssl.create_default_context()
 
     class Server(smtplib.SMTP):
-        def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        def _get_socket(self, host: str, port: int, timeout: float) -> Any:
             connection = socket.create_connection((host, port), timeout)
             sockets.add(connection.fileno())
             return tls.wrap_socket(connection, server_hostname=host) if is_smtps else connection
@@ -2432,27 +2395,17 @@ def _smtp(url: str, mail: EmailMessage | None, until: Deadline, sockets: Sockets
             server.starttls(context=tls)
         if address.username:
             server.login(unquote(address.username), unquote(address.password or ""))
-        refused = server.send_message(mail) if mail else {}
-        if refused:
-            logger.warning("E-mail refused for %s", ", ".join(refused))
+        if message:
+            mail = EmailMessage()
+            mail["Subject"] = plain(message.text.partition("\n")[0])
+            mail["From"], mail["To"] = email.sender, ", ".join(email.to)
+            mail.set_content(f"{plain(message.text)}\n\nSent by e-mail because Slack did not take it: {reason}\n")
+            refused = server.send_message(mail)
+            if refused:
+                logger.warning("E-mail refused for %s", ", ".join(refused))
         # The answer does not matter: what was accepted is accepted.
         with suppress(OSError):
             server.putcmd("quit")
-
-
-def send_heartbeat(url: str, *, good: bool) -> None:
-    """Reports to HEARTBEAT_URL that a run went well, or (/fail) that it did not; DeliveryError if it cannot."""
-    from urllib.parse import urlsplit
-
-    if not good:
-        parts = urlsplit(url)
-        url = parts._replace(path=parts.path.rstrip("/") + "/fail").geturl()
-    status, _, _ = _request("GET", url, Deadline.after(HEARTBEAT_SECONDS))
-    if not 200 <= status < 300:
-        raise DeliveryError(f"HTTP {status}")
-
-
-Preview = Callable[[Message], str]
 
 
 def preview_as_text(message: Message) -> str:
@@ -2475,8 +2428,7 @@ class EmailBackup:
     def send(self, message: Message, reason: str, until: Deadline) -> None:
         """Mails the message by then, once for all its destinations; DeliveryError if that fails.
 
-        A server that failed is not tried again in this run: it must not use up the time of the other destinations. It
-        is tried again where it only had too little time.
+        A server that failed uses up no other destination's time. Where it had too little, the next one tries it again.
         """
         if not self._lock.acquire(timeout=until.seconds_left):
             raise DeliveryError("Failed to send the e-mail as well: no time left after another e-mail of this run")
@@ -2510,19 +2462,15 @@ class Outbox:
         self._preview = preview
 
     def post(self, to: Destination, message: Message, subject: str, until: Deadline, *, or_mail: bool = False) -> None:
-        """Posts the message by then or, where `or_mail` allows it, mails it; DeliveryError if both fail.
-
-        `subject` says in the log what the message is about.
-        """
+        """Posts the message by then, or mails it if `or_mail`; DeliveryError if both fail. Logs it as `subject`."""
         if self._preview:
             _print(self._preview(message))
             return
         backup = self.backup if or_mail else None
         # If there is too little time for both, Slack goes first.
         for_backup = min(EMAIL_SECONDS, max(0.0, until.seconds_left - POST_SECONDS)) if backup else 0
-        least = POST_SECONDS if or_mail else EVENT_POST_SECONDS
         try:
-            deliver(to.webhook, message, until.before(for_backup), least)
+            deliver(to.webhook, message, until.before(for_backup), POST_SECONDS if or_mail else EVENT_POST_SECONDS)
         except DeliveryError as error:
             text = f"Failed to send Slack message: {subject} to {to}: {error}"
             if not backup:
@@ -2534,7 +2482,6 @@ class Outbox:
 
 
 def _print(text: str) -> None:
-    """Prints to the standard output; DeliveryError if that cannot be written."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
@@ -2723,9 +2670,9 @@ class Run:
                         outcome.total = 0 if ledger.alert.reported_as else news.total
                         ledger.keeps = self._deliver(ledger, destination, news, until) and not self.dry_run
                     return news is not None
-            except BusyError as error:
+            except DatabaseError as error:
                 # A call leaves its failures to the run that is reporting, or to the next.
-                if not self.paced:
+                if not error.busy or not self.paced:
                     raise
                 logger.info("%s", error)
         return False
@@ -2805,10 +2752,17 @@ class Run:
                 self.outbox.backup.send(message, "there is no webhook for it", self.deadline.before(HEARTBEAT_SECONDS))
 
     def send_heartbeat(self, *, good: bool) -> None:
-        if not self.settings.heartbeat_url or self.dry_run:
+        """Reports to HEARTBEAT_URL that a run went well, or (/fail) that it did not."""
+        url = self.settings.heartbeat_url
+        if not url or self.dry_run:
             return
+        if not good:
+            # Before the query, if there is one.
+            url = re.sub("/*(?=[?#]|$)", "/fail", url, count=1)
         try:
-            send_heartbeat(self.settings.heartbeat_url, good=good)
+            status, _, _ = _request("GET", url, Deadline.after(HEARTBEAT_SECONDS))
+            if not 200 <= status < 300:
+                raise DeliveryError(f"HTTP {status}")
         except (NotifierError, ValueError, RuntimeError) as error:
             # No such host name, or no thread to be had: its own text may hold the URL.
             reason = error if isinstance(error, NotifierError) else type(error).__name__
@@ -2972,7 +2926,7 @@ def _check_database(database_url: str, until: Deadline) -> Iterator[Finding]:
                     found = "No index on tasks (status, updated_at): each run reads the whole table"
                     yield Finding(DOUBTFUL, found, "CREATE INDEX CONCURRENTLY ON tasks (status, updated_at)")
                 if not ledger_remedy(state):
-                    yield Finding(GOOD, f"Ledger: {_ledger_age(ledger, state)}")
+                    yield _check_ledger(ledger, state)
                 if state["open_schema"]:
                     remedy = f"REVOKE CREATE ON SCHEMA {state['open_schema']} FROM PUBLIC"
                     yield Finding(DOUBTFUL, "Everybody may create tables in the schema of the ledger", remedy)
@@ -2991,12 +2945,12 @@ def _check_connection(info: psycopg2.extensions.ConnectionInfo) -> Finding:
     return Finding(DOUBTFUL, f"{database}, no TLS across a network", remedy)
 
 
-def _ledger_age(ledger: Ledger, state: Row) -> str:
+def _check_ledger(ledger: Ledger, state: Row) -> Finding:
     if state["unborn"]:
-        return f"the first run creates slack_notifications in the schema {state['schema']}"
+        return Finding(GOOD, f"Ledger: the first run creates slack_notifications in the schema {state['schema']}")
     reported, first, last, now = ledger.fetch(LEDGER_AGE)[0].values()
     since = f", since {format_time(first)}, the last {format_age(last, now)} ago" if reported else ""
-    return f"{plural(reported, 'task')} told{since}"
+    return Finding(GOOD, f"Ledger: {plural(reported, 'task')} told{since}")
 
 
 def _check_destinations(settings: Settings, until: Deadline) -> Iterator[Finding]:

@@ -114,7 +114,11 @@ def wait_until(condition: Callable[[], Any], seconds: float = 60) -> Any:
 
 def wait_for_blocked(connection: psycopg2.extensions.connection, sessions: int) -> None:
     """Returns once so many sessions of this database wait for a lock."""
-    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    # One that waits for its destination asks again and again: its last statement is the lock alone.
+    query = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+        "AND (wait_event_type = 'Lock' OR query ~ '^SET LOCAL statement_timeout[^;]*;\\s*SELECT [^;]*SKIP LOCKED')"
+    )
     wait_until(lambda: value(connection, query) >= sessions)
 
 
