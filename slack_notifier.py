@@ -71,7 +71,6 @@ import psycopg2.extensions
 
 if TYPE_CHECKING:
     import socket
-    from email.message import EmailMessage
 
     from requests.adapters import HTTPAdapter
 
@@ -803,7 +802,6 @@ def plural(count: float, noun: str) -> str:
 # ---- Secrets ---------------------------------------------------------------------------------------------------------
 
 _MASK = "[masked]"
-# The replacement that keeps a pattern's first group.
 _MASK_REST = rf"\1{_MASK}"
 
 # Names of secrets hold one of these words. Exceptions, files and counts are named after secrets and are none.
@@ -824,7 +822,6 @@ _WEAK_NAME = (
     r"(?:(?<=[?&])|(?<=%)(?:25)*(?:3F|26))[a-z]*key)(?![\w-])"
 )
 _HINTS = ("pass", "pw", "secret", "token", "key", "credent", "sig", "hmac", "sess", "hdn", "auth", "cook", "streamid")
-
 # A value ends with its quotes, bracket or tag, or before a delimiter. A word for "none" is no value.
 _QUOTED = r"(?:(?:\b[bru]{1,2})?(?:\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?))"
 _UNQUOTED = r"(?:[^\s\"'`&,;)}\]<>\\]|\\(?![rn]))+"
@@ -841,7 +838,6 @@ _NO_PROSE = (
     r"(?!(?:[a-z]{1,2}|and|are|can|cannot|could|did|does|expected|expired|failed|flag|for|from|has|instead|invalid|may|"
     r"missing|must|not|only|option|required|requires|should|the|this|unknown|value|was|when|with)\b)"
 )
-
 # A name is set: "name": value, name=value, name%3Dvalue, <name>value</name>, (name, x)=(value), name="x" value="value".
 _SET = (
     r"(?:(?:\\?[\"'`]|%22)\]?\s?:\s?|[\"'`]?\]?\s?(?:=>|:=|==?)\s?|(?:%22)?%(?:25)*3[ad]|[^()]{0,99}\)+=\(|"
@@ -892,8 +888,8 @@ _TOKEN = (
     r"(?<!\d)\d{6,12}:AA[\w-]{30,}"
 )
 
-# Each rule: words (casefolded) of which a text holds at least one, as most hold none; a pattern; its replacement. The
-# patterns take linear time over hostile text, or as much as a line of LINE_CHARACTERS allows.
+# Each rule: words (casefolded) of which a text holds at least one, as most hold none; a pattern; its replacement, which
+# may keep the first group. Hostile text takes linear time, or as much as a line of LINE_CHARACTERS allows.
 _RULES: tuple[tuple[Sequence[str], str, str], ...] = (
     (["private key"], r"-{4,5} ?BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-{4,5}.*?(?:-{4,5} ?END [A-Z0-9 ]*-{4,5}|$)", _MASK),
     (["@", "%40"], _LOGIN, rf"{_MASK_REST}@"),
@@ -2180,8 +2176,7 @@ def ledger_remedy(state: Row) -> str:
 
 def _may_be_logged(record: logging.LogRecord) -> bool:
     """Filters what urllib3 logs: of our requests only the host, as the other records hold the webhook's path."""
-    is_ours = threading.current_thread().name == _DELIVERY_THREAD
-    return not is_ours or str(record.msg).startswith("Starting new HTTP")
+    return threading.current_thread().name != _DELIVERY_THREAD or str(record.msg).startswith("Starting new HTTP")
 
 
 # Slack's error words and what to do about each; none of them heals by itself.
@@ -2190,7 +2185,6 @@ _NEW_WEBHOOK = "create a new webhook and put its URL into the setting"
 _SLACK_ADVICE = {
     "invalid_payload": "Slack could not read the message, please report this as a bug",
     "no_text": "the message was empty",
-    "user_not_found": f"the user that the webhook posts to is gone, {_NEW_WEBHOOK}",
     "channel_not_found": f"the channel was deleted or the app lost access to it: invite the app, or {_NEW_WEBHOOK}",
     "channel_is_archived": f"the channel is archived: unarchive it, or {_NEW_WEBHOOK}",
     "action_prohibited": "a restriction of the workspace forbids it, ask its admin",
@@ -2198,10 +2192,10 @@ _SLACK_ADVICE = {
     "invalid_token": f"the URL is wrong or was revoked, {_NEW_WEBHOOK}",
     "no_service": f"the webhook was removed or disabled, {_NEW_WEBHOOK}",
     "no_active_hooks": f"the webhook is disabled, {_NEW_WEBHOOK}",
-    "team_disabled": "the Slack workspace is closed",
 }
 _LAYOUT_REFUSED = ("invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long")
-# The first lines of a refusal say enough.
+# The way in which a dry run shows a message.
+Preview = Callable[[Message], str]
 _ANSWER_BYTES = 500
 _MARKUP = r"<[^<>]*>|\(_ssl\.c:\d+\)?"
 _PLAIN_WORD = r"(?:[aAI]|(?:[A-Z][a-z]|[a-z]{2})[a-z]{0,14}(?:['_-][a-z]{1,15})*|[A-Z]{2,9}|-?\d[\d.]{1,5})[.!?]?"
@@ -2256,9 +2250,8 @@ def _refusal(status: int, headers: Mapping[str, str], body: str, webhook: str = 
         return DeliveryError(f"{reason} (rate limited)", retry_after=_retry_after(headers))
     if status >= 500:
         return DeliveryError(reason, retry_after=0)
-    if 300 <= status < 400:
-        return DeliveryError(reason, "the URL redirects elsewhere, is it the webhook's?")
-    return DeliveryError(reason, "check the webhook's URL")
+    remedy = "the URL redirects elsewhere, is it the webhook's?" if 300 <= status < 400 else "check the webhook's URL"
+    return DeliveryError(reason, remedy)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
@@ -2298,33 +2291,28 @@ def _untraced() -> Iterator[None]:
     """Hides a request from the tracing libraries that the host program has loaded: they record all of its URL."""
     telemetry, sentry = map(sys.modules.get, ("opentelemetry.instrumentation.utils", "sentry_sdk"))
     untraced = getattr(telemetry, "suppress_instrumentation", nullcontext)
-    scoped = getattr(sentry, "new_scope", nullcontext)
-    with untraced(), scoped() as scope:
+    with untraced(), getattr(sentry, "new_scope", nullcontext)() as scope:
         if sentry and scope:
             scope.set_client(sentry.Client(default_integrations=False, auto_enabling_integrations=False))
         yield
 
 
 def _request(method: str, url: str, until: Deadline, payload: object = None) -> tuple[int, Mapping[str, str], str]:
-    """Returns status, headers and the start of the body of an answer; DeliveryError if there is none by then.
-
-    It uses the adapter alone: a session of requests would follow a redirect, where a POST becomes a GET that finds a
-    friendly 200, or would at least load all of its body.
-    """
+    """Returns status, headers and the start of the body of an answer; DeliveryError if there is none by then."""
     # Most runs have nothing to report, and requests takes longer to load than they take to run.
     import requests
     import urllib3.exceptions
 
     for name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
         logging.getLogger(name).addFilter(_may_be_logged)
-    seconds = max(0.01, until.seconds_left)
-    timeout = (min(WEBHOOK_CONNECT_SECONDS, seconds), min(WEBHOOK_READ_SECONDS, seconds))
+    timeout = (min(WEBHOOK_CONNECT_SECONDS, until.seconds_left), min(WEBHOOK_READ_SECONDS, until.seconds_left))
 
     def send(sockets: Sockets) -> tuple[int, Mapping[str, str], str]:
         # A compressed answer of a few bytes could become endlessly many.
         headers = {**requests.utils.default_headers(), "Accept-Encoding": "identity"}
         request = requests.Request(method, url, headers, json=payload).prepare()
         options: Any = requests.Session().merge_environment_settings(url, {}, True, None, None)
+        # A session would follow a redirect, where a POST becomes a GET that finds a friendly 200, or load all of it.
         with closing(_adapter(sockets)) as adapter, _untraced():
             with adapter.send(request, timeout=timeout, **options) as response:
                 body = response.raw.read(_ANSWER_BYTES, decode_content=False)
@@ -2392,29 +2380,22 @@ _MAIL_ADVICE = {
 
 def send_email(email: Email, message: Message | None, reason: str, until: Deadline) -> None:
     """Mails the message as text by then, or raises DeliveryError. Without a message it only logs in."""
-    from email.message import EmailMessage
-
-    mail = None
     try:
-        if message:
-            mail = EmailMessage()
-            mail["Subject"] = plain(message.text.partition("\n")[0])
-            mail["From"], mail["To"] = email.sender, ", ".join(email.to)
-            mail.set_content(f"{plain(message.text)}\n\nSent by e-mail because Slack did not take it: {reason}\n")
-        _run_within(until.seconds_left, lambda sockets: _smtp(email.smtp_url, mail, until, sockets))
+        _run_within(until.seconds_left, lambda sockets: _smtp(email, message, reason, until, sockets))
     except (OSError, ValueError) as error:
         kind = type(error).__name__
         raise DeliveryError(f"{_MAIL_ADVICE.get(kind, kind)} ({_innermost_cause(error, email.smtp_url)})") from None
 
 
-def _smtp(url: str, mail: EmailMessage | None, until: Deadline, sockets: Sockets) -> None:
-    """Connects to the mail server, always with TLS, logs in and hands over the mail."""
+def _smtp(email: Email, message: Message | None, reason: str, until: Deadline, sockets: Sockets) -> None:
+    """Connects to the mail server, always with TLS, logs in and hands over the message."""
     import smtplib
     import socket
     import ssl
+    from email.message import EmailMessage
     from urllib.parse import unquote, urlsplit
 
-    address = urlsplit(url)
+    address = urlsplit(email.smtp_url)
     is_smtps = address.scheme == "smtps"
     tls = ssl.create_default_context()
 
@@ -2432,9 +2413,14 @@ def _smtp(url: str, mail: EmailMessage | None, until: Deadline, sockets: Sockets
             server.starttls(context=tls)
         if address.username:
             server.login(unquote(address.username), unquote(address.password or ""))
-        refused = server.send_message(mail) if mail else {}
-        if refused:
-            logger.warning("E-mail refused for %s", ", ".join(refused))
+        if message:
+            mail = EmailMessage()
+            mail["Subject"] = plain(message.text.partition("\n")[0])
+            mail["From"], mail["To"] = email.sender, ", ".join(email.to)
+            mail.set_content(f"{plain(message.text)}\n\nSent by e-mail because Slack did not take it: {reason}\n")
+            refused = server.send_message(mail)
+            if refused:
+                logger.warning("E-mail refused for %s", ", ".join(refused))
         # The answer does not matter: what was accepted is accepted.
         with suppress(OSError):
             server.putcmd("quit")
@@ -2450,9 +2436,6 @@ def send_heartbeat(url: str, *, good: bool) -> None:
     status, _, _ = _request("GET", url, Deadline.after(HEARTBEAT_SECONDS))
     if not 200 <= status < 300:
         raise DeliveryError(f"HTTP {status}")
-
-
-Preview = Callable[[Message], str]
 
 
 def preview_as_text(message: Message) -> str:
@@ -2475,8 +2458,7 @@ class EmailBackup:
     def send(self, message: Message, reason: str, until: Deadline) -> None:
         """Mails the message by then, once for all its destinations; DeliveryError if that fails.
 
-        A server that failed is not tried again in this run: it must not use up the time of the other destinations. It
-        is tried again where it only had too little time.
+        A server that failed uses up no other destination's time. Where it had too little, the next one tries it again.
         """
         if not self._lock.acquire(timeout=until.seconds_left):
             raise DeliveryError("Failed to send the e-mail as well: no time left after another e-mail of this run")
@@ -2510,19 +2492,15 @@ class Outbox:
         self._preview = preview
 
     def post(self, to: Destination, message: Message, subject: str, until: Deadline, *, or_mail: bool = False) -> None:
-        """Posts the message by then or, where `or_mail` allows it, mails it; DeliveryError if both fail.
-
-        `subject` says in the log what the message is about.
-        """
+        """Posts the message by then, or mails it if `or_mail`; DeliveryError if both fail. Logs it as `subject`."""
         if self._preview:
             _print(self._preview(message))
             return
         backup = self.backup if or_mail else None
         # If there is too little time for both, Slack goes first.
         for_backup = min(EMAIL_SECONDS, max(0.0, until.seconds_left - POST_SECONDS)) if backup else 0
-        least = POST_SECONDS if or_mail else EVENT_POST_SECONDS
         try:
-            deliver(to.webhook, message, until.before(for_backup), least)
+            deliver(to.webhook, message, until.before(for_backup), POST_SECONDS if or_mail else EVENT_POST_SECONDS)
         except DeliveryError as error:
             text = f"Failed to send Slack message: {subject} to {to}: {error}"
             if not backup:
@@ -2534,7 +2512,6 @@ class Outbox:
 
 
 def _print(text: str) -> None:
-    """Prints to the standard output; DeliveryError if that cannot be written."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
