@@ -82,7 +82,6 @@ def test_slack_must_say_ok_and_others_2xx(webhook, status, body, accepted):
 ADVICE = {
     "invalid_payload": (400, "report this as a bug"),
     "no_text": (400, "empty"),
-    "user_not_found": (400, "create a new webhook"),
     "channel_not_found": (404, "invite the app"),
     "channel_is_archived": (410, "unarchive it"),
     "action_prohibited": (403, "ask its admin"),
@@ -90,7 +89,6 @@ ADVICE = {
     "invalid_token": (403, "create a new webhook"),
     "no_service": (404, "create a new webhook"),
     "no_active_hooks": (404, "create a new webhook"),
-    "team_disabled": (403, "closed"),
 }
 
 
