@@ -2031,8 +2031,11 @@ class Ledger:
             prepare = [MOVE_OLD_ROWS, START]
             if is_temporary:
                 prepare = [CREATE_TEMPORARY_LEDGER, START]
+            elif state["unborn"]:
+                # Version 2 may create it just now, without `times`.
+                prepare = [CREATE_LEDGER, ADD_COLUMNS, START]
             elif not state["up_to_date"]:
-                prepare = [CREATE_LEDGER, ADD_COLUMNS, *prepare]
+                prepare = [ADD_COLUMNS, MOVE_OLD_ROWS, START]
             if is_temporary or self.dry_run:
                 # What a dry run changes is rolled back with the rest of its transaction.
                 self.opening = prepare
