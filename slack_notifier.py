@@ -1485,23 +1485,26 @@ CREATE TEMPORARY TABLE {_LEDGER_COLUMNS} ON COMMIT DROP;
 SELECT set_config('search_path', 'pg_temp, ' || current_setting('search_path'), true)
 """
 
-# Moves the rows of stuck tasks that versions 1 and 2 wrote, under a name for each status; those that a run of theirs is
-# using are left for the next run.
+# Moves the rows of stuck tasks that versions 1 and 2 wrote, under a name for each status. Each claim begins with it, as
+# version 2 may have written some until it released the destination's state row. OFFSET 0 keeps the planner to the key.
 MOVE_OLD_ROWS = """
 WITH moved AS (
     DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
-        SELECT ctid
-        FROM slack_notifications
-        WHERE destination = ANY(%(destinations)s) AND alert IN ('stuck:queued', 'stuck:in_progress')
-        FOR UPDATE SKIP LOCKED
-    )) RETURNING destination, alert, task_id, event_at, notified_at
+        SELECT old.ctid
+        FROM unnest('{stuck:queued,stuck:in_progress}'::text[]) AS name
+        CROSS JOIN LATERAL (
+            SELECT ctid FROM slack_notifications WHERE destination = %(destination)s AND alert = name OFFSET 0
+        ) AS old
+    ))
+    RETURNING destination, alert, task_id, event_at, notified_at
 )
-INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
-SELECT DISTINCT ON (destination, task_id)
-    destination, 'stuck', task_id, event_at, notified_at, substr(alert, length('stuck:') + 1)
+INSERT INTO slack_notifications AS recorded (destination, alert, task_id, event_at, notified_at, cause)
+SELECT DISTINCT ON (task_id) destination, 'stuck', task_id, event_at, notified_at, substr(alert, length('stuck:') + 1)
 FROM moved
-ORDER BY destination, task_id, notified_at DESC
-ON CONFLICT DO NOTHING
+ORDER BY task_id, notified_at DESC
+ON CONFLICT (destination, alert, task_id) DO UPDATE
+SET event_at = excluded.event_at, notified_at = excluded.notified_at, cause = excluded.cause
+WHERE recorded.notified_at < excluded.notified_at
 """
 
 # Adds the state rows that a destination lacks (an insert of one that a run has just changed would wait for that run).
@@ -2028,14 +2031,14 @@ class Ledger:
             for doubt in doubts(state):
                 logger.warning("%s: %s", doubt.what, doubt.remedy)
             is_temporary = bool(ledger_remedy(state)) or (self.dry_run and state["unborn"])
-            prepare = [MOVE_OLD_ROWS, START]
+            prepare = [START]
             if is_temporary:
                 prepare = [CREATE_TEMPORARY_LEDGER, START]
             elif state["unborn"]:
                 # Version 2 may create it just now, without `times`.
                 prepare = [CREATE_LEDGER, ADD_COLUMNS, START]
             elif not state["up_to_date"]:
-                prepare = [ADD_COLUMNS, MOVE_OLD_ROWS, START]
+                prepare = [ADD_COLUMNS, START]
             if is_temporary or self.dry_run:
                 # What a dry run changes is rolled back with the rest of its transaction.
                 self.opening = prepare
@@ -2087,12 +2090,14 @@ class Ledger:
             transaction.enter_context(self.transaction(lock, until=claimed_by, **parameters))
             if self.paced and not self._is_locked():
                 return ExitStack(), None
+            moving = [MOVE_OLD_ROWS]
             for alert in alerts:
                 self.alert = alert
                 started = monotonic()
                 named = {"alert": alert.name, "reported_as": alert.reported_as}
                 # A statement of its own, as it must see what a run has committed for which the lock has waited.
-                (figures,) = self.fetch(alert.statement, seconds=claimed_by.seconds_left, **named)
+                (figures,) = self.fetch(*moving, alert.statement, seconds=claimed_by.seconds_left, **named)
+                moving = []
                 if figures["total"]:
                     news = self._news(alert, figures, until, monotonic() - started)
                     return transaction.pop_all(), news
