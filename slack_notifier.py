@@ -1472,7 +1472,8 @@ CREATE_LEDGER = f"""
 SELECT pg_advisory_xact_lock(hashtext('slack_notifications'));
 CREATE TABLE IF NOT EXISTS {_LEDGER_COLUMNS}
 """
-# Version 1 had neither of these columns, version 2 had no `times`.
+# Version 1 had neither of these columns, version 2 had no `times`. Follows CREATE_LEDGER too: an old run may
+# create the table just then.
 ADD_COLUMNS = (
     "ALTER TABLE slack_notifications ADD COLUMN IF NOT EXISTS cause text, ADD COLUMN IF NOT EXISTS times bigint"
 )
@@ -2035,7 +2036,6 @@ class Ledger:
             if is_temporary:
                 prepare = [CREATE_TEMPORARY_LEDGER, START]
             elif state["unborn"]:
-                # Version 2 may create it just now, without `times`.
                 prepare = [CREATE_LEDGER, ADD_COLUMNS, START]
             elif not state["up_to_date"]:
                 prepare = [ADD_COLUMNS, START]
@@ -2090,14 +2090,13 @@ class Ledger:
             transaction.enter_context(self.transaction(lock, until=claimed_by, **parameters))
             if self.paced and not self._is_locked():
                 return ExitStack(), None
-            moving = [MOVE_OLD_ROWS]
             for alert in alerts:
                 self.alert = alert
                 started = monotonic()
                 named = {"alert": alert.name, "reported_as": alert.reported_as}
-                # A statement of its own, as it must see what a run has committed for which the lock has waited.
-                (figures,) = self.fetch(*moving, alert.statement, seconds=claimed_by.seconds_left, **named)
-                moving = []
+                # Statements of their own, as they must see what a run has committed for which the lock has waited.
+                statements = [MOVE_OLD_ROWS, alert.statement] if alert is alerts[0] else [alert.statement]
+                (figures,) = self.fetch(*statements, seconds=claimed_by.seconds_left, **named)
                 if figures["total"]:
                     news = self._news(alert, figures, until, monotonic() - started)
                     return transaction.pop_all(), news
