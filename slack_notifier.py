@@ -1456,7 +1456,8 @@ CREATE_LEDGER = f"""
 SELECT pg_advisory_xact_lock(hashtext('slack_notifications'));
 CREATE TABLE IF NOT EXISTS {_LEDGER_COLUMNS}
 """
-# Version 1 had neither of these columns, version 2 had no `times`.
+# Version 1 had neither of these columns, version 2 had no `times`. Follows CREATE_LEDGER too: an old run may
+# create the table just then.
 ADD_COLUMNS = (
     "ALTER TABLE slack_notifications ADD COLUMN IF NOT EXISTS cause text, ADD COLUMN IF NOT EXISTS times bigint"
 )
@@ -1469,23 +1470,26 @@ CREATE TEMPORARY TABLE {_LEDGER_COLUMNS} ON COMMIT DROP;
 SELECT set_config('search_path', 'pg_temp, ' || current_setting('search_path'), true)
 """
 
-# Moves the rows of stuck tasks that versions 1 and 2 wrote, under a name for each status; those that a run of theirs is
-# using are left for the next run.
+# Moves the rows of stuck tasks that versions 1 and 2 wrote, under a name for each status. Each claim begins with it, as
+# version 2 may have written some until it released the destination's state row. OFFSET 0 keeps the planner to the key.
 MOVE_OLD_ROWS = """
 WITH moved AS (
     DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
-        SELECT ctid
-        FROM slack_notifications
-        WHERE destination = ANY(%(destinations)s) AND alert IN ('stuck:queued', 'stuck:in_progress')
-        FOR UPDATE SKIP LOCKED
-    )) RETURNING destination, alert, task_id, event_at, notified_at
+        SELECT old.ctid
+        FROM unnest('{stuck:queued,stuck:in_progress}'::text[]) AS name
+        CROSS JOIN LATERAL (
+            SELECT ctid FROM slack_notifications WHERE destination = %(destination)s AND alert = name OFFSET 0
+        ) AS old
+    ))
+    RETURNING destination, alert, task_id, event_at, notified_at
 )
-INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
-SELECT DISTINCT ON (destination, task_id)
-    destination, 'stuck', task_id, event_at, notified_at, substr(alert, length('stuck:') + 1)
+INSERT INTO slack_notifications AS recorded (destination, alert, task_id, event_at, notified_at, cause)
+SELECT DISTINCT ON (task_id) destination, 'stuck', task_id, event_at, notified_at, substr(alert, length('stuck:') + 1)
 FROM moved
-ORDER BY destination, task_id, notified_at DESC
-ON CONFLICT DO NOTHING
+ORDER BY task_id, notified_at DESC
+ON CONFLICT (destination, alert, task_id) DO UPDATE
+SET event_at = excluded.event_at, notified_at = excluded.notified_at, cause = excluded.cause
+WHERE recorded.notified_at < excluded.notified_at
 """
 
 # Adds the state rows that a destination lacks (an insert of one that a run has just changed would wait for that run).
@@ -2006,11 +2010,13 @@ class Ledger:
             for doubt in doubts(state):
                 logger.warning("%s: %s", doubt.what, doubt.remedy)
             is_temporary = bool(ledger_remedy(state)) or (self.dry_run and state["unborn"])
-            prepare = [MOVE_OLD_ROWS, START]
+            prepare = [START]
             if is_temporary:
                 prepare = [CREATE_TEMPORARY_LEDGER, START]
+            elif state["unborn"]:
+                prepare = [CREATE_LEDGER, ADD_COLUMNS, START]
             elif not state["up_to_date"]:
-                prepare = [CREATE_LEDGER, ADD_COLUMNS, *prepare]
+                prepare = [ADD_COLUMNS, START]
             if is_temporary or self.dry_run:
                 # What a dry run changes is rolled back with the rest of its transaction.
                 self.opening = prepare
@@ -2065,8 +2071,9 @@ class Ledger:
                 self.alert = alert
                 started = monotonic()
                 named = {"alert": alert.name, "reported_as": alert.reported_as}
-                # A statement of its own, as it must see what a run has committed for which the lock has waited.
-                (figures,) = self.fetch(alert.statement, seconds=claimed_by.seconds_left, **named)
+                # Statements of their own, as they must see what a run has committed for which the lock has waited.
+                statements = [MOVE_OLD_ROWS, alert.statement] if alert is alerts[0] else [alert.statement]
+                (figures,) = self.fetch(*statements, seconds=claimed_by.seconds_left, **named)
                 if figures["total"]:
                     news = self._news(alert, figures, until, monotonic() - started)
                     return transaction.pop_all(), news

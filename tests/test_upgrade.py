@@ -1,0 +1,587 @@
+"""From versions 1 and 2 to this one and back, by their own modules from the history: what is reported again, and what
+is not."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from support import (
+    EXACTLY_ONCE,
+    FAILED,
+    HEALED,
+    RECOVERED,
+    STUCK,
+    elapse,
+    ids,
+    ledger,
+    rows,
+    tally,
+    title,
+    value,
+    wait_for_blocked,
+)
+
+import slack_notifier
+from sandbox.slack import SlackStandIn
+from slack_notifier import SlackNotifier
+
+ROOT = Path(slack_notifier.__file__).parent
+# The last commit of each.
+COMMITS = {"version 1": "9723b35^", "version 2": "f728e90"}
+NOW = "now() AT TIME ZONE 'UTC'"
+TRACEBACK = 'Traceback (most recent call last):\n  File "worker.py", line 7, in render\nRuntimeError: no space left'
+OLD_NAMES = "SELECT count(*) FROM slack_notifications WHERE alert LIKE 'stuck:%'"
+
+News = dict[str, list[list[str]]]
+Notifier = Any
+
+
+@pytest.fixture(scope="session")
+def module_of(tmp_path_factory) -> Callable[[str], Any]:
+    """The module of an older version, from the history."""
+    modules: dict[str, Any] = {}
+
+    def module_of(version: str) -> Any:
+        if version not in modules:
+            command = ["git", "show", f"{COMMITS[version]}:slack_notifier.py"]
+            try:
+                shown = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=True)
+            except (OSError, subprocess.CalledProcessError):
+                pytest.skip(f"no history here: {' '.join(command)}")
+            # Its loggers are below that of this version, whose records are watched for secrets.
+            path = tmp_path_factory.mktemp("old") / f"{version.replace(' ', '_')}.py"
+            path.write_bytes(shown.stdout)
+            spec = importlib.util.spec_from_file_location(f"slack_notifier.{path.stem}", path)
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[spec.name] = module
+            spec.loader.exec_module(module)
+            assert f'__version__ = "{version[-1]}.' in shown.stdout.decode()
+            modules[version] = module
+        return modules[version]
+
+    return module_of
+
+
+@pytest.fixture
+def old_notifier(module_of, notifier) -> Callable[[str], Notifier]:
+    """A notifier of an older version, for the same database and channel as this one's."""
+
+    def old_notifier(version: str) -> Notifier:
+        module, settings = module_of(version), notifier.settings
+        environment = {"DATABASE_URL": settings.database_url, "SLACK_WEBHOOK": notifier.webhook_url}
+        return module.SlackNotifier(settings=module.Settings.from_environment(environment))
+
+    return old_notifier
+
+
+@pytest.fixture(params=COMMITS)
+def old(request, old_notifier) -> Notifier:
+    return old_notifier(request.param)
+
+
+@pytest.fixture
+def version_2(old_notifier) -> Notifier:
+    return old_notifier("version 2")
+
+
+@pytest.fixture
+def pass_time(tasks) -> Callable[[float], None]:
+    return partial(elapse, tasks.connection)
+
+
+@pytest.fixture
+def reported(slack) -> Callable[..., News]:
+    """Runs the notifiers one after the other; returns the tasks of their messages, by title."""
+
+    def reported(*notifiers: Notifier) -> News:
+        for notifier in notifiers:
+            assert notifier.send_combined_notification()["error"] is None
+        return taken(slack)
+
+    return reported
+
+
+def taken(slack: SlackStandIn) -> News:
+    """The tasks in each message since the last call, by the message's title."""
+    found: News = {}
+    for message in slack.messages():
+        found.setdefault(title(message), []).append(sorted(ids(message)))
+    slack.clear()
+    return found
+
+
+@pytest.fixture
+def stuck(tasks) -> list[str]:
+    """Three tasks, one for each word."""
+    words = ("queued", "in_progress", "inprogress")
+    return sorted(tasks.add(word, created=50, started=None if word == "queued" else 45) for word in words)
+
+
+@pytest.fixture
+def failed(tasks) -> list[str]:
+    return sorted(tasks.fail(error=error) for error in ("ffmpeg exited with code 137", TRACEBACK, None))
+
+
+def ends(tasks: Any, task_ids: list[str], minutes: float = 0) -> None:
+    """The tasks finish, now or so many minutes ago."""
+    moment = f"{NOW} - {minutes} * interval '1 minute'"
+    tasks.execute(f"UPDATE tasks SET status = 'finished', updated_at = {moment} WHERE id = ANY(%s)", [task_ids])
+
+
+def no_trouble(caplog) -> bool:
+    return not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+# ---- Forward ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_an_older_version_reported_is_not_reported_again(
+    old, notifier, tasks, reported, stuck, failed, pass_time, caplog
+):
+    recovered = tasks.add("queued", created=40)
+    assert reported(old) == {STUCK: [sorted([*stuck, recovered])], FAILED: [failed]}
+    ends(tasks, [recovered])
+    assert reported(old) == {RECOVERED: [[recovered]]}
+    for minutes in (0, 15, 60):
+        pass_time(minutes)
+        assert reported(notifier) == {}
+    assert value(tasks.connection, OLD_NAMES) == 0
+    assert no_trouble(caplog)
+
+
+@pytest.mark.parametrize("minutes", [0, 20])
+@pytest.mark.parametrize("is_first", [True, False], ids=["in the first run", "in a later run"])
+def test_what_recovers_after_an_older_version_reported_it_is_named_once(
+    old, notifier, tasks, reported, stuck, failed, pass_time, minutes, is_first
+):
+    assert reported(old) == {STUCK: [stuck], FAILED: [failed]}
+    pass_time(30)
+    if not is_first:
+        assert reported(notifier) == {}
+    ends(tasks, stuck + failed, minutes)
+    assert reported(notifier) == {RECOVERED: [stuck], HEALED: [failed]}
+    assert reported(notifier) == {}
+
+
+@pytest.mark.parametrize(
+    ("version", "minutes", "is_named"),
+    [("version 1", 29, True), ("version 1", 31, False), ("version 2", 31, True), ("version 2", 90, True)],
+)
+def test_of_a_pause_between_the_versions_only_old_recoveries_after_version_1_are_missed(
+    old_notifier, notifier, tasks, reported, stuck, failed, pass_time, version, minutes, is_named
+):
+    assert reported(old_notifier(version)) == {STUCK: [stuck], FAILED: [failed]}
+    pass_time(120)
+    ends(tasks, stuck + failed, minutes)
+    late = tasks.fail(updated=100)
+    recoveries = {RECOVERED: [stuck], HEALED: [failed]} if is_named else {}
+    assert reported(notifier) == {FAILED: [[late]], **recoveries}
+    assert reported(notifier) == {}
+
+
+@pytest.mark.parametrize(("minutes", "is_due"), [(239, False), (241, True)])
+def test_reminders_are_due_when_the_older_version_would_have_sent_them(
+    old, notifier, reported, stuck, pass_time, minutes, is_due
+):
+    assert reported(old) == {STUCK: [stuck]}
+    pass_time(100)
+    assert reported(notifier) == {}
+    pass_time(minutes - 100)
+    assert reported(notifier) == ({STUCK: [stuck]} if is_due else {})
+
+
+@pytest.mark.parametrize(
+    ("change", "is_news"),
+    [
+        ("status = 'in_progress'", True),
+        (f"updated_at = {NOW} - interval '31 minutes'", True),
+        ("status = 'queued'", False),
+    ],
+    ids=["another status", "a sign of life", "nothing"],
+)
+def test_a_task_stuck_in_another_status_or_anew_is_news(old, notifier, tasks, reported, pass_time, change, is_news):
+    task_id = tasks.add("queued", created=40)
+    assert reported(old) == {STUCK: [[task_id]]}
+    pass_time(60)
+    tasks.execute(f"UPDATE tasks SET {change}")
+    assert reported(notifier) == ({STUCK: [[task_id]]} if is_news else {})
+    assert reported(notifier) == {}
+
+
+def test_a_stuck_task_that_fails_and_recovers_is_named_in_one_message(old, notifier, tasks, reported, pass_time, slack):
+    task_id = tasks.add("queued", created=40)
+    assert reported(old) == {STUCK: [[task_id]]}
+    tasks.execute(f"UPDATE tasks SET status = 'failed', updated_at = {NOW}")
+    # By a worker's call, before any run.
+    assert notifier.send_failed_tasks_notification()
+    assert taken(slack) == {FAILED: [[task_id]]}
+    pass_time(5)
+    ends(tasks, [task_id])
+    assert reported(notifier) == {HEALED: [[task_id]]}
+    assert reported(notifier) == {}
+
+
+@pytest.mark.parametrize(("minutes", "error", "is_news"), [(0.5, "another", False), (2, "an error", True)])
+def test_a_task_that_fails_again_after_the_upgrade_is_news_once_even_with_the_same_cause(
+    old, notifier, tasks, reported, pass_time, minutes, error, is_news
+):
+    task_id = tasks.fail(updated=0, error="an error")
+    assert reported(old) == {FAILED: [[task_id]]}
+    pass_time(minutes)
+    tasks.execute(f"UPDATE tasks SET error = %s, updated_at = {NOW}", [error])
+    # A cause has another fingerprint than in version 2; version 1 recorded none.
+    assert reported(notifier) == ({FAILED: [[task_id]]} if is_news else {})
+    if is_news:
+        pass_time(minutes)
+        tasks.execute(f"UPDATE tasks SET updated_at = {NOW}")
+    assert reported(notifier) == {}
+
+
+def test_causes_are_counted_from_the_upgrade_on_and_marked_a_day_later(
+    version_2, notifier, tasks, reported, slack, pass_time
+):
+    def texts() -> list[str]:
+        assert notifier.send_combined_notification()["error"] is None
+        found = [message["text"] for message in slack.messages()]
+        slack.clear()
+        return found
+
+    pass_a_day = partial(pass_time, 24 * 60)
+    tasks.fail(error="known cause")
+    reported(version_2)
+    pass_a_day()
+    pass_a_day()
+    tasks.fail(error="known cause")
+    tasks.fail(error="first cause")
+    (text,) = texts()
+    assert "in 7 days" not in text
+    assert "🆕" not in text
+    pass_time(24 * 60 + 1)
+    tasks.fail(error="known cause")
+    tasks.fail(error="new cause")
+    (text,) = texts()
+    # The one that version 2 reported does not count.
+    assert "known cause (2× in 7 days)" in text
+    assert "new cause 🆕" in text
+
+
+# ---- Several first runs ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prepared", [False, True], ids=["by the runs", "by the owner before"])
+@pytest.mark.parametrize("count", [2, 8])
+def test_first_runs_at_once_report_the_news_once_and_nothing_again(
+    old, notifier, settings, tasks, reported, slack, stuck, failed, count, prepared
+):
+    assert reported(old) == {STUCK: [stuck], FAILED: [failed]}
+    if prepared:
+        tasks.execute(slack_notifier.ADD_COLUMNS)
+    newly_failed, newly_stuck = tasks.fail(), tasks.add("queued", created=40)
+    ends(tasks, [stuck[0], failed[0]])
+    together = threading.Barrier(count)
+
+    def first_run(_: int) -> Any:
+        together.wait()
+        return SlackNotifier(settings=settings).send_combined_notification()["error"]
+
+    with ThreadPoolExecutor(count) as pool:
+        assert list(pool.map(first_run, range(count))) == [None] * count
+    news = {FAILED: [[newly_failed]], STUCK: [[newly_stuck]], RECOVERED: [[stuck[0]]], HEALED: [[failed[0]]]}
+    assert taken(slack) == news
+    assert value(tasks.connection, OLD_NAMES) == 0
+    assert value(tasks.connection, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
+    assert reported(notifier) == {}
+
+
+@pytest.fixture
+def overlap(tasks, slack) -> Callable[..., tuple[Any, Any]]:
+    """Makes two calls, the second while the first one's post is on its way; returns what they returned."""
+
+    def overlap(first: Callable[[], Any], second: Callable[[], Any]) -> tuple[Any, Any]:
+        with slack.hold() as held, ThreadPoolExecutor(2) as pool:
+            one = pool.submit(first)
+            held.wait_received()
+            other = pool.submit(second)
+            wait_for_blocked(tasks.connection, 1)
+            held.go()
+            return one.result(), other.result()
+
+    return overlap
+
+
+def test_a_first_run_that_waits_for_another_repeats_nothing(old, notifier, tasks, reported, slack, overlap, stuck):
+    assert reported(old) == {STUCK: [stuck]}
+    new = tasks.add("queued", created=40)
+    combined = notifier.send_combined_notification
+    results = overlap(combined, combined)
+    assert [(result["error"], result["stuck_tasks_count"]) for result in results] == [(None, 1), (None, 0)]
+    assert taken(slack) == {STUCK: [[new]]}
+
+
+@pytest.mark.parametrize("version", COMMITS)
+def test_a_table_that_an_older_version_is_just_creating_is_upgraded(
+    module_of, notifier, settings, tasks, slack, make_tasks, version
+):
+    failed = tasks.fail()
+    other = make_tasks(settings.database_url)
+    other.execute(f"BEGIN; {module_of(version).CREATE_LEDGER}")
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(notifier.send_combined_notification)
+        wait_for_blocked(tasks.connection, 1)
+        other.execute("COMMIT")
+        assert run.result()["error"] is None
+    assert taken(slack) == {FAILED: [[failed]]}
+
+
+# ---- The table as its administrator left it --------------------------------------------------------------------------
+
+
+def test_an_owner_needs_no_right_to_create_tables(old, settings, tasks, role, reported, stuck, failed, caplog):
+    assert reported(old) == {STUCK: [stuck], FAILED: [failed]}
+    tasks.execute(f"GRANT SELECT ON tasks TO {role.name}; ALTER TABLE slack_notifications OWNER TO {role.name}")
+    assert reported(SlackNotifier(settings=settings._replace(database_url=role.url))) == {}
+    assert no_trouble(caplog)
+
+
+@pytest.fixture
+def earlier_schema(tasks) -> Any:
+    tasks.execute("CREATE SCHEMA earlier")
+    yield "earlier"
+    tasks.execute("DROP SCHEMA earlier CASCADE")
+
+
+def test_a_table_in_a_later_schema_of_the_search_path_is_upgraded_there(
+    old, settings, tasks, reported, stuck, failed, earlier_schema, caplog
+):
+    assert reported(old) == {STUCK: [stuck], FAILED: [failed]}
+    url = f"{settings.database_url}?options=-csearch_path%3D{earlier_schema},public"
+    assert reported(SlackNotifier(settings=settings._replace(database_url=url))) == {}
+    assert value(tasks.connection, f"SELECT to_regclass('{earlier_schema}.slack_notifications') IS NULL")
+    assert no_trouble(caplog)
+
+
+# ---- A role that does not own the table ------------------------------------------------------------------------------
+
+
+def test_a_role_that_does_not_own_the_table_alerts_without_memory_until_the_owner_has_upgraded_it(
+    old, notifier, settings, tasks, role, reported, slack, stuck, failed, caplog
+):
+    assert reported(old) == {STUCK: [stuck], FAILED: [failed]}
+    tasks.execute(f"GRANT SELECT ON tasks TO {role.name}")
+    tasks.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO {role.name}")
+    before = ledger(tasks.connection)
+    restricted = SlackNotifier(settings=settings._replace(database_url=role.url))
+    remedy = (
+        "ALTER TABLE slack_notifications ADD COLUMN IF NOT EXISTS cause text, ADD COLUMN IF NOT EXISTS times bigint"
+    )
+    for _ in range(2):
+        caplog.clear()
+        assert reported(restricted) == {STUCK: [stuck], FAILED: [failed]}
+        (warning,) = (record for record in caplog.records if record.levelno >= logging.WARNING)
+        assert warning.levelno == logging.WARNING
+        reason = "Cannot remember what was reported, so alerts repeat with every run"
+        assert warning.getMessage() == f"{reason}: {remedy}"
+    assert ledger(tasks.connection) == before
+    tasks.execute(remedy)
+    caplog.clear()
+    new = tasks.fail()
+    assert reported(restricted) == {FAILED: [[new]]}
+    assert reported(restricted) == {}
+    ends(tasks, [stuck[0], failed[0]])
+    assert reported(restricted) == {RECOVERED: [[stuck[0]]], HEALED: [[failed[0]]]}
+    assert value(tasks.connection, OLD_NAMES) == 0
+    assert no_trouble(caplog)
+
+
+# ---- Both at work ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_old_first", [True, False], ids=["old first", "new first"])
+def test_in_turns_the_older_version_repeats_stuck_tasks_and_neither_a_failure(
+    old, notifier, tasks, reported, pass_time, caplog, is_old_first
+):
+    all_stuck: list[str] = []
+    for _ in range(4):
+        failed, stuck = [tasks.fail()], [tasks.add("queued", created=40)]
+        all_stuck += stuck
+        if is_old_first:
+            # As the last run of this version has moved the rows of all earlier ones.
+            assert reported(old) == {FAILED: [failed], STUCK: [sorted(all_stuck)]}
+            assert reported(notifier) == {}
+        else:
+            assert reported(notifier) == {FAILED: [failed], STUCK: [stuck]}
+            assert reported(old) == {STUCK: [sorted(all_stuck)]}
+            assert reported(old) == {}
+        pass_time(10)
+    assert no_trouble(caplog)
+
+
+@pytest.mark.parametrize(("is_old_first", "times"), [(True, 2), (False, 1)], ids=["old first", "new first"])
+def test_in_turns_a_task_is_named_twice_as_recovered_where_the_older_version_does_first(
+    old, notifier, tasks, reported, stuck, failed, is_old_first, times
+):
+    assert reported(old, notifier, old) == {FAILED: [failed], STUCK: [stuck] * 2}
+    ends(tasks, stuck + failed)
+    turns = [old, notifier] if is_old_first else [notifier, old]
+    # Each has a row of its own for a stuck task, unless this version has moved that of the older one.
+    assert reported(*turns * 2) == {RECOVERED: [stuck] * times, HEALED: [failed]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["failed", "stuck"])
+@pytest.mark.parametrize("upgraded", [False, True], ids=["first run", "later run"])
+def test_this_version_repeats_nothing_that_version_2_is_just_reporting(
+    version_2, notifier, tasks, reported, slack, overlap, stuck, failed, upgraded, kind
+):
+    assert reported(version_2) == {FAILED: [failed], STUCK: [stuck]}
+    if upgraded:
+        assert reported(notifier, version_2) == {STUCK: [stuck]}
+    new = tasks.fail() if kind == "failed" else tasks.add("queued", created=40)
+    # Version 2's call for stuck tasks would begin anew after it has met another run.
+    call = version_2.send_failed_tasks_notification if kind == "failed" else version_2.send_combined_notification
+    delivered, result = overlap(call, notifier.send_combined_notification)
+    assert delivered
+    assert (result["error"], result["failed_tasks_count"], result["stuck_tasks_count"]) == (None, 0, 0)
+    assert taken(slack) == {FAILED if kind == "failed" else STUCK: [[new]]}
+    assert reported(notifier) == {}
+
+
+@pytest.mark.parametrize("kind", ["failed", "stuck"])
+def test_version_2_repeats_stuck_tasks_only_of_what_this_version_is_just_reporting(
+    version_2, notifier, tasks, reported, slack, overlap, stuck, failed, kind
+):
+    assert reported(version_2) == {FAILED: [failed], STUCK: [stuck]}
+    new = tasks.fail() if kind == "failed" else tasks.add("queued", created=40)
+    call = getattr(notifier, "send_failed_tasks_notification" if kind == "failed" else "send_stuck_tasks_notification")
+    delivered, result = overlap(call, version_2.send_combined_notification)
+    assert delivered
+    again = stuck if kind == "failed" else sorted([*stuck, new])
+    assert (result["error"], result["failed_tasks_count"], result["stuck_tasks_count"]) == (None, 0, len(again))
+    assert taken(slack) == ({FAILED: [[new]], STUCK: [again]} if kind == "failed" else {STUCK: [[new], again]})
+
+
+@pytest.mark.slow
+def test_at_the_same_time_no_failure_is_missed_or_repeated_and_this_version_repeats_nothing(
+    version_2, notifier, tasks, reported, slack, figures
+):
+    assert reported(version_2) == {}
+    rounds, each = 5, 2
+    all_failed: list[str] = []
+    all_stuck: list[str] = []
+    by_this = 0
+    sent: News = {FAILED: [], STUCK: []}
+    for _ in range(rounds):
+        all_failed += [tasks.fail() for _ in range(2)]
+        all_stuck += [tasks.add("queued", created=40)]
+        together = threading.Barrier(2 * each)
+
+        def run(one: Notifier, together: threading.Barrier = together) -> Any:
+            together.wait()
+            return one.send_combined_notification()
+
+        with ThreadPoolExecutor(2 * each) as pool:
+            results = list(pool.map(run, [notifier, version_2] * each))
+        assert [result["error"] for result in results] == [None] * 2 * each
+        by_this += sum(result["stuck_tasks_count"] for result in results[::2])
+        for alert, messages in taken(slack).items():
+            sent[alert] += messages
+    assert tally(sent[FAILED], all_failed) == EXACTLY_ONCE
+    stuck = tally(sent[STUCK], all_stuck)
+    assert (stuck.missed, stuck.unexpected) == ([], [])
+    assert by_this <= len(all_stuck)
+    assert value(tasks.connection, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
+    figures(rounds=rounds, runs=rounds * 2 * each, failures=len(all_failed), stuck_again=len(stuck.repeated))
+
+
+@pytest.mark.parametrize(("upgraded", "times"), [(False, 1), (True, 2)], ids=["first run", "later run"])
+def test_a_failure_that_version_1_is_just_reporting_is_reported_by_both(
+    old_notifier, notifier, tasks, reported, slack, overlap, upgraded, times
+):
+    version_1 = old_notifier("version 1")
+    assert reported(version_1) == {}
+    if upgraded:
+        assert reported(notifier) == {}
+    failed = tasks.fail()
+    # Version 1 claims no destination. (The first run of this version waits for it all the same, to add the columns.)
+    overlap(version_1.send_failed_tasks_notification, notifier.send_combined_notification)
+    assert taken(slack) == {FAILED: [[failed]] * times}
+    assert reported(notifier, version_1) == {}
+
+
+def test_a_stuck_task_that_version_1_is_just_reporting_is_reported_by_both(
+    old_notifier, notifier, tasks, reported, slack
+):
+    version_1 = old_notifier("version 1")
+    assert reported(version_1, notifier) == {}
+    stuck = tasks.add("queued", created=40)
+    with slack.hold() as held, ThreadPoolExecutor(1) as pool:
+        one = pool.submit(version_1.send_stuck_tasks_notification)
+        held.wait_received()
+        assert notifier.send_combined_notification()["error"] is None
+        held.go()
+        assert one.result()
+    assert taken(slack) == {STUCK: [[stuck]] * 2}
+    assert reported(notifier) == {}
+
+
+# ---- Back ------------------------------------------------------------------------------------------------------------
+
+
+def test_back_to_an_older_version_stuck_tasks_are_reported_once_more_and_failures_are_not(
+    old, notifier, tasks, reported, stuck, failed, pass_time, caplog
+):
+    assert reported(notifier) == {FAILED: [failed], STUCK: [stuck]}
+    pass_time(5)
+    assert reported(old) == {STUCK: [stuck]}
+    pass_time(15)
+    new = tasks.fail()
+    assert reported(old) == {FAILED: [[new]]}
+    ends(tasks, stuck[:1])
+    assert reported(old) == {RECOVERED: [stuck[:1]]}
+    assert no_trouble(caplog)
+
+
+@pytest.mark.parametrize(("minutes", "is_due"), [(239, False), (241, True)])
+def test_back_and_forward_again_the_older_versions_reports_count(
+    old, notifier, tasks, reported, stuck, pass_time, minutes, is_due
+):
+    assert reported(notifier) == {STUCK: [stuck]}
+    pass_time(120)
+    assert reported(old) == {STUCK: [stuck]}
+    tasks.execute("UPDATE tasks SET status = 'in_progress' WHERE status = 'queued'")
+    (moved,) = rows(tasks.connection, "SELECT id FROM tasks WHERE status = 'in_progress' AND started_at IS NULL")
+    assert reported(old) == {STUCK: [list(moved)]}
+    pass_time(minutes)
+    assert reported(notifier) == ({STUCK: [stuck]} if is_due else {})
+
+
+# ---- Dry run ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_changes_nothing_and_shows_what_the_first_run_reports(
+    old, notifier, settings, tasks, reported, slack, stuck, failed, printed
+):
+    assert reported(old) == {STUCK: [stuck], FAILED: [failed]}
+    newly_failed, newly_stuck = tasks.fail(), tasks.add("queued", created=40)
+    ends(tasks, [stuck[0], failed[0]])
+    columns = "SELECT column_name FROM information_schema.columns WHERE table_name = 'slack_notifications'"
+    before = ledger(tasks.connection), rows(tasks.connection, columns)
+    printed()
+    for _ in range(2):
+        assert SlackNotifier(settings=settings, dry_run=True).send_combined_notification()["error"] is None
+        text = printed()
+        shown = {task_id for task_id in [*stuck, *failed, newly_failed, newly_stuck] if task_id in text}
+        assert shown == {newly_failed, newly_stuck, stuck[0], failed[0]}
+        assert (ledger(tasks.connection), rows(tasks.connection, columns)) == before
+    assert slack.requests == []
+    news = {FAILED: [[newly_failed]], STUCK: [[newly_stuck]], RECOVERED: [[stuck[0]]], HEALED: [[failed[0]]]}
+    assert reported(notifier) == news
