@@ -3,9 +3,6 @@
 # requires-python = ">=3.9"
 # dependencies = [
 #     "requests>=2.32.4,<3",
-#     'urllib3>=2.7.0,<3; python_version >= "3.10"',
-#     'urllib3>=2.6.3,<3; python_version < "3.10"',
-#     "certifi>=2024.7.4",
 #     "psycopg2-binary>=2.9.11,<3",
 #     "python-dotenv>=1.0,<2",
 # ]
@@ -21,8 +18,7 @@ command line reads a .env file; importing this module has no effect.
 Exit codes: 0 delivered or nothing to report, 1 something could not be read or delivered, 2 wrong usage or setting.
 """
 
-# Rows become a message, a message is delivered. The parts, in the order in which data flows:
-#
+# Rows become a message, a message is delivered. The parts of this file, in the order in which data flows:
 #   Deadlines       ends whatever hangs: database, Slack, mail server, name server
 #   Settings        reads the environment into one frozen value, which everything else is given
 #   Text            makes values of tasks fit to be shown: cut, escaped, in UTC
@@ -89,6 +85,8 @@ LEEWAY_SECONDS = 0.5
 # A run keeps this much of its time for saying that it cannot read the tasks, and for the heartbeat.
 CANNOT_READ_SECONDS = 25
 HEARTBEAT_SECONDS = 5
+# The longest that --check waits for the answer of a destination.
+PROBE_SECONDS = 10
 # The longest that one message takes, with retries and the e-mail in its place: a claim is held for so long.
 DELIVERY_SECONDS = 15
 EMAIL_SECONDS = 5
@@ -96,7 +94,6 @@ EMAIL_SECONDS = 5
 # repeat it. The lower limit is for a claim that overran its own time, and for an event, which is never repeated.
 POST_SECONDS = 3
 LEAST_POST_SECONDS = 1
-EVENT_POST_SECONDS = 1
 COMMIT_SECONDS = 1
 LEAST_SHARE_SECONDS = POST_SECONDS + COMMIT_SECONDS + 1
 WEBHOOK_CONNECT_SECONDS = 5
@@ -109,6 +106,7 @@ DATABASE_PAUSES_SECONDS = (1, 3)
 # An alert goes out without its optional details where they take longer than this.
 CAUSES_SECONDS = 10
 FACTS_SECONDS = 3
+LEAST_DETAILS_SECONDS = 0.2
 # How long a run, and a worker's call, waits for another run that is reporting to the same destination.
 LOCK_WAIT_SECONDS = 10
 CALL_LOCK_WAIT_SECONDS = 0.5
@@ -139,9 +137,7 @@ class Finding(NamedTuple):
 
 class NotifierError(Exception):
     """Base of what can go wrong here: a reason and, where there is one, its remedy, fit for a log and without secrets.
-
-    Further `details` replace the defaults of a class.
-    """
+    The `details` replace the defaults of a class."""
 
     separator = "; "
 
@@ -215,8 +211,7 @@ class Deadline(NamedTuple):
 
 
 class Sockets:
-    """Sockets of an operation that we may have to abort. cut() shuts them down, so every blocked read or write on
-    them returns."""
+    """Sockets of an operation that we may have to abort: cut() shuts them down, so every wait on them returns."""
 
     def __init__(self) -> None:
         self.is_cut = False
@@ -247,7 +242,6 @@ class Sockets:
 
 
 Result = TypeVar("Result")
-
 _DELIVERY_THREAD = "slack-notifier-delivery"
 
 
@@ -296,8 +290,8 @@ class Destination:
         self.fingerprint = hashlib.sha256(f"{webhook}\n{user}".encode()).hexdigest()[:16]
         self._text = f"{name} ({self.fingerprint[:6]})"
 
+    # The name does not count: several variables may hold the same URL.
     def __eq__(self, other: object) -> bool:
-        # The name does not count: several variables may hold the same URL.
         return isinstance(other, Destination) and self.fingerprint == other.fingerprint
 
     def __hash__(self) -> int:
@@ -362,9 +356,8 @@ class Settings(NamedTuple):
 
     @classmethod
     def read(cls, environ: Environment = os.environ, webhook_url: str | None = None) -> tuple[Settings, list[str]]:
-        """Returns the settings, and a line for each wrong variable, which counts as unset. A `webhook_url` replaces
-        all webhooks of the environment.
-        """
+        """Returns the settings, and a line for each wrong variable, which counts as unset. A `webhook_url` replaces all
+        webhooks of the environment."""
         env = set_variables(environ)
         if webhook_url:
             env = {name: text for name, text in env.items() if "webhooks" not in VARIABLES[name].field}
@@ -775,11 +768,10 @@ def format_age(moment: datetime | None, now: datetime | None) -> str:
 
 
 def _utc(moment: datetime) -> datetime:
-    try:
-        return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
-    except OverflowError:
-        # Within a day of the first or the last year that Python knows.
-        return moment.replace(tzinfo=timezone.utc)
+    # Near the first or the last year that Python knows, another zone has no UTC.
+    with suppress(OverflowError):
+        moment = moment if moment.tzinfo is None else moment.astimezone(timezone.utc)
+    return moment.replace(tzinfo=timezone.utc)
 
 
 def ordinal(number: int) -> str:
@@ -936,6 +928,7 @@ MAX_READ_TASKS = max(MAX_DESCRIBED_TASKS, MAX_TASKS_OF_A_CAUSE, MAX_TASKS_OF_A_S
 
 Block = dict[str, Any]
 Row = Mapping[str, Any]
+Rows = list[dict[str, Any]]
 
 
 class Message(NamedTuple):
@@ -1165,7 +1158,13 @@ def _alert(title: str, summary: str, news: News, groups: Sequence[Group], minute
         last = news.facts["last_activity"]
         since = f"since {format_time(last)}" if last else "yet"
         opening.append(f"No task has started or ended {since}: are the workers running?")
-    footer = " · ".join([f"Reported at {format_time(news.claimed_at)}", *_figures(news.facts)])
+    facts, footer = news.facts, f"Reported at {format_time(news.claimed_at)}"
+    if facts.get("failed"):
+        ended = plural(facts["ended"], "ended task")
+        footer += f" · {facts['failed']} of {ended} failed · {plural(facts['users'], 'user')}"
+    for status in ("queued", "in_progress"):
+        if facts.get(status) is not None:
+            footer += f" · {facts[status]} {status.replace('_', ' ')}"
     fixed = size(message(title, style.environment, opening, footer).text)
     sections: list[str] = []
     for lines in _listing(groups, news, MESSAGE_CHARACTERS - fixed):
@@ -1173,13 +1172,6 @@ def _alert(title: str, summary: str, news: News, groups: Sequence[Group], minute
         sections += lines if news.total <= MAX_DESCRIBED_TASKS else _sections(lines)
     text = ["\n".join(lines) for lines in _listing(groups, news, TEXT_CHARACTERS - fixed)]
     return message(title, style.environment, [*opening, *sections], footer, [*opening, *text])
-
-
-def _figures(facts: Row) -> list[str]:
-    if facts.get("failed"):
-        return [f"{facts['failed']} of {plural(facts['ended'], 'ended task')} failed", plural(facts["users"], "user")]
-    waiting = {"queued": facts.get("queued"), "in progress": facts.get("in_progress")}
-    return [f"{count} {status}" for status, count in waiting.items() if count is not None]
 
 
 def _listing(groups: Sequence[Group], news: News, characters: int) -> list[list[str]]:
@@ -1370,9 +1362,8 @@ TASK_COLUMNS = {
 COLUMNS_READ = [*TASK_COLUMNS, "started_at"]
 _SHOWN_TASK = ", ".join(f"{expression} AS {name}" for name, expression in TASK_COLUMNS.items())
 
-# A task is open while it is queued or in progress; the worker has two words for the latter. Any other word than these
-# may mean anything, so it is no recovery. As text, because an enum that lacks a word refuses a statement with it.
-_IS_IN_PROGRESS = "tasks.status::text IN ('in_progress', 'inprogress')"
+# The worker has two words for a task in progress. A word that is not here may mean anything, so it is no recovery. As
+# text, because an enum that lacks a word refuses a statement with it.
 _IS_OPEN = "tasks.status::text IN ('queued', 'in_progress', 'inprogress')"
 _ENDED_WELL = "'finished', 'completed', 'done', 'success', 'succeeded'"
 _ENDED_UNFAILED = f"{_ENDED_WELL}, 'cancelled', 'canceled', 'dead_letter'"
@@ -1380,8 +1371,7 @@ _ENDED_UNFAILED = f"{_ENDED_WELL}, 'cancelled', 'canceled', 'dead_letter'"
 # Tasks that failed within the window, newest first.
 FAILED_TASKS = f"""
 SELECT {_SHOWN_TASK} FROM tasks
-WHERE status::text = 'failed' AND updated_at >= now() - %(timeout)s
-ORDER BY tasks.updated_at DESC, tasks.id
+WHERE status::text = 'failed' AND updated_at >= now() - %(timeout)s ORDER BY tasks.updated_at DESC, tasks.id
 """
 
 # The time of a task's last sign of life. A task that is run again keeps the times of its first run, but for updated_at.
@@ -1394,22 +1384,17 @@ _IS_STUCK = f"({_IS_OPEN} AND updated_at < now() - %(timeout)s AND {_SIGN_OF_LIF
 # The stuck tasks, oldest first.
 STUCK_TASKS = f"SELECT {_SHOWN_TASK} FROM tasks WHERE {_IS_STUCK} ORDER BY {_SIGN_OF_LIFE}, tasks.id"
 
-# The state of the database for us: what this role may do with tasks and ledger, what these lack, whether there is the
-# recommended index, and whether policies may hide rows.
+# What this role may do with tasks and ledger, what these lack, and what else a run has to know of the database.
 STATE = r"""
 SELECT
-    tasks::text AS tasks,
-    quote_ident(current_user) AS role,
-    quote_ident(current_schema()) AS schema,
+    tasks::text AS tasks, quote_ident(current_user) AS role, quote_ident(current_schema()) AS schema,
     ARRAY(SELECT name FROM unnest(%(columns)s) AS name
         WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = tasks AND attname = name)) AS missing,
-    ARRAY(SELECT attname::text FROM pg_attribute
-        WHERE attrelid = tasks AND attname = ANY(%(columns)s) AND NOT has_column_privilege(tasks, attname, 'SELECT')
-    ) AS forbidden,
+    ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = tasks AND attname = ANY(%(columns)s)
+        AND NOT has_column_privilege(tasks, attname, 'SELECT')) AS forbidden,
     EXISTS (SELECT FROM pg_index WHERE indrelid = tasks AND indisvalid AND indpred IS NULL
         AND pg_get_indexdef(indexrelid) ~ ' btree \("?status"?, "?updated_at"?[ ,)]') AS indexed,
-    row_security_active(tasks) AS row_security,
-    pg_is_in_recovery() AS standby,
+    row_security_active(tasks) AS row_security, pg_is_in_recovery() AS standby,
     current_setting('transaction_read_only') = 'on' AS read_only,
     NOT EXISTS (SELECT FROM pg_class WHERE oid = ledger) AS unborn,
     (SELECT count(*) = 2 FROM pg_attribute WHERE attrelid = ledger AND attname IN ('cause', 'times')) AS up_to_date,
@@ -1427,8 +1412,7 @@ FROM to_regclass('tasks') AS tasks, to_regclass('slack_notifications') AS ledger
 # For --check: how much the ledger remembers, and since when.
 LEDGER_AGE = """
 SELECT count(*) AS reported, min(notified_at) AS first, max(notified_at) AS last, now() AS now
-FROM slack_notifications
-WHERE task_id <> '' AND alert <> 'cause'
+FROM slack_notifications WHERE task_id <> '' AND alert <> 'cause'
 """
 
 # What each destination was notified of. `alert` names a kind of alert, `cause` is a fingerprint of a failure's cause or
@@ -1450,17 +1434,19 @@ slack_notifications (
     PRIMARY KEY (destination, alert, task_id)
 )
 """
-# The lock is for two first runs at once: IF NOT EXISTS does not keep the second from failing on the first one's rows in
-# the catalogue.
+# The lock is for two first runs at once: IF NOT EXISTS alone lets the second fail on the first one's catalogue rows.
 CREATE_LEDGER = f"""
 SELECT pg_advisory_xact_lock(hashtext('slack_notifications'));
 CREATE TABLE IF NOT EXISTS {_LEDGER_COLUMNS}
 """
-# Version 1 had neither of these columns, version 2 had no `times`. Follows CREATE_LEDGER too: an old run may
-# create the table just then.
-ADD_COLUMNS = (
-    "ALTER TABLE slack_notifications ADD COLUMN IF NOT EXISTS cause text, ADD COLUMN IF NOT EXISTS times bigint"
-)
+# Version 1 had neither column, version 2 had no `times`; a run of theirs may also create the table just before us.
+UPGRADE = "ALTER TABLE slack_notifications ADD COLUMN IF NOT EXISTS cause text, ADD COLUMN IF NOT EXISTS times bigint"
+
+# A row of the ledger is found by its key, and a later report replaces the earlier one.
+_ALERT_ROW = "destination = %(destination)s AND alert = %(alert)s AND task_id = ''"
+_STATE_ROW = "destination = %(destination)s AND alert = '' AND task_id = ''"
+_REPLACE = """ON CONFLICT (destination, alert, task_id) DO UPDATE
+    SET event_at = excluded.event_at, notified_at = excluded.notified_at, cause = excluded.cause"""
 
 # For a role that may not write the ledger: opens each transaction, so that the same statements work, without a memory.
 # The search_path has it found before the real table.
@@ -1472,27 +1458,21 @@ SELECT set_config('search_path', 'pg_temp, ' || current_setting('search_path'), 
 
 # Moves the rows of stuck tasks that versions 1 and 2 wrote, under a name for each status. Each claim begins with it, as
 # version 2 may have written some until it released the destination's state row. OFFSET 0 keeps the planner to the key.
-MOVE_OLD_ROWS = """
+MOVE_OLD_ROWS = f"""
 WITH moved AS (
     DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
         SELECT old.ctid
-        FROM unnest('{stuck:queued,stuck:in_progress}'::text[]) AS name
-        CROSS JOIN LATERAL (
-            SELECT ctid FROM slack_notifications WHERE destination = %(destination)s AND alert = name OFFSET 0
-        ) AS old
-    ))
-    RETURNING destination, alert, task_id, event_at, notified_at
+        FROM unnest(ARRAY['stuck:queued', 'stuck:in_progress']) AS name CROSS JOIN LATERAL (
+            SELECT ctid FROM slack_notifications WHERE destination = %(destination)s AND alert = name OFFSET 0) AS old
+    )) RETURNING destination, alert, task_id, event_at, notified_at
 )
 INSERT INTO slack_notifications AS recorded (destination, alert, task_id, event_at, notified_at, cause)
 SELECT DISTINCT ON (task_id) destination, 'stuck', task_id, event_at, notified_at, substr(alert, length('stuck:') + 1)
-FROM moved
-ORDER BY task_id, notified_at DESC
-ON CONFLICT (destination, alert, task_id) DO UPDATE
-SET event_at = excluded.event_at, notified_at = excluded.notified_at, cause = excluded.cause
-WHERE recorded.notified_at < excluded.notified_at
+FROM moved ORDER BY task_id, notified_at DESC
+{_REPLACE} WHERE recorded.notified_at < excluded.notified_at
 """
 
-# Adds the state rows that a destination lacks (an insert of one that a run has just changed would wait for that run).
+# Adds the state rows that a destination lacks; an insert of one that is there would wait for the run that changes it.
 # Committed before the first claim, so that failures add up from here on, even if the first messages are not delivered.
 START = """
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
@@ -1506,8 +1486,6 @@ WHERE NOT EXISTS (
 ORDER BY destination.destination, alert.alert
 ON CONFLICT (destination, alert, task_id) DO NOTHING
 """
-
-_STATE_ROW = "destination = %(destination)s AND alert = '' AND task_id = ''"
 
 # Begins a claim: one run at a time reports to a destination. A worker's call (`paced`), one of hundreds perhaps, is
 # rate-limited where three messages went out at once, and one in each minute since, as more would say the same. The
@@ -1529,34 +1507,27 @@ def _record(alert: str, task_id: str) -> str:
     """Returns the lateral look-up of a task's row in the ledger. OFFSET 0 keeps the planner to the whole key, as it
     knows little of a table that changes fast."""
     return f"""LATERAL (
-        SELECT ctid, event_at, notified_at, cause, least(event_at, notified_at) AS at
-        FROM slack_notifications
-        WHERE destination = %(destination)s AND alert = {alert} AND task_id = {task_id}
-        OFFSET 0
+        SELECT ctid, event_at, notified_at, cause, least(event_at, notified_at) AS at FROM slack_notifications
+        WHERE destination = %(destination)s AND alert = {alert} AND task_id = {task_id} OFFSET 0
     ) AS recorded"""
 
 
 def _claim(news: str, last: str = "max(event_at)", more: str = "") -> str:
-    """Returns the statement that claims what is `news`, or the oldest of it where that is very much, as one row.
-
-    It records the tasks, deletes the rows that these replace, moves the time until which the alert is complete, and
-    counts a message of failures for the pace of a storm. The look begins one window before the complete time, for what
-    was committed late or by a skewed clock.
-    """
+    """Returns the statement that claims what is `news`, or the oldest of it where that is very much, as one row. It
+    records the tasks, deletes the rows that these replace, moves the time until which the alert is complete, and counts
+    a message of failures for the pace of a storm. The look begins one window before that time, for what was committed
+    late or by a skewed clock."""
     return f"""
 WITH state AS (
     SELECT event_at AS complete, least(event_at, now()) - %(window)s AS beginning
-    FROM slack_notifications WHERE destination = %(destination)s AND alert = %(alert)s AND task_id = ''
+    FROM slack_notifications WHERE {_ALERT_ROW}
 ), news AS ({news}
     LIMIT %(part)s
 ), claimed AS (
     INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
     SELECT DISTINCT ON (task_id) %(destination)s, %(alert)s, task_id, event_at, now(), cause
-    FROM news
-    WHERE is_news AND task_id <> ''
-    ORDER BY task_id, event_at DESC
-    ON CONFLICT (destination, alert, task_id) DO UPDATE
-    SET event_at = excluded.event_at, notified_at = excluded.notified_at, cause = excluded.cause
+    FROM news WHERE is_news AND task_id <> '' ORDER BY task_id, event_at DESC
+    {_REPLACE}
     RETURNING task_id, cause
 ), gone AS (
     DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(SELECT replaced FROM news WHERE replaced IS NOT NULL))
@@ -1564,13 +1535,10 @@ WITH state AS (
     SELECT (SELECT count(*) FROM claimed) AS total, count(*) = %(part)s AS partial, {last} AS last,
            min(event_at) FILTER (WHERE is_news) AS first FROM news
 ), completed AS (
-    UPDATE slack_notifications
-    SET event_at = greatest(event_at, least(CASE WHEN partial THEN last END, now()))
-    FROM figures
-    WHERE destination = %(destination)s AND alert = %(alert)s AND task_id = ''
+    UPDATE slack_notifications SET event_at = greatest(event_at, least(CASE WHEN partial THEN last END, now()))
+    FROM figures WHERE {_ALERT_ROW}
 ), paced AS (
-    UPDATE slack_notifications
-    SET notified_at = greatest(notified_at, now()) + interval '{STORM_SECONDS} seconds'
+    UPDATE slack_notifications SET notified_at = greatest(notified_at, now()) + interval '{STORM_SECONDS} seconds'
     FROM figures WHERE {_STATE_ROW} AND total > 0 AND %(alert)s IN ('failed', 'healed')
 ){more}
 SELECT total, partial, first, complete, now() AS claimed_at FROM figures, state
@@ -1598,8 +1566,7 @@ CLAIM_FAILED = _claim(
 , counted AS (
     INSERT INTO slack_notifications AS counter (destination, alert, task_id, event_at, notified_at, cause, times)
     SELECT %(destination)s, 'cause', to_char(now(), 'YYYY-MM-DD ') || cause, '-infinity', now(), cause, count(*)
-    FROM claimed
-    GROUP BY cause
+    FROM claimed GROUP BY cause
     ON CONFLICT (destination, alert, task_id) DO UPDATE
     SET event_at = counter.notified_at, notified_at = excluded.notified_at, times = counter.times + excluded.times
 )""",
@@ -1613,8 +1580,7 @@ CLAIM_STUCK = _claim(
     FROM (
         SELECT {_ID} AS task_id, greatest({_SIGN_OF_LIFE}::timestamptz, '0001-01-02') AS event_at,
                CASE tasks.status::text WHEN 'queued' THEN 'queued' ELSE 'in_progress' END AS cause
-        FROM tasks
-        WHERE {_IS_OF_USER} AND {_IS_STUCK}
+        FROM tasks WHERE {_IS_OF_USER} AND {_IS_STUCK}
     ) AS stuck
     LEFT JOIN {_record("'stuck'", "stuck.task_id")} ON true
     WHERE recorded.at IS NULL OR recorded.cause <> stuck.cause
@@ -1623,23 +1589,19 @@ CLAIM_STUCK = _claim(
     ORDER BY stuck.event_at"""
 )
 
-# Claims the tasks that the destination was notified of as failed or stuck (`reported_as`) and that have ended well
-# since. What ended lately is looked up, not what was reported, so an idle run pays nothing for all that was. If this
-# claim takes only a part, the next one continues exactly here: the window is added so that `beginning` can subtract it
-# again, as the window before may hold just as many tasks.
+# Claims tasks that were reported as failed or stuck (`reported_as`) and have ended well since. What ended lately is
+# looked up, so an idle run pays nothing for all that was reported. If this claim takes only a part, the next one
+# continues here: the window is added, so that `beginning` can subtract it, as it may hold just as many tasks.
 CLAIM_RECOVERED = _claim(
     f"""
-    SELECT ended.task_id, ended.event_at, recorded.cause, recorded.ctid IS NOT NULL AS is_news,
-           recorded.ctid AS replaced
+    SELECT ended.*, recorded.cause, recorded.ctid IS NOT NULL AS is_news, recorded.ctid AS replaced
     FROM (
-        SELECT {_ID} AS task_id, least(tasks.updated_at::timestamptz, '9999-12-30') AS event_at
-        FROM tasks
+        SELECT {_ID} AS task_id, least(tasks.updated_at::timestamptz, '9999-12-30') AS event_at FROM tasks
         WHERE tasks.status::text IN ({_ENDED_WELL}) AND {_IS_OF_USER}
           AND tasks.updated_at >= (SELECT beginning FROM state) AND EXISTS (
               SELECT FROM slack_notifications
               WHERE destination = %(destination)s AND alert = %(reported_as)s AND task_id <> '')
-        ORDER BY tasks.updated_at
-        LIMIT %(part)s
+        ORDER BY tasks.updated_at LIMIT %(part)s
     ) AS ended
     LEFT JOIN {_record("%(reported_as)s", "ended.task_id")} ON true""",
     last="max(event_at) + %(window)s",
@@ -1650,32 +1612,25 @@ CLAIM_RECOVERED = _claim(
 # UTC days before; NULL where causes have been counted for less than a day. The tasks are found by when they failed.
 CLAIMED_CAUSES = f"""
 SELECT claimed.*, counted.last > now() - interval '1 hour' AS is_recent,
-       CASE WHEN NOT state.is_young THEN CASE WHEN counted.is_new THEN 0 ELSE counted.times - claimed.total END END
-           AS before
+       CASE WHEN NOT is_young THEN CASE WHEN is_new THEN 0 ELSE counted.times - claimed.total END END AS before
 FROM (
     SELECT recorded.cause, count(*) AS total, count(DISTINCT tasks.user_api_key::text) AS users,
            count(*) OVER () AS causes,
            sum(count(*) FILTER (WHERE tasks.started_at IS NULL)) OVER ()::bigint AS never_started
-    FROM tasks
-    CROSS JOIN {_record("'failed'", _ID)}
+    FROM tasks CROSS JOIN {_record("'failed'", _ID)}
     WHERE tasks.status::text = 'failed' AND tasks.updated_at >= %(first)s AND recorded.notified_at = now()
     GROUP BY recorded.cause
 ) AS claimed
 JOIN (
     SELECT cause, sum(times)::bigint AS times, max(last) AS last, max(last) = '-infinity' AS is_new
-    FROM (
-        SELECT cause, times, CASE WHEN notified_at < now() THEN notified_at ELSE event_at END AS last
-        FROM slack_notifications
-        WHERE destination = %(destination)s AND alert = 'cause' AND notified_at >= now()::date - 6
-    ) AS days
+    FROM (SELECT cause, times, CASE WHEN notified_at < now() THEN notified_at ELSE event_at END AS last
+          FROM slack_notifications
+          WHERE destination = %(destination)s AND alert = 'cause' AND notified_at >= now()::date - 6) AS days
     GROUP BY cause
 ) AS counted ON counted.cause = claimed.cause
-CROSS JOIN (
-    SELECT event_at > now() - interval '1 day' AS is_young
-    FROM slack_notifications WHERE destination = %(destination)s AND alert = 'cause' AND task_id = ''
-) AS state
-ORDER BY counted.is_new AND NOT state.is_young DESC, claimed.total DESC, claimed.cause
-LIMIT %(listed)s
+CROSS JOIN (SELECT event_at > now() - interval '1 day' AS is_young FROM slack_notifications
+            WHERE destination = %(destination)s AND alert = 'cause' AND task_id = '') AS state
+ORDER BY is_new AND NOT is_young DESC, claimed.total DESC, claimed.cause LIMIT %(listed)s
 """
 
 # The first tasks of the claim, `each` of each group (of all that were claimed, where there are no groups): looked up by
@@ -1692,12 +1647,10 @@ FROM (
         WHERE destination = %(destination)s AND alert = %(alert)s AND task_id <> '' AND notified_at = now()
           AND (%(groups)s = '{{}}' OR cause = ANY(%(groups)s))
     ) AS recorded
-    ORDER BY number, place
-    LIMIT %(listed)s * %(each)s
+    ORDER BY number, place LIMIT %(listed)s * %(each)s
 ) AS claimed
 JOIN tasks ON tasks.id = (jsonb_populate_record(NULL::tasks, jsonb_build_object('id', claimed.task_id))).id
-WHERE claimed.number <= %(each)s
-ORDER BY claimed.place, claimed.task_id
+WHERE claimed.number <= %(each)s ORDER BY claimed.place, claimed.task_id
 """
 
 # The time at which a worker last did anything: it started a task, or ended one otherwise than as a failure that never
@@ -1708,7 +1661,8 @@ greatest(
         SELECT max(updated_at)::timestamptz AS at FROM tasks WHERE status::text = word) AS latest),
     (SELECT updated_at::timestamptz FROM tasks
         WHERE status::text = 'failed' AND started_at IS NOT NULL ORDER BY tasks.updated_at DESC LIMIT 1),
-    (SELECT greatest(max(started_at), max(updated_at))::timestamptz FROM tasks WHERE {_IS_IN_PROGRESS})
+    (SELECT greatest(max(started_at), max(updated_at))::timestamptz FROM tasks
+        WHERE {_IS_OPEN} AND status::text <> 'queued')
 )
 """
 
@@ -1717,26 +1671,20 @@ FAILED_FACTS = f"""
 SELECT count(*) FILTER (WHERE status::text = 'failed') AS failed, count(*) AS ended,
        count(DISTINCT user_api_key::text) FILTER (WHERE status::text = 'failed') AS users,
        CASE WHEN %(never_started)s > 0 THEN {_LAST_ACTIVITY} END AS last_activity
-FROM tasks
-WHERE status::text IN ('failed', {_ENDED_UNFAILED}) AND {_IS_OF_USER}
+FROM tasks WHERE status::text IN ('failed', {_ENDED_UNFAILED}) AND {_IS_OF_USER}
   AND updated_at >= coalesce(%(since)s::timestamptz, now() - %(window)s)
 """
 # How many tasks wait and how many are in progress.
 STUCK_FACTS = f"""
 SELECT count(*) FILTER (WHERE status::text = 'queued') AS queued,
        count(*) FILTER (WHERE status::text <> 'queued') AS in_progress, {_LAST_ACTIVITY} AS last_activity
-FROM tasks
-WHERE {_IS_OPEN} AND {_IS_OF_USER}
+FROM tasks WHERE {_IS_OPEN} AND {_IS_OF_USER}
 """
 
-# Notes that a critical alert calls people: at most once an hour, unless for a cause that was not reported within the
-# hour.
-CALL = """
-UPDATE slack_notifications
-SET notified_at = now()
-WHERE destination = %(destination)s AND alert = %(alert)s AND task_id = ''
-  AND (notified_at <= now() - interval '1 hour' OR %(is_new)s)
-RETURNING alert
+# Notes that a critical alert calls people: at most once an hour, but for a cause that was not reported within the hour.
+CALL = f"""
+UPDATE slack_notifications SET notified_at = now()
+WHERE {_ALERT_ROW} AND (notified_at <= now() - interval '1 hour' OR %(is_new)s) RETURNING alert
 """
 
 # Deletes what the `cleaned` alerts recorded a week ago or earlier, but for tasks that are still stuck. The open tasks
@@ -1747,8 +1695,7 @@ DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
     WHERE destination = %(destination)s AND alert = ANY(%(cleaned)s) AND task_id <> ''
       AND greatest(event_at, notified_at) < now() - interval '7 days'
       AND NOT EXISTS (SELECT FROM tasks WHERE {_ID} = old.task_id AND old.alert = 'stuck' AND {_IS_OPEN})
-    LIMIT 10000
-    FOR UPDATE OF old SKIP LOCKED
+    LIMIT 10000 FOR UPDATE OF old SKIP LOCKED
 ))
 """
 
@@ -1767,8 +1714,7 @@ ORDER BY mode, pid LIMIT 1
 
 
 class Alert(NamedTuple):
-    """A kind of alert: its name in the ledger, whose webhooks it goes to (`kind`), the statement that claims its tasks,
-    its message.
+    """A kind of alert: its name in the ledger, whose webhooks it goes to, the statement of its claim, its message.
 
     `facts` reads figures for the message, in one row; `groups` are the causes by which a listing is divided. `recovery`
     is the alert that names those of its tasks that have ended well since; there, `reported_as` names this one.
@@ -1790,27 +1736,15 @@ FAILED = Alert("failed", "failed", CLAIM_FAILED, failed_message, FAILED_FACTS, r
 STUCK = Alert("stuck", "stuck", CLAIM_STUCK, stuck_message, STUCK_FACTS, ("queued", "in_progress"), recovery=RECOVERED)
 ALERTS = (FAILED, HEALED, STUCK, RECOVERED)
 
-_CONNECTION_DEFAULTS = {
-    "connect_timeout": str(DATABASE_CONNECT_SECONDS),
-    "fallback_application_name": "slack_notifier",
-    "client_encoding": "UTF8",
-    # A server that vanished is noticed within half a minute.
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "15000",
-}
+_CONNECTION_DEFAULTS = {"fallback_application_name": "slack_notifier", "client_encoding": "UTF8"}
 # Errors that trying again does not heal. The driver has no code for them, only the server's words.
-_IS_FINAL_ERROR = (
-    r"password authentication failed|database \".*\" does not exist|role \".*\" does not exist|no pg_hba.conf entry"
-)
+_IS_FINAL_ERROR = r"password authentication failed|(?:database|role) \".*\" does not exist|no pg_hba.conf entry"
 
 
-def _moment(text: Any, cursor: Any) -> datetime | None:
+def _moment(text: Any, cursor: Any) -> Any:
     """Reads a timestamptz; None where it lies beyond the years that Python knows."""
     with suppress(ValueError, OverflowError, psycopg2.Error):
-        return psycopg2.extensions.PYDATETIMETZ(text, cursor)  # type: ignore[no-any-return]
-    return None
+        return psycopg2.extensions.PYDATETIMETZ(text, cursor)
 
 
 _MOMENT = psycopg2.extensions.new_type((1184,), "MOMENT", _moment)
@@ -1835,7 +1769,8 @@ class Ledger:
         # What each transaction begins with.
         self.opening: Sequence[str] = ()
         self._url = url
-        self._options = {**_CONNECTION_DEFAULTS, **psycopg2.extensions.parse_dsn(url)}
+        own = {**_CONNECTION_DEFAULTS, "connect_timeout": str(DATABASE_CONNECT_SECONDS)}
+        self._options = {**own, **psycopg2.extensions.parse_dsn(url)}
         self._connect(pauses)
 
     def another(self) -> Ledger:
@@ -1883,11 +1818,9 @@ class Ledger:
 
     @contextmanager
     def transaction(self, *statements: str, until: Deadline | None = None, **parameters: object) -> Iterator[None]:
-        """Runs the statements in one round trip with BEGIN, then the block; commits, or rolls back if that raises.
-
-        `keeps` set to False rolls back too. PostgreSQL's errors become a NotifierError, which says that the tasks were
-        not read, or, once `has_posted` is set, that a report was not recorded.
-        """
+        """Runs the statements in one round trip with BEGIN, then the block; commits, or rolls back if that raises or
+        sets `keeps` to False. PostgreSQL's errors become a DatabaseError, which says that the tasks were not read, or,
+        once `has_posted` is set, that a report was not recorded."""
         if self.connection.closed:
             self.__exit__()
             self._connect(DATABASE_PAUSES_SECONDS)
@@ -1924,21 +1857,22 @@ class Ledger:
             logger.warning("%s; connecting again", error)
         return action()
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         names = [column.name for column in self._cursor.description or ()]
         return [dict(zip(names, row)) for row in self._cursor.fetchall()] if names else []
 
-    def fetch(
-        self, *statements: str, seconds: float = DATABASE_STATEMENT_SECONDS, **parameters: object
-    ) -> list[dict[str, Any]]:
+    def fetch(self, *statements: str, seconds: float = DATABASE_STATEMENT_SECONDS, **parameters: object) -> Rows:
         """Returns the rows of the last statement; each may take `seconds`. The parameters stay for later ones."""
         limit = max(0.0, min(seconds, DATABASE_STATEMENT_SECONDS))
         self.parameters |= {**parameters, "statement_milliseconds": int(limit * 1000) + 1}
         self._cursor.execute(";".join([STATEMENT_TIMEOUT, *statements]), self.parameters)
         return self.rows()
 
-    def optional_rows(self, name: str, statement: str, seconds: float, **parameters: object) -> list[dict[str, Any]]:
+    def optional_rows(self, name: str, statement: str, seconds: float, **parameters: object) -> Rows:
         """Returns what an alert can do without, as a list of rows; [] where it fails or takes longer than `seconds`."""
+        if seconds < LEAST_DETAILS_SECONDS:
+            logger.warning("No time for %s: the alert goes out without", name)
+            return []
         try:
             return self.fetch("SAVEPOINT optional_details", statement, seconds=seconds, **parameters)
         except psycopg2.Error as error:
@@ -2010,13 +1944,11 @@ class Ledger:
             for doubt in doubts(state):
                 logger.warning("%s: %s", doubt.what, doubt.remedy)
             is_temporary = bool(ledger_remedy(state)) or (self.dry_run and state["unborn"])
-            prepare = [START]
+            prepare = [START] if state["up_to_date"] else [UPGRADE, START]
             if is_temporary:
                 prepare = [CREATE_TEMPORARY_LEDGER, START]
             elif state["unborn"]:
-                prepare = [CREATE_LEDGER, ADD_COLUMNS, START]
-            elif not state["up_to_date"]:
-                prepare = [ADD_COLUMNS, START]
+                prepare.insert(0, CREATE_LEDGER)
             if is_temporary or self.dry_run:
                 # What a dry run changes is rolled back with the rest of its transaction.
                 self.opening = prepare
@@ -2027,8 +1959,8 @@ class Ledger:
     def claim(
         self, alerts: Sequence[Alert], destination: Destination, until: Deadline, **settings: object
     ) -> Iterator[News | None]:
-        """Claims what the destination has to be notified of, for the first of the alerts that has news, and holds it
-        until the block ends; None where no alert has news or the claim is rate-limited.
+        """Claims the news of the first alert that has some for the destination, and holds it until the block ends; None
+        where no alert has news or the claim is rate-limited.
 
         `alert` is then the one that was claimed, or failed. A claim whose connection breaks is made again; one that
         takes too long takes only the oldest tasks. BusyError if another run is reporting to the destination.
@@ -2080,10 +2012,7 @@ class Ledger:
         return ExitStack(), None
 
     def _is_locked(self, until: Deadline) -> bool:
-        """Returns whether LOCK, which has just run, has locked the row; False where the call is rate-limited.
-
-        Tries again while another run is reporting to the destination: a worker's call with failures for a moment only.
-        """
+        """Returns whether LOCK, which has just run, locks the row, perhaps after some tries; False if rate-limited."""
         wait = Deadline.after(min(until.seconds_left / 2, CALL_LOCK_WAIT_SECONDS if self.paced else LOCK_WAIT_SECONDS))
         (state,) = self.rows()
         while not state["is_locked"]:
@@ -2125,7 +2054,7 @@ class Ledger:
         return News(tasks, total, claimed_at, since, causes, facts, others_reported, partial)
 
 
-def read_tasks(database_url: str, statement: str, minutes: float) -> list[dict[str, Any]]:
+def read_tasks(database_url: str, statement: str, minutes: float) -> Rows:
     """Returns the tasks that FAILED_TASKS or STUCK_TASKS finds; DatabaseError if they cannot be read."""
     timeout = timedelta(minutes=minutes)
     with Ledger(database_url, Deadline.after(CALL_SECONDS)) as ledger, ledger.transaction(STATE, timeout=timeout):
@@ -2157,7 +2086,7 @@ def ledger_remedy(state: Row) -> str:
         return "" if state["may_create"] else f"GRANT CREATE ON SCHEMA {schema} TO {role}"
     if not state["writable"]:
         return f"GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO {role}"
-    return "" if state["up_to_date"] or state["owned"] else ADD_COLUMNS
+    return "" if state["up_to_date"] or state["owned"] else UPGRADE
 
 
 # ---- Delivery --------------------------------------------------------------------------------------------------------
@@ -2183,9 +2112,6 @@ _SLACK_ADVICE = {
     "no_active_hooks": f"the webhook is disabled, {_NEW_WEBHOOK}",
 }
 _LAYOUT_REFUSED = ("invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long")
-# The way in which a dry run shows a message.
-Preview = Callable[[Message], str]
-_ANSWER_BYTES = 500
 _MARKUP = r"<[^<>]*>|\(_ssl\.c:\d+\)?"
 _PLAIN_WORD = r"(?:[aAI]|(?:[A-Z][a-z]|[a-z]{2})[a-z]{0,14}(?:['_-][a-z]{1,15})*|[A-Z]{2,9}|-?\d[\d.]{1,5})[.!?]?"
 
@@ -2304,7 +2230,8 @@ def _request(method: str, url: str, until: Deadline, payload: object = None) -> 
         # A session would follow a redirect, where a POST becomes a GET that finds a friendly 200, or load all of it.
         with closing(_adapter(sockets)) as adapter, _untraced():
             with adapter.send(request, timeout=timeout, **options) as response:
-                body = response.raw.read(_ANSWER_BYTES, decode_content=False)
+                # The first lines of a refusal say enough.
+                body = response.raw.read(500, decode_content=False)
             return response.status_code, response.headers, body.decode(errors="replace")
 
     try:
@@ -2347,9 +2274,8 @@ def _network_error(error: Exception, url: str) -> DeliveryError:
     if kind == "SSLError":
         return DeliveryError(f"no TLS connection ({words})", "is the certificate right, does the server speak https?")
     if isinstance(error, ValueError) or kind == "InvalidJSONError":
-        culprit = "URL" if isinstance(error, ValueError) else "message"
-        return DeliveryError(f"the {culprit} cannot be used ({kind})")
-    if kind == "ReadTimeoutError":
+        return DeliveryError(f"the {'message' if kind == 'InvalidJSONError' else 'URL'} cannot be used ({kind})")
+    if kind in ("ReadTimeout", "ReadTimeoutError"):
         return DeliveryError("no answer in time", may_have_arrived=True)
     return DeliveryError(f"connection lost ({words or kind})", may_have_arrived=True)
 
@@ -2415,6 +2341,9 @@ def _smtp(email: Email, message: Message | None, reason: str, until: Deadline, s
             server.putcmd("quit")
 
 
+Preview = Callable[[Message], str]
+
+
 def preview_as_text(message: Message) -> str:
     return plain(message.text) + "\n"
 
@@ -2477,7 +2406,7 @@ class Outbox:
         # If there is too little time for both, Slack goes first.
         for_backup = min(EMAIL_SECONDS, max(0.0, until.seconds_left - POST_SECONDS)) if backup else 0
         try:
-            deliver(to.webhook, message, until.before(for_backup), POST_SECONDS if or_mail else EVENT_POST_SECONDS)
+            deliver(to.webhook, message, until.before(for_backup), POST_SECONDS if or_mail else LEAST_POST_SECONDS)
         except DeliveryError as error:
             text = f"Failed to send Slack message: {subject} to {to}: {error}"
             if not backup:
@@ -2504,12 +2433,11 @@ def _print(text: str) -> None:
 class Outcome:
     """The result of an attempt, which is the block below `with`: its errors end here, at the public edge.
 
-    `total`: tasks in the reports. `sent`: a message went out. `error`: what went wrong, in one line that has been
-    logged. `cannot_read`: the tasks were not read.
+    `total`: tasks in the reports. `error`: what went wrong, in one line that has been logged. `cannot_read`: the tasks
+    were not read.
     """
 
     total = 0
-    sent = False
     error: str | None = None
     cannot_read = False
 
@@ -2523,8 +2451,7 @@ class Outcome:
         if isinstance(error, NotifierError):
             self.error = str(error)
         else:
-            # A bug, of which the worker must not die. Its own text may hold a secret; its kind and place do not. The
-            # innermost line of this file names the step, wherever below it the error arose.
+            # A bug, of which the worker must not die. Its text may hold a secret; its kind and its place here do not.
             lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == __file__]
             self.error = f"Unexpected {type(error).__name__} at {os.path.basename(__file__)}:{lines[-1]}"
             logger.debug("%s", "".join(traceback.format_tb(error.__traceback__)))
@@ -2532,9 +2459,8 @@ class Outcome:
         return True
 
     def add(self, other: Outcome) -> None:
-        """Adds the outcome for another destination, which was notified of the same tasks or of some of them."""
+        """Adds the outcome for another destination of the same alert."""
         self.total = max(self.total, other.total)
-        self.sent = self.sent or other.sent
         self.error = other.error or self.error
         self.cannot_read = self.cannot_read or other.cannot_read
 
@@ -2542,23 +2468,16 @@ class Outcome:
 class Run:
     """One run, from the settings to its outcome. All that changes meanwhile is here and nowhere else.
 
-    With a `preview` it is a dry run, which prints what that makes of a message and leaves no trace. `patient`: it waits
-    for a database that is away; a worker's call does not. `paced`: it is rate-limited in a storm.
+    With a `preview` it is a dry run, which prints that of each message. `timeout` is in minutes. `patient`: it waits
+    for a database that is away. `paced`: it is rate-limited in a storm.
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        seconds: float,
-        *,
-        timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES,
-        preview: Preview | None = None,
-        patient: bool = False,
-        paced: bool = False,
+        self, settings: Settings, seconds: float, preview: Preview | None, timeout: float, patient: bool, paced: bool
     ) -> None:
         self.settings = settings
         self.deadline = Deadline.after(seconds - LEEWAY_SECONDS)
-        self.timeout_minutes = timeout_minutes
+        self.timeout_minutes = timeout
         self.dry_run = preview is not None
         self.patient = patient
         self.paced = paced
@@ -2610,9 +2529,9 @@ class Run:
         """Reports to one destination after the other; to many in several threads, each with its own connection."""
         workers = min(MAX_CONNECTIONS, -(-len(queue) // DESTINATIONS_FOR_A_CONNECTION))
         if workers > 1:
+            # In another order each time, as destinations that hang take the time of those behind them.
             from random import shuffle
 
-            # In another order each time, as destinations that hang take the time of those behind them.
             shuffle(queue)
 
         def work(ledger: Ledger) -> None:
@@ -2693,10 +2612,9 @@ class Run:
         if not critical and news.claimed_at in (settings.quiet_hours or ()):
             logger.info("Quiet hours: %s kept for later", subject)
             return False
-        mention = ""
-        if critical and settings.critical_mention:
-            is_new = any(not cause["is_recent"] for cause in news.causes)
-            mention = settings.critical_mention if ledger.fetch(CALL, is_new=is_new) else ""
+        mention = settings.critical_mention if critical else ""
+        if mention and not ledger.fetch(CALL, is_new=any(not cause["is_recent"] for cause in news.causes)):
+            mention = ""
         message = alert.message(news, minutes, Style(settings.task_template, mention, settings.environment))
         post_by = until.before(COMMIT_SECONDS).capped(DELIVERY_SECONDS)
         if post_by.seconds_left < LEAST_POST_SECONDS:
@@ -2706,13 +2624,9 @@ class Run:
         return True
 
     def _is_critical(self, news: News, minutes: float) -> bool:
-        failed, ended = news.facts.get("failed", 0), news.facts.get("ended", 0)
-        share = self.settings.critical_share
-        return (
-            news.total >= self.settings.critical_count
-            or (share > 0 and ended >= CRITICAL_ENDED_TASKS and failed * 100 >= share * ended)
-            or workers_are_idle(news, minutes)
-        )
+        failed, ended, share = news.facts.get("failed", 0), news.facts.get("ended", 0), self.settings.critical_share
+        many_failed = share > 0 and ended >= CRITICAL_ENDED_TASKS and failed * 100 >= share * ended
+        return news.total >= self.settings.critical_count or many_failed or workers_are_idle(news, minutes)
 
     def _has_destinations(self) -> bool:
         return bool(self.settings.webhooks or self.settings.user_webhooks or self.dry_run)
@@ -2728,9 +2642,9 @@ class Run:
         if not self._has_destinations():
             return False
         until = self.deadline.before(HEARTBEAT_SECONDS) if or_mail else self.deadline
+        destinations: dict[Destination, None] = {}
         with Outcome() as outcome:
             message = build()
-            destinations: dict[Destination, None] = {}
             for kind in kinds:
                 with Outcome() as route:
                     found = self._destinations(kind)
@@ -2743,9 +2657,8 @@ class Run:
                 with Outcome() as one:
                     by = until.capped(max(share, least))
                     self.outbox.post(destination, message, subject, by, or_mail=or_mail)
-                    one.sent = True
                 outcome.add(one)
-        return outcome.sent and not outcome.error
+        return bool(destinations) and not outcome.error
 
     def say_cannot_read(self, alerts: Sequence[Alert], error: str, seconds: int) -> None:
         """Says that nobody watches, in Slack, or by e-mail where no webhook takes it."""
@@ -2812,13 +2725,13 @@ class SlackNotifier:
         """Sends your own words. Slack's markup in `message` and `blocks` is kept, so escape what comes from others."""
         return self._run(EVENT_SECONDS).send([""], "a message", lambda: Message(message, blocks or []))
 
-    def get_failed_tasks_last_30min(self) -> list[dict[str, Any]]:
+    def get_failed_tasks_last_30min(self) -> Rows:
         """Returns what failed in the last 30 minutes, newest first; [] and a logged error if the database fails."""
         with Outcome():
             return read_tasks(self.settings.database_url, FAILED_TASKS, FAILED_WINDOW_MINUTES)
         return []
 
-    def get_stuck_tasks(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> list[dict[str, Any]]:
+    def get_stuck_tasks(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> Rows:
         """Returns tasks that are stuck for longer than the timeout, oldest first; [] and a logged error likewise."""
         with Outcome():
             return read_tasks(self.settings.database_url, STUCK_TASKS, _minutes(timeout_minutes))
@@ -2835,7 +2748,7 @@ class SlackNotifier:
 
     def send_stuck_tasks_notification(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> bool:
         """Reports stuck tasks, and those that recovered; True: delivered, or nothing to report."""
-        return self._run(CALL_SECONDS, timeout_minutes=timeout_minutes).report([STUCK])[0].error is None
+        return self._run(CALL_SECONDS, timeout_minutes).report([STUCK])[0].error is None
 
     def send_task_creation_notification(
         self, task_id: str, user_api_key: str, payload: object, log_uri: str | None = None
@@ -2855,8 +2768,8 @@ class SlackNotifier:
         """Reports failed and stuck tasks, each in a message of its own.
 
         Returns failed_tasks_count, stuck_tasks_count (tasks in this run's reports), failed_notification_sent,
-        stuck_notification_sent (delivered, or nothing to report), error (None, or one line on what went wrong). It also
-        says in Slack where the tasks cannot be read, and sends the heartbeat.
+        stuck_notification_sent (delivered, or nothing to report), error (None, or one line). It also says where the
+        tasks cannot be read, and sends the heartbeat.
         """
         failed, stuck = self.watch([FAILED, STUCK], timeout_minutes)
         errors = dict.fromkeys(outcome.error for outcome in (failed, stuck) if outcome.error)
@@ -2878,7 +2791,7 @@ class SlackNotifier:
 
     def watch(self, alerts: Sequence[Alert], timeout_minutes: float) -> list[Outcome]:
         """Runs as the monitor, which is what the command line does."""
-        return self._run(RUN_SECONDS, timeout_minutes=timeout_minutes, patient=True).watch(alerts)
+        return self._run(RUN_SECONDS, timeout_minutes, patient=True).watch(alerts)
 
     def say_unusable(self, alerts: Sequence[Alert], error: str) -> None:
         """Says that a setting is wrong, wherever those that are right lead to: it silences nobody."""
@@ -2886,22 +2799,19 @@ class SlackNotifier:
         run.say_cannot_read(alerts, error, 0)
         run.send_heartbeat(good=False)
 
-    def _run(self, seconds: float, **how: Any) -> Run:
-        return Run(self.settings, seconds, preview=self.preview if self.dry_run else None, **how)
+    def _run(
+        self, seconds: float, timeout: float = DEFAULT_TIMEOUT_MINUTES, *, patient: bool = False, paced: bool = False
+    ) -> Run:
+        return Run(self.settings, seconds, self.preview if self.dry_run else None, timeout, patient, paced)
 
 
 # ---- Check -----------------------------------------------------------------------------------------------------------
-
-PROBE_SECONDS = 10
 
 
 def check(settings: Settings, errors: Sequence[str]) -> Iterator[Finding]:
     """Yields findings on everything that a run relies on, in the time of a run. Posts nothing and changes nothing."""
     until = Deadline.after(RUN_SECONDS - LEEWAY_SECONDS)
-    folder = "the current folder, which was deleted,"
-    with suppress(OSError):
-        folder = os.getcwd()
-    source = _env_file() or f"no .env, neither in {folder} nor beside the program"
+    source = _env_file() or "no .env, neither in the current folder nor beside the program"
     yield Finding(GOOD, f"Settings: {source}; the real environment goes first")
     yield from _exposed_files()
     yield from _unknown_variables(os.environ)
@@ -2944,10 +2854,8 @@ def _check_database(database_url: str, until: Deadline) -> Iterator[Finding]:
 def _check_connection(info: psycopg2.extensions.ConnectionInfo) -> Finding:
     version = f"PostgreSQL {info.server_version // 10000}.{info.server_version % 10000}"
     database = f"Database {info.dbname} at {info.host}:{info.port} as {info.user}: {version}"
-    if info.ssl_in_use:
-        return Finding(GOOD, f"{database}, TLS")
-    if info.host.startswith("/") or info.host in ("localhost", "127.0.0.1", "::1"):
-        return Finding(GOOD, f"{database}, no TLS")
+    if info.ssl_in_use or info.host.startswith("/") or info.host in ("localhost", "127.0.0.1", "::1"):
+        return Finding(GOOD, f"{database}, {'TLS' if info.ssl_in_use else 'no TLS'}")
     remedy = "add sslmode=verify-full (or require) to DATABASE_URL"
     return Finding(DOUBTFUL, f"{database}, no TLS across a network", remedy)
 
@@ -3167,8 +3075,9 @@ def _exposed_files() -> Iterator[Finding]:
             what = f"{path} belongs to another user (uid {file.st_uid}), who can read and change the settings"
             yield Finding(DOUBTFUL, what, "chown it")
         elif file.st_mode & 0o066:
-            what = f"{path} can be read or changed by other users of this machine"
-            yield Finding(DOUBTFUL, what, f"chmod 600 {path}")
+            yield Finding(
+                DOUBTFUL, f"{path} can be read or changed by other users of this machine", f"chmod 600 {path}"
+            )
 
 
 def _unknown_variables(names: Iterable[str]) -> Iterator[Finding]:
@@ -3178,10 +3087,9 @@ def _unknown_variables(names: Iterable[str]) -> Iterator[Finding]:
         from difflib import get_close_matches
 
         meant = get_close_matches(name.upper(), VARIABLES, 1, 0.85)
-        if meant:
-            yield Finding(DOUBTFUL, f"{name} is no setting", f"did you mean {meant[0]}?")
-        elif name.startswith("SLACK_"):
-            yield Finding(DOUBTFUL, f"{name} is no setting", "see .env.example")
+        if meant or name.startswith("SLACK_"):
+            remedy = f"did you mean {meant[0]}?" if meant else "see .env.example"
+            yield Finding(DOUBTFUL, f"{name} is no setting", remedy)
 
 
 if __name__ == "__main__":

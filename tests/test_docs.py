@@ -270,7 +270,7 @@ def test_the_fingerprint_can_be_had_in_a_shell(notifier, monkeypatch):
 def test_an_older_ledger_is_upgraded_by_the_statement(as_documented, notifier, tasks, missing):
     (create,) = (statement for statement in statements("Set it up") if statement.startswith("CREATE TABLE"))
     (upgrade,) = statements("Upgrade from versions 1 and 2", "docs/ledger.md")
-    assert upgrade == slack_notifier.ADD_COLUMNS
+    assert upgrade == slack_notifier.UPGRADE
     for column in missing:
         create = create.replace(f"    {column},\n", "")
     as_documented([create, upgrade])

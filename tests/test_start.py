@@ -243,7 +243,7 @@ def test_folder_that_was_deleted_holds_no_env_file_and_the_one_beside_the_progra
     (tmp_path / ".env").unlink()
     done = run_in_deleted_folder("--check")
     assert (done.returncode, done.stderr) == (1, "")
-    assert "✓ Settings: no .env, neither in the current folder, which was deleted, nor" in done.stdout
+    assert "✓ Settings: no .env, neither in the current folder nor" in done.stdout
 
 
 def test_env_file_that_is_no_text_is_exit_2_and_the_environment_is_used(cli, slack, tmp_path):
@@ -352,4 +352,6 @@ def test_header_for_uv_names_the_packages_of_the_requirements():
     assert 'requires-python = ">=3.9"\n' in header
     requirements = PROGRAM.with_name("requirements.txt").read_text("utf-8").splitlines()
     packages = [line for line in requirements if line and not line.startswith("#")]
-    assert re.findall(r"""^    ["'](.*)["'],$""", header, re.M) == packages
+    # Those that these bring are as new as can be where uv chooses them.
+    own = [line for line in packages if line.startswith(("requests", "psycopg2", "python-dotenv"))]
+    assert re.findall(r"""^    ["'](.*)["'],$""", header, re.M) == own

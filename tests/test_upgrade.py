@@ -284,7 +284,7 @@ def test_first_runs_at_once_report_the_news_once_and_nothing_again(
 ):
     assert reported(old) == {STUCK: [stuck], FAILED: [failed]}
     if prepared:
-        tasks.execute(slack_notifier.ADD_COLUMNS)
+        tasks.execute(slack_notifier.UPGRADE)
     newly_failed, newly_stuck = tasks.fail(), tasks.add("queued", created=40)
     ends(tasks, [stuck[0], failed[0]])
     together = threading.Barrier(count)
