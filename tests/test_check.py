@@ -236,6 +236,15 @@ def test_mistake_in_the_database_is_a_line_with_the_statement_that_heals_it(as_r
     assert [found for found in as_role(statement) if found[0] != GOOD] == [line]
 
 
+def test_index_is_found_where_the_database_quotes_all_identifiers(checked, ready):
+    name = ready.connection.info.dbname
+    ready.execute(f'ALTER DATABASE "{name}" SET quote_all_identifiers = on')
+    try:
+        assert "No index" not in checked(code=0)
+    finally:
+        ready.execute(f'ALTER DATABASE "{name}" RESET quote_all_identifiers')
+
+
 @pytest.mark.parametrize(
     ("login", "words"), [("postgres:wrong@127.0.0.1:1", "refused"), ("u:p@name.invalid", "name.invalid")]
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
@@ -96,3 +97,40 @@ def test_a_compiled_plan_is_seen(watched: Watched, make_tasks: Any) -> None:
     other = make_tasks(watched.notifier.settings.database_url)
     other.execute("SET enable_seqscan = off")
     assert compiled(watched.plans_of(lambda: other.execute("SELECT max(error) FROM tasks")))
+
+
+@pytest.fixture
+def stock(stock_server: Server, make_tasks: Any, slack: Any) -> Iterator[Watched]:
+    """A database of the stock server's, as it is by default."""
+    url = create_database(stock_server.url)
+    create_tasks_table(url)
+    settings = Settings.from_environment({"DATABASE_URL": url, "SLACK_WEBHOOK": slack.webhook()})
+    yield Watched(make_tasks(url), SlackNotifier(settings=settings), stock_server.folder / "log")
+    drop_database(url)
+
+
+def test_calls_that_meet_another_run_write_nothing_into_the_servers_log(stock: Watched, slack: Any) -> None:
+    stock.run()
+    failed = stock.tasks.fail()
+    before = stock.log.stat().st_size
+    with slack.hold() as held, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(stock.notifier.send_failed_tasks_notification)
+        held.wait_received()
+        assert all(stock.notifier.send_failed_tasks_notification() for _ in range(5))
+        held.go()
+        assert first.result()
+    assert told(slack) == [[failed]]
+    assert stock.log.read_bytes()[before:] == b""
+
+
+def test_an_error_of_a_collation_that_no_expression_can_search_is_reported_with_its_cause(
+    stock: Watched, slack: Any
+) -> None:
+    stock.tasks.execute(
+        "CREATE COLLATION caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+        "ALTER TABLE tasks ALTER error TYPE varchar COLLATE caseless"
+    )
+    for number in range(6):
+        stock.tasks.fail(error=f"HTTP 500 for https://a.example/{number}")
+    stock.run()
+    assert "6 × HTTP 500 for …" in slack.messages()[0]["text"]
