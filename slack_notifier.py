@@ -91,8 +91,9 @@ PROBE_SECONDS = 10
 DELIVERY_SECONDS = 15
 EMAIL_SECONDS = 5
 # A post is not started with less time than this left: Slack could accept it after we gave up, and the next run would
-# repeat it. The lower limit is for a claim that overran its own time, and for an event, which is never repeated.
+# repeat it.
 POST_SECONDS = 3
+# The same for a claim that overran its own time, and for an event, which is never repeated.
 LEAST_POST_SECONDS = 1
 COMMIT_SECONDS = 1
 LEAST_SHARE_SECONDS = POST_SECONDS + COMMIT_SECONDS + 1
@@ -246,11 +247,9 @@ _DELIVERY_THREAD = "slack-notifier-delivery"
 
 
 def _run_within(seconds: float, action: Callable[[Sockets], Result], *, may_have_arrived: bool = False) -> Result:
-    """Runs `action` in a thread and returns its result or raises its error; OutOfTime when the time is up.
-
-    In a thread, because a DNS lookup cannot be given a timeout. When the time is up, the sockets that the action has
-    added are shut down and its late result is discarded.
-    """
+    """Runs `action` in a thread and returns its result or raises its error; OutOfTime when the time is up. In a thread,
+    because a DNS lookup cannot be given a timeout. The sockets that the action has added are then shut down, and its
+    late result is discarded."""
     if seconds <= 0:
         raise OutOfTime("no time left for it in this run")
     sockets = Sockets()
@@ -704,9 +703,7 @@ def cause_text(error: object) -> str:
 
 def _error_message(error: object) -> str:
     """Returns the text before the first traceback with the exception's type; without such text, the exception's line.
-
-    The exception is that of the last traceback. Its type keeps its module, as many modules have a ConnectionError.
-    """
+    The exception is that of the last traceback. Its type keeps its module, as many modules have a ConnectionError."""
     text = _string(error)
     if len(text) > SHOWN_CHARACTERS:
         text = f"{text[:SHOWN_END]}{SHOWN_JOINT}{text[-SHOWN_END:]}"
@@ -985,10 +982,8 @@ class Group(NamedTuple):
 def message(
     title: str, environment: str, parts: Sequence[str | list[str]], footer: str, lines: Sequence[str] = ()
 ) -> Message:
-    """Builds a title with the environment, a section for each part that is not empty, and a line of context.
-
-    A part that is a list becomes fields side by side. The text holds the `lines`, if there are any, else the parts.
-    """
+    """Builds a title with the environment, a section for each part that is not empty, and a line of context. A part
+    that is a list becomes fields side by side. The text holds the `lines`, if there are any, else the parts."""
     # A header knows no escaping, so these characters would be shown as entities.
     environment = re.sub("[&<>]", "", shorten(one_line(environment), 40))
     title = f"{title} · {environment}" if environment else title
@@ -1175,10 +1170,8 @@ def _alert(title: str, summary: str, news: News, groups: Sequence[Group], minute
 
 
 def _listing(groups: Sequence[Group], news: News, characters: int) -> list[list[str]]:
-    """Returns lists of lines, one for each group: its heading, and as many tasks as fit in an equal share of the room.
-
-    The headings have their room first. The last list counts the tasks that are in no group.
-    """
+    """Returns lists of lines, one for each group: its heading, and as many tasks as fit in an equal share of the room
+    that the headings leave. The last list counts the tasks that are in no group."""
     room = characters - size("\n… and 1234567890 more causes (1234567890 tasks)\n")
     # A group takes this much without its tasks: heading, line breaks, the number of tasks left out.
     frames = _fitting([f"{bold(group.heading)}\n\n… and 1234567890 more" for group in groups], room)
@@ -1328,7 +1321,7 @@ STATEMENT_TIMEOUT = "SET LOCAL statement_timeout = %(statement_milliseconds)s"
 # The shown part of a task's error: the two ends of a very long one. `|| ''` makes PostgreSQL decompress the value once
 # instead of at each use; the collation lets expressions search a column of any other.
 SHOWN_ERROR = f"""
-CASE WHEN octet_length(tasks.error::text) > {SHOWN_CHARACTERS}
+CASE WHEN octet_length(tasks.error::text) > {SHOWN_CHARACTERS} AND length(tasks.error::text) > {SHOWN_CHARACTERS}
     THEN left(tasks.error::text, {SHOWN_END}) || '{SHOWN_JOINT}' || right(tasks.error::text, {SHOWN_END})
     ELSE tasks.error::text || '' END COLLATE "C"
 """
@@ -1393,7 +1386,7 @@ SELECT
     ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = tasks AND attname = ANY(%(columns)s)
         AND NOT has_column_privilege(tasks, attname, 'SELECT')) AS forbidden,
     EXISTS (SELECT FROM pg_index WHERE indrelid = tasks AND indisvalid AND indpred IS NULL
-        AND pg_get_indexdef(indexrelid) ~ ' btree \("?status"?, "?updated_at"?[ ,)]') AS indexed,
+        AND pg_get_indexdef(indexrelid) ~ 'btree"? \("?status"?, "?updated_at"?[ ,)]') AS indexed,
     row_security_active(tasks) AS row_security, pg_is_in_recovery() AS standby,
     current_setting('transaction_read_only') = 'on' AS read_only,
     NOT EXISTS (SELECT FROM pg_class WHERE oid = ledger) AS unborn,
@@ -1415,13 +1408,14 @@ SELECT count(*) AS reported, min(notified_at) AS first, max(notified_at) AS last
 FROM slack_notifications WHERE task_id <> '' AND alert <> 'cause'
 """
 
-# What each destination was notified of. `alert` names a kind of alert, `cause` is a fingerprint of a failure's cause or
-# the status in which a task is stuck. Rows of the alert 'cause' count how many `times` a cause was reported on one day;
-# `task_id` is then the day and the cause, event_at the report before notified_at.
-# Rows with an empty task_id are the destination's state. Of an alert: until when it is complete (event_at), and when it
-# last called somebody (notified_at). Of 'cause': since when causes are counted (event_at). Of '': since when the
-# destination is notified of anything (event_at), and its pace in a storm (notified_at, the theoretical arrival time of
-# the generic cell rate algorithm); a run holds this row while it reports to the destination.
+# What each destination was notified of. What event_at and notified_at say depends on the row:
+#   alert failed, stuck, …; task_id        when the task failed, or its last sign of life; when that was reported.
+#                                          `cause`: a fingerprint of a failure's cause, or a stuck task's status.
+#   alert cause; task_id: day and cause    the report before the last; the last. `times`: failures reported on that day.
+#   alert failed, healed, …; no task_id    until when the alert is complete; when it last called somebody.
+#   alert cause; no task_id                since when causes are counted; nothing.
+#   no alert; no task_id                   since when the destination is notified; its pace in a storm (the theoretical
+#                                          arrival time of the generic cell rate algorithm). A run locks this row.
 _LEDGER_COLUMNS = """
 slack_notifications (
     destination text NOT NULL,
@@ -1498,8 +1492,8 @@ SELECT {_IS_RATE_LIMITED} AS is_rate_limited, EXISTS (SELECT FROM (
 FROM slack_notifications WHERE {_STATE_ROW}
 """
 
-# A task's name in the ledger, whose index takes no id of kilobytes.
-_ID = "left(tasks.id::text, 500)"
+# A task's name in the ledger: its index takes no id of kilobytes, and the empty one is that of the state rows.
+_ID = "coalesce(nullif(left(tasks.id::text, 500), ''), ' ')"
 _IS_OF_USER = "(%(user)s = '' OR tasks.user_api_key::text = %(user)s)"
 
 
@@ -1526,7 +1520,7 @@ WITH state AS (
 ), claimed AS (
     INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
     SELECT DISTINCT ON (task_id) %(destination)s, %(alert)s, task_id, event_at, now(), cause
-    FROM news WHERE is_news AND task_id <> '' ORDER BY task_id, event_at DESC
+    FROM news WHERE is_news ORDER BY task_id, event_at DESC
     {_REPLACE}
     RETURNING task_id, cause
 ), gone AS (
@@ -1546,9 +1540,9 @@ SELECT total, partial, first, complete, now() AS claimed_at FROM figures, state
 
 
 # Claims failed tasks that the destination was not notified of. One that failed again is news: from one minute after the
-# recorded failure if it has another cause (a failing task is often written twice within seconds, with two texts), else
-# from one window after. While updated_at is as recorded, it is the same failure, even where a skewed clock put it into
-# the future. A row of the task as stuck is replaced. Each claimed failure counts for its cause and day.
+# recorded failure (its report, if that was earlier: a clock was ahead) if it has another cause, as a failing task is
+# often written twice within seconds, with two texts; else from one window after. While updated_at is as recorded, it is
+# the same failure. A row of the task as stuck is replaced. Each claimed failure counts for its cause and day.
 CLAIM_FAILED = _claim(
     f"""
     SELECT {_ID} AS task_id, failed.at AS event_at, {CAUSE} AS cause, true AS is_news,
@@ -1649,7 +1643,8 @@ FROM (
     ) AS recorded
     ORDER BY number, place LIMIT %(listed)s * %(each)s
 ) AS claimed
-JOIN tasks ON tasks.id = (jsonb_populate_record(NULL::tasks, jsonb_build_object('id', claimed.task_id))).id
+JOIN tasks ON tasks.id = (jsonb_populate_record(NULL::tasks,
+    jsonb_build_object('id', CASE claimed.task_id WHEN ' ' THEN '' ELSE claimed.task_id END))).id
 WHERE claimed.number <= %(each)s ORDER BY claimed.place, claimed.task_id
 """
 
@@ -1730,6 +1725,7 @@ class Alert(NamedTuple):
     recovery: Alert | None = None
 
 
+# Failed tasks that ended well have HEALED, stuck ones RECOVERED.
 HEALED = Alert("healed", "failed", CLAIM_RECOVERED, healed_message, reported_as="failed")
 RECOVERED = Alert("recovered", "stuck", CLAIM_RECOVERED, recovered_message, reported_as="stuck")
 FAILED = Alert("failed", "failed", CLAIM_FAILED, failed_message, FAILED_FACTS, recovery=HEALED)
@@ -1963,7 +1959,7 @@ class Ledger:
         where no alert has news or the claim is rate-limited.
 
         `alert` is then the one that was claimed, or failed. A claim whose connection breaks is made again; one that
-        takes too long takes only the oldest tasks. BusyError if another run is reporting to the destination.
+        takes too long takes only the oldest tasks. DatabaseError, `busy` if another run reports to the destination.
         """
         parameters = {
             **settings,
@@ -1978,6 +1974,7 @@ class Ledger:
             "part": CLAIM_TASKS,
         }
         claim_by = until.before(POST_SECONDS)
+        # Two fifths of the time are for a second try with fewer tasks.
         first_by = claim_by.before(claim_by.seconds_left * 0.4)
         try:
             held, news = self.once_more_if_lost(lambda: self._claimed(alerts, parameters, first_by, claim_by))
@@ -2120,7 +2117,7 @@ def deliver(webhook: str, message: Message, until: Deadline, least_seconds: floa
     """Delivers the message by then or raises DeliveryError. The text alone goes out where Slack refuses the blocks.
 
     A failure that may heal is followed by another attempt, with growing pauses, while `least_seconds` are left for it.
-    A message that may have arrived is not sent again: a webhook has no key by which Slack could recognise a repeat.
+    One that may have arrived is not sent again here: a webhook has no key by which Slack could recognise a repeat.
     """
     pauses = iter(WEBHOOK_PAUSES_SECONDS)
     while True:
@@ -2128,7 +2125,7 @@ def deliver(webhook: str, message: Message, until: Deadline, least_seconds: floa
             _post(webhook, message.payload(), until)
             return
         except DeliveryError as error:
-            if error.layout_refused and message.blocks:
+            if error.layout_refused and message.blocks and until.seconds_left >= least_seconds:
                 logger.error("Slack refused the message's layout (%s): sending it as text only", error)
                 message = message._replace(blocks=[])
                 continue
@@ -2478,6 +2475,7 @@ class Run:
         self.settings = settings
         self.deadline = Deadline.after(seconds - LEEWAY_SECONDS)
         self.timeout_minutes = timeout
+        self.timeout: timedelta | None = None
         self.dry_run = preview is not None
         self.patient = patient
         self.paced = paced
@@ -2517,7 +2515,7 @@ class Run:
         for alert in alerts:
             with Outcome() as outcome:
                 if alert is STUCK:
-                    _minutes(self.timeout_minutes)
+                    self.timeout = timedelta(minutes=_minutes(self.timeout_minutes))
                 for destination in self._destinations(alert.kind):
                     work.setdefault(destination, []).append(alert)
                     if alert.recovery and self.settings.notify_on_recovery:
@@ -2534,21 +2532,21 @@ class Run:
 
             shuffle(queue)
 
-        def work(ledger: Ledger) -> None:
+        def report_queue(ledger: Ledger) -> None:
             with suppress(IndexError):
                 while True:
                     share = until.seconds_left * workers / max(1, len(queue))
                     destination, alerts = queue.popleft()
                     self._report_to(ledger, destination, alerts, until, max(share, LEAST_SHARE_SECONDS))
 
-        def work_by_another_connection() -> None:
+        def help_out() -> None:
             with Outcome(), ledger.another() as other:
-                work(other)
+                report_queue(other)
 
-        helpers = [threading.Thread(target=work_by_another_connection, daemon=True) for _ in range(workers - 1)]
+        helpers = [threading.Thread(target=help_out, daemon=True) for _ in range(workers - 1)]
         for helper in helpers:
             helper.start()
-        work(ledger)
+        report_queue(ledger)
         for helper in helpers:
             helper.join()
 
@@ -2575,9 +2573,9 @@ class Run:
 
         1. Lock the destination's state row, so that one run at a time reports to it.
         2. Claim what is news, by recording it in the ledger: alert by alert, until one has some; else commit.
-        3. Read the first tasks of the claim, then what the alert can do without: causes, figures.
+        3. Read the first tasks of the claim, and what the alert can do without: causes, figures; forget old rows.
         4. In quiet hours, leave what is not critical for later: roll back.
-        5. Build the message and post it, or mail it where the webhook does not take it.
+        5. Note whom it calls, build the message and post it, or mail it where the webhook does not take it.
         6. Commit. Nothing else stands between Slack's answer and the commit.
 
         A crash or an error before Slack's answer rolls back, so the next run reports the same tasks; one between the
@@ -2585,13 +2583,15 @@ class Run:
         """
         with outcome:
             if until.seconds_left < POST_SECONDS + COMMIT_SECONDS:
-                if alerts[0].reported_as:
+                late = [alert for alert in alerts if not alert.reported_as]
+                if not late:
+                    # A recovery may wait in silence.
                     return False
-                raise DeliveryError(f"No time left to tell {destination} of {alerts[0].name} tasks: the next run does")
+                ledger.alert = late[0]
+                raise DeliveryError(f"No time left to tell {destination} of {late[0].name} tasks: the next run does")
             remind = timedelta(minutes=self.settings.remind_minutes) or None
-            timeout = timedelta(minutes=self.timeout_minutes)
             try:
-                with ledger.claim(alerts, destination, until, timeout=timeout, remind=remind) as news:
+                with ledger.claim(alerts, destination, until, timeout=self.timeout, remind=remind) as news:
                     if news:
                         outcome.total = 0 if ledger.alert.reported_as else news.total
                         ledger.keeps = self._deliver(ledger, destination, news, until) and not self.dry_run

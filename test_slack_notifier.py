@@ -1045,6 +1045,10 @@ def test_wrong_timeout_is_a_logged_error(tasks, notifier, slack, caplog, timeout
     assert "positive number of minutes" in notifier.send_combined_notification(timeout)["error"]
     assert slack.requests == []
     assert "positive number of minutes" in caplog.text
+    tasks.fail()
+    result = notifier.send_combined_notification(timeout)
+    assert (result["failed_tasks_count"], result["failed_notification_sent"]) == (1, True)
+    assert not result["stuck_notification_sent"]
 
 
 @pytest.mark.parametrize(

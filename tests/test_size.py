@@ -355,3 +355,9 @@ def test_an_event_fits_whatever_the_task_holds(
     task_id: object, key: object, payload: object, uri: object, environment: str
 ) -> None:
     assert_fits(event_message(CREATED, TaskEvent(task_id, key, payload, uri), NOW, environment))
+
+
+def test_an_error_of_many_bytes_and_few_characters_is_read_once(tasks: Any, notifier: SlackNotifier) -> None:
+    error = "渲染失败" * 2_000
+    tasks.fail(error=error)
+    assert [task["error"] for task in notifier.get_failed_tasks_last_30min()] == [error]

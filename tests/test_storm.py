@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from types import SimpleNamespace
 
 import psycopg2
 import pytest
@@ -320,6 +321,27 @@ def test_a_queue_of_any_type_of_columns_is_told(settings, slack, tasks, table, i
     assert len(notifier.get_failed_tasks_last_30min()) == 0
 
 
+def test_an_empty_id_is_counted_and_blocks_no_other(settings, slack, tasks):
+    """It would be that of the destination's own rows in the ledger."""
+    notifier = SlackNotifier(settings=settings)
+    stuck = tasks.add("queued", created=50)
+    tasks.fail(id="")
+    result = notifier.send_combined_notification()
+    assert (result["failed_tasks_count"], result["stuck_tasks_count"], result["error"]) == (1, 1, None)
+    assert told(slack, STUCK) == [[stuck]]
+    tasks.execute("UPDATE tasks SET status = 'queued', updated_at = now() - interval '40 minutes' WHERE id = ''")
+    assert notifier.send_combined_notification()["stuck_tasks_count"] == 1
+    tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now()")
+    late = tasks.fail()
+    assert notifier.send_combined_notification()["error"] is None
+    assert notifier.send_combined_notification() == {
+        **result,
+        "failed_tasks_count": 0,
+        "stuck_tasks_count": 0,
+    }
+    assert told(slack)[-1] == [late]
+
+
 def test_an_id_that_cannot_be_told_blocks_no_other(settings, slack, tasks, caplog):
     tasks.execute("ALTER TABLE tasks DROP CONSTRAINT tasks_pkey")
     letters = json.dumps([str(number) for number in range(2000)])
@@ -432,6 +454,17 @@ def test_a_channel_that_was_told_of_nothing_does_not_look_for_what_has_mended(no
     assert notifier.send_stuck_tasks_notification()
     wait_until_alone(tasks.connection)
     assert value(tasks.connection, read) - before < 50
+
+
+@pytest.mark.parametrize(("alerts", "late"), [(["HEALED", "STUCK", "RECOVERED"], "STUCK"), (["RECOVERED"], None)])
+def test_an_alert_for_which_no_time_is_left_is_an_error_and_a_recovery_waits(settings, alerts, late):
+    run, outcome = slack_notifier.Run(settings, 90, None, 30, False, False), slack_notifier.Outcome()
+    ledger = SimpleNamespace(alert=None)
+    (destination,) = settings.destinations("stuck")
+    left = [getattr(slack_notifier, name) for name in alerts]
+    assert not run._report_first(ledger, destination, left, slack_notifier.Deadline.after(0), outcome)
+    assert ledger.alert is (late and getattr(slack_notifier, late))
+    assert ("No time left to tell SLACK_WEBHOOK" in (outcome.error or "")) is bool(late)
 
 
 @pytest.mark.slow(9)
