@@ -1386,7 +1386,7 @@ SELECT
     ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = tasks AND attname = ANY(%(columns)s)
         AND NOT has_column_privilege(tasks, attname, 'SELECT')) AS forbidden,
     EXISTS (SELECT FROM pg_index WHERE indrelid = tasks AND indisvalid AND indpred IS NULL
-        AND pg_get_indexdef(indexrelid) ~ 'btree"? \("?status"?, "?updated_at"?[ ,)]') AS indexed,
+        AND pg_get_indexdef(indexrelid) ~ 'btree"? [(]"?status"?, "?updated_at"?[ ,)]') AS indexed,
     row_security_active(tasks) AS row_security, pg_is_in_recovery() AS standby,
     current_setting('transaction_read_only') = 'on' AS read_only,
     NOT EXISTS (SELECT FROM pg_class WHERE oid = ledger) AS unborn,
@@ -1428,11 +1428,9 @@ slack_notifications (
     PRIMARY KEY (destination, alert, task_id)
 )
 """
-# The lock is for two first runs at once: IF NOT EXISTS alone lets the second fail on the first one's catalogue rows.
-CREATE_LEDGER = f"""
-SELECT pg_advisory_xact_lock(hashtext('slack_notifications'));
-CREATE TABLE IF NOT EXISTS {_LEDGER_COLUMNS}
-"""
+# One run at a time makes the ledger or upgrades it: the others find it done, and need no lock on the table for it.
+ALONE = "SELECT pg_advisory_xact_lock(hashtext('slack_notifications'))"
+CREATE_LEDGER = f"CREATE TABLE IF NOT EXISTS {_LEDGER_COLUMNS}"
 # Version 1 had neither column, version 2 had no `times`; a run of theirs may also create the table just before us.
 UPGRADE = "ALTER TABLE slack_notifications ADD COLUMN IF NOT EXISTS cause text, ADD COLUMN IF NOT EXISTS times bigint"
 
@@ -1598,7 +1596,8 @@ CLAIM_RECOVERED = _claim(
         ORDER BY tasks.updated_at LIMIT %(part)s
     ) AS ended
     LEFT JOIN {_record("%(reported_as)s", "ended.task_id")} ON true""",
-    last="max(event_at) + %(window)s",
+    # A microsecond at least, where very many have one updated_at.
+    last="greatest(max(event_at), (SELECT beginning FROM state) + interval '1 microsecond') + %(window)s",
 )
 
 # The causes of the failures that this transaction claimed, whose rows bear its now(): those that are new to the
@@ -1617,7 +1616,7 @@ FROM (
 ) AS claimed
 JOIN (
     SELECT cause, sum(times)::bigint AS times, max(last) AS last, max(last) = '-infinity' AS is_new
-    FROM (SELECT cause, times, CASE WHEN notified_at < now() THEN notified_at ELSE event_at END AS last
+    FROM (SELECT cause, times, CASE WHEN notified_at <> now() THEN notified_at ELSE event_at END AS last
           FROM slack_notifications
           WHERE destination = %(destination)s AND alert = 'cause' AND notified_at >= now()::date - 6) AS days
     GROUP BY cause
@@ -1733,6 +1732,7 @@ STUCK = Alert("stuck", "stuck", CLAIM_STUCK, stuck_message, STUCK_FACTS, ("queue
 ALERTS = (FAILED, HEALED, STUCK, RECOVERED)
 
 _CONNECTION_DEFAULTS = {"fallback_application_name": "slack_notifier", "client_encoding": "UTF8"}
+_BUSY = "Another run is telling this destination, or a session holds its rows in slack_notifications"
 # Errors that trying again does not heal. The driver has no code for them, only the server's words.
 _IS_FINAL_ERROR = r"password authentication failed|(?:database|role) \".*\" does not exist|no pg_hba.conf entry"
 
@@ -1879,7 +1879,7 @@ class Ledger:
 
     def _words(self, error: Exception) -> str:
         """Returns the driver's words in one line, without the password, which they may quote."""
-        text, password = one_line(str(error).partition("\nLINE ")[0]), self._options.get("password")
+        text, password = one_line(re.split("\n(?:LINE|CONTEXT)", str(error))[0]), self._options.get("password")
         return redact(re.sub(rf"(?<!\w){re.escape(password)}(?!\w)", _MASK, text) if password else text)
 
     def _translated(self, error: Exception) -> NotifierError:
@@ -1887,7 +1887,9 @@ class Ledger:
         reason, remedy = self._words(error), ""
         is_canceled = isinstance(error, psycopg2.errors.QueryCanceled)
         if isinstance(error, psycopg2.errors.LockNotAvailable):
-            reason = self._table_lock() or reason
+            reason = self._table_lock()
+            if not reason:
+                return DatabaseError(_BUSY, busy=True, cannot_read=False)
         if self._sockets.is_cut:
             reason = "no answer from the database in the time there was"
         elif is_canceled:
@@ -1940,11 +1942,11 @@ class Ledger:
             for doubt in doubts(state):
                 logger.warning("%s: %s", doubt.what, doubt.remedy)
             is_temporary = bool(ledger_remedy(state)) or (self.dry_run and state["unborn"])
+            if not (state["up_to_date"] or is_temporary or self.dry_run):
+                (state,) = self.fetch(ALONE, CREATE_LEDGER, STATE) if state["unborn"] else self.fetch(ALONE, STATE)
             prepare = [START] if state["up_to_date"] else [UPGRADE, START]
             if is_temporary:
                 prepare = [CREATE_TEMPORARY_LEDGER, START]
-            elif state["unborn"]:
-                prepare.insert(0, CREATE_LEDGER)
             if is_temporary or self.dry_run:
                 # What a dry run changes is rolled back with the rest of its transaction.
                 self.opening = prepare
@@ -1974,28 +1976,28 @@ class Ledger:
             "part": CLAIM_TASKS,
         }
         claim_by = until.before(POST_SECONDS)
-        # Two fifths of the time are for a second try with fewer tasks.
-        first_by = claim_by.before(claim_by.seconds_left * 0.4)
         try:
-            held, news = self.once_more_if_lost(lambda: self._claimed(alerts, parameters, first_by, claim_by))
+            # Two fifths of the time are for a second try with fewer tasks.
+            held, news = self.once_more_if_lost(lambda: self._claimed(alerts, parameters, claim_by, 0.4))
         except DatabaseError as error:
             if not error.too_slow:
                 raise
             logger.warning("%s; trying again with at most %s tasks", error, CLAIM_FEW_TASKS)
             parameters["part"] = CLAIM_FEW_TASKS
-            held, news = self._claimed(alerts, parameters, claim_by, claim_by)
+            held, news = self._claimed(alerts, parameters, claim_by, 0)
         with held:
             yield news
 
     def _claimed(
-        self, alerts: Sequence[Alert], parameters: Row, claimed_by: Deadline, until: Deadline
+        self, alerts: Sequence[Alert], parameters: Row, until: Deadline, spared: float
     ) -> tuple[ExitStack, News | None]:
-        """Returns the open transaction and the news; without news, the transaction is over."""
+        """Returns the open transaction and the news; without news, the transaction is over. A share is `spared`."""
         self.alert = alerts[0]
         with ExitStack() as transaction:
-            transaction.enter_context(self.transaction(LOCK, until=claimed_by, paced=self.paced, **parameters))
-            if not self._is_locked(claimed_by):
+            transaction.enter_context(self.transaction(LOCK, until=until, paced=self.paced, **parameters))
+            if not self._is_locked(until):
                 return ExitStack(), None
+            claimed_by = until.before(until.seconds_left * spared)
             for alert in alerts:
                 self.alert = alert
                 started = monotonic()
@@ -2010,14 +2012,13 @@ class Ledger:
 
     def _is_locked(self, until: Deadline) -> bool:
         """Returns whether LOCK, which has just run, locks the row, perhaps after some tries; False if rate-limited."""
-        wait = Deadline.after(min(until.seconds_left / 2, CALL_LOCK_WAIT_SECONDS if self.paced else LOCK_WAIT_SECONDS))
+        wait = Deadline.after(min(until.seconds_left - 1, CALL_LOCK_WAIT_SECONDS if self.paced else LOCK_WAIT_SECONDS))
         (state,) = self.rows()
         while not state["is_locked"]:
             if state["is_rate_limited"]:
                 return False
             if not wait.seconds_left:
-                reason = "Another run is telling this destination, or a session holds its rows in slack_notifications"
-                raise DatabaseError(reason, busy=True, cannot_read=False)
+                raise DatabaseError(_BUSY, busy=True, cannot_read=False)
             sleep(LOCK_PAUSE_SECONDS)
             (state,) = self.fetch(LOCK)
         return True

@@ -118,6 +118,22 @@ def test_first_runs_at_once_bring_up_a_ledger_of_version_1_and_keep_what_it_know
 
 
 @pytest.mark.slow
+def test_first_calls_while_slack_is_slow_wait_for_no_lock_on_the_new_ledger(slack, tasks, settings, caplog):
+    failed = tasks.fail()
+    slack.answer(delay=2, times=1)
+    barrier = threading.Barrier(AT_ONCE)
+
+    def first_call(_: int) -> bool:
+        barrier.wait()
+        return SlackNotifier(settings=settings).send_failed_tasks_notification()
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        assert all(threads.map(first_call, range(AT_ONCE)))
+    assert told(slack) == [[failed]]
+    assert "lock timeout" not in caplog.text
+
+
+@pytest.mark.slow
 def test_many_first_runs_at_the_same_instant_all_succeed(slack, tasks, settings, figures):
     """Threads meet closer than processes do."""
     rounds = 4

@@ -321,6 +321,53 @@ def test_a_queue_of_any_type_of_columns_is_told(settings, slack, tasks, table, i
     assert len(notifier.get_failed_tasks_last_30min()) == 0
 
 
+def test_a_database_that_reads_backslashes_in_strings_is_served(settings, slack, tasks):
+    tasks.execute("CREATE INDEX ON tasks (status, updated_at)")
+    name = tasks.connection.info.dbname
+    tasks.execute(f'ALTER DATABASE "{name}" SET standard_conforming_strings = off')
+    try:
+        failed = [tasks.fail(error=f"HTTP 500 in /tmp/{number}") for number in range(6)]
+        assert SlackNotifier(settings=settings).send_combined_notification()["error"] is None
+    finally:
+        tasks.execute(f'ALTER DATABASE "{name}" RESET standard_conforming_strings')
+    assert told(slack) == [sorted(failed)]
+
+
+def test_very_many_tasks_of_one_updated_at_do_not_stop_the_recoveries_after_them(notifier, slack, tasks, monkeypatch):
+    """Such as those that a migration has touched: each look would be at the same ones."""
+    failed = tasks.fail(updated=20)
+    assert notifier.send_failed_tasks_notification()
+    monkeypatch.setattr(slack_notifier, "CLAIM_TASKS", 3)
+    elapse(tasks.connection, 60)
+    for _ in range(7):
+        tasks.add("finished")
+    tasks.execute("UPDATE tasks SET updated_at = now() - interval '40 minutes' WHERE status = 'finished'")
+    tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now() WHERE id = %s", [failed])
+    for _ in range(6):
+        assert notifier.send_failed_tasks_notification()
+    assert told(slack, HEALED) == [[failed]]
+
+
+@pytest.mark.parametrize("alert", ["failed", "stuck"])
+def test_a_session_that_holds_a_row_of_the_ledger_is_not_taken_for_tasks_that_cannot_be_read(
+    settings, slack, tasks, caplog, monkeypatch, alert
+):
+    monkeypatch.setattr(slack_notifier, "LOCK_WAIT_SECONDS", 0.3)
+    notifier = SlackNotifier(settings=settings)
+    assert notifier.send_combined_notification()["error"] is None
+    failed = tasks.fail()
+    with closing(psycopg2.connect(settings.database_url)) as other, other.cursor() as cursor:
+        cursor.execute("SELECT FROM slack_notifications WHERE alert = %s AND task_id = '' FOR UPDATE", [alert])
+        result = notifier.send_combined_notification()
+        assert "a session holds its rows in slack_notifications" in result["error"]
+        assert not result[f"{alert}_notification_sent"]
+        # A worker's call leaves it to a later one.
+        assert notifier.send_failed_tasks_notification()
+    assert notifier.send_combined_notification()["error"] is None
+    assert [title(message) for message in slack.messages()] == [FAILED]
+    assert told(slack) == [[failed]]
+
+
 def test_an_empty_id_is_counted_and_blocks_no_other(settings, slack, tasks):
     """It would be that of the destination's own rows in the ledger."""
     notifier = SlackNotifier(settings=settings)
