@@ -157,21 +157,17 @@ class SettingError(NotifierError, ValueError):
 
 
 class DatabaseError(NotifierError):
-    """Raised if the database does not do what it should.
-
-    `lost`: the connection broke. `too_slow`: a statement ran out of time. `busy`: another run holds the destination; it
-    or the next one reports what is left. `cannot_read`: the tasks were not read.
-    """
+    """Raised if the database does not do what it should. `lost`: the connection broke. `too_slow`: a statement ran out
+    of time. `busy`: another run holds the destination; it or the next one reports what is left. `cannot_read`: the
+    tasks were not read."""
 
     lost, too_slow, busy, cannot_read = False, False, False, True
 
 
 class DeliveryError(NotifierError):
-    """Raised if a message was not accepted.
-
-    `word`: Slack's name of the error. `retry_after`: seconds after which it may heal; None: it will not. For
-    `layout_refused` the text alone may be accepted. `may_have_arrived`: only the answer is missing.
-    """
+    """Raised if a message was not accepted. `word`: Slack's name of the error. `retry_after`: seconds after which it
+    may heal; None: it will not. For `layout_refused` the text alone may be accepted. `may_have_arrived`: only the
+    answer is missing."""
 
     separator = ": "
     word = ""
@@ -1495,9 +1491,13 @@ _ID = "coalesce(nullif(left(tasks.id::text, 500), ''), ' ')"
 _IS_OF_USER = "(%(user)s = '' OR tasks.user_api_key::text = %(user)s)"
 
 
+# A task that failed, or recovered, is no longer reported as stuck.
+_STUCK_ROW = """ARRAY(SELECT ctid FROM slack_notifications
+    WHERE destination = %(destination)s AND alert = 'stuck' AND task_id = {})"""
+
+
 def _record(alert: str, task_id: str) -> str:
-    """Returns the lateral look-up of a task's row in the ledger. OFFSET 0 keeps the planner to the whole key, as it
-    knows little of a table that changes fast."""
+    """Returns the look-up of a task's row in the ledger by its whole key, to which OFFSET 0 keeps the planner."""
     return f"""LATERAL (
         SELECT ctid, event_at, notified_at, cause, least(event_at, notified_at) AS at FROM slack_notifications
         WHERE destination = %(destination)s AND alert = {alert} AND task_id = {task_id} OFFSET 0
@@ -1522,7 +1522,7 @@ WITH state AS (
     {_REPLACE}
     RETURNING task_id, cause
 ), gone AS (
-    DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(SELECT replaced FROM news WHERE replaced IS NOT NULL))
+    DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(SELECT unnest(replaced) FROM news WHERE is_news))
 ), figures AS (
     SELECT (SELECT count(*) FROM claimed) AS total, count(*) = %(part)s AS partial, {last} AS last,
            min(event_at) FILTER (WHERE is_news) AS first FROM news
@@ -1540,12 +1540,11 @@ SELECT total, partial, first, complete, now() AS claimed_at FROM figures, state
 # Claims failed tasks that the destination was not notified of. One that failed again is news: from one minute after the
 # recorded failure (its report, if that was earlier: a clock was ahead) if it has another cause, as a failing task is
 # often written twice within seconds, with two texts; else from one window after. While updated_at is as recorded, it is
-# the same failure. A row of the task as stuck is replaced. Each claimed failure counts for its cause and day.
+# the same failure. Each claimed failure counts for its cause and day.
 CLAIM_FAILED = _claim(
     f"""
     SELECT {_ID} AS task_id, failed.at AS event_at, {CAUSE} AS cause, true AS is_news,
-           (SELECT ctid FROM slack_notifications
-               WHERE destination = %(destination)s AND alert = 'stuck' AND task_id = {_ID}) AS replaced
+           {_STUCK_ROW.format(_ID)} AS replaced
     FROM tasks
     CROSS JOIN LATERAL (SELECT least(tasks.updated_at::timestamptz, '9999-12-30') AS at) AS failed
     LEFT JOIN {_record("'failed'", _ID)} ON true
@@ -1568,7 +1567,7 @@ CLAIM_FAILED = _claim(
 # since, or of which it was notified so long ago that a reminder is due.
 CLAIM_STUCK = _claim(
     f"""
-    SELECT stuck.task_id, stuck.event_at, stuck.cause, true AS is_news, NULL::tid AS replaced
+    SELECT stuck.task_id, stuck.event_at, stuck.cause, true AS is_news, NULL::tid[] AS replaced
     FROM (
         SELECT {_ID} AS task_id, greatest({_SIGN_OF_LIFE}::timestamptz, '0001-01-02') AS event_at,
                CASE tasks.status::text WHEN 'queued' THEN 'queued' ELSE 'in_progress' END AS cause
@@ -1586,7 +1585,9 @@ CLAIM_STUCK = _claim(
 # continues here: the window is added, so that `beginning` can subtract it, as it may hold just as many tasks.
 CLAIM_RECOVERED = _claim(
     f"""
-    SELECT ended.*, recorded.cause, recorded.ctid IS NOT NULL AS is_news, recorded.ctid AS replaced
+    SELECT ended.*, recorded.cause, recorded.ctid IS NOT NULL AS is_news,
+           CASE WHEN recorded.ctid IS NOT NULL
+               THEN recorded.ctid || {_STUCK_ROW.format("ended.task_id")} END AS replaced
     FROM (
         SELECT {_ID} AS task_id, least(tasks.updated_at::timestamptz, '9999-12-30') AS event_at FROM tasks
         WHERE tasks.status::text IN ({_ENDED_WELL}) AND {_IS_OF_USER}
@@ -2429,10 +2430,8 @@ def _print(text: str) -> None:
 
 
 class Outcome:
-    """The result of an attempt, which is the block below `with`: its errors end here, at the public edge.
-
-    `total`: tasks in the reports. `error`: what went wrong, in one line that has been logged. `cannot_read`: the tasks
-    were not read.
+    """The result of an attempt, which is the block below `with`: its errors end here, at the public edge. `total`:
+    tasks in the reports. `error`: what went wrong, in one line that was logged. `cannot_read`: the tasks were not read.
     """
 
     total = 0

@@ -534,6 +534,20 @@ def test_a_stuck_task_that_went_on_is_recovered_when_it_ends_not_before(notifier
     assert (told(slack, STUCK), told(slack, RECOVERED)) == ([[task_id]], [[task_id]])
 
 
+def test_a_task_reported_as_failed_and_then_as_stuck_has_recovered_in_one_message(
+    notifier, slack, tasks, becomes, pass_time
+):
+    task_id = tasks.fail()
+    assert notifier.send_combined_notification()["error"] is None
+    becomes(task_id, "queued")
+    pass_time(40)
+    assert notifier.send_combined_notification()["stuck_tasks_count"] == 1
+    becomes(task_id, "finished")
+    for _ in range(2):
+        assert notifier.send_combined_notification()["error"] is None
+    assert [title(message) for message in slack.messages()] == [FAILED, STUCK, HEALED]
+
+
 def test_a_stuck_task_that_failed_is_reported_as_failed_only(notifier, slack, tasks, fails_again):
     task_id = tasks.add("queued", created=40)
     assert notifier.send_stuck_tasks_notification()
