@@ -74,6 +74,12 @@ def test_every_webhook_of_the_list_gets_every_alert(tasks, slack, route):
         assert told(slack, channel=channel) == [[task]]
 
 
+def test_task_counts_once_however_many_webhooks_get_the_alert(tasks, slack, route):
+    tasks.fail()
+    assert SlackNotifier(settings=route(SLACK_WEBHOOK="a,b")).send_combined_notification()["failed_tasks_count"] == 1
+    assert (len(told(slack, channel="a")), len(told(slack, channel="b"))) == (1, 1)
+
+
 def test_webhook_that_is_listed_twice_gets_an_alert_once(tasks, slack, route):
     task = tasks.fail()
     assert SlackNotifier(settings=route(SLACK_WEBHOOK="a,b,a")).send_failed_tasks_notification() is True

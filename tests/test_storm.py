@@ -84,6 +84,26 @@ def test_calls_that_are_held_back_tell_nothing_and_later_ones_all_of_it(settings
     assert sorted(task for message in told(slack) for task in message) == sorted(first)
 
 
+def test_a_quiet_hour_saves_no_messages_up_for_a_storm(settings, slack, tasks):
+    notifier = SlackNotifier(settings=settings)
+    assert notifier.send_failed_tasks_notification()
+    elapse(tasks.connection, 60)
+    for _ in range(STORM_BURST + 1):
+        tasks.fail(updated=0)
+        assert notifier.send_failed_tasks_notification()
+    assert counted(slack) == [1] * STORM_BURST
+
+
+def test_stuck_alerts_use_up_no_message_of_a_storm(settings, slack, tasks):
+    notifier = SlackNotifier(settings=settings)
+    for _ in range(STORM_BURST):
+        tasks.add("queued", created=40)
+        assert notifier.send_stuck_tasks_notification()
+    failed = tasks.fail(updated=0)
+    assert notifier.send_failed_tasks_notification()
+    assert told(slack) == [[failed]]
+
+
 @pytest.mark.slow
 def test_a_destination_in_a_storm_holds_back_no_other(settings, slack, tasks):
     for _ in range(STORM_BURST + 1):
