@@ -99,7 +99,7 @@ class Trees:
         test = name(broken.test)
         why = times_in(self._whole, broken)
         if why or test in self._bad or test not in self.seconds:
-            return Verdict(broken, False, why or "the test does not pass with nothing broken")
+            return Verdict(broken, False, why or "with nothing broken the test fails or is skipped")
         tree = self._free.get()
         try:
             (tree / MODULE).write_text(self._whole.replace(broken.search, broken.replace), encoding="utf-8")
