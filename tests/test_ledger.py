@@ -314,6 +314,13 @@ def test_a_failure_of_the_future_hides_none_that_comes_before_it(notifier, slack
     assert told(slack) == [[future], [earlier]]
 
 
+def test_a_failure_at_the_end_of_time_is_told_once(notifier, slack, tasks):
+    task_id = tasks.fail(updated="infinity")
+    for _ in range(2):
+        assert notifier.send_failed_tasks_notification()
+    assert told(slack) == [[task_id]]
+
+
 @pytest.mark.slow
 def test_workers_whose_clocks_disagree_are_each_told_once(notifier, slack, tasks, pass_time, figures):
     runs, luck, failed = 40, random.Random(4), []
@@ -531,6 +538,14 @@ def test_a_task_that_finished_is_named_once_as_recovered(notifier, slack, tasks,
     assert told(slack, STUCK) == [sorted([finished, still_stuck])]
     assert told(slack, RECOVERED) == [[finished]]
     assert f"• `{finished}` is finished" in slack.messages()[-1]["text"]
+
+
+def test_a_recovery_does_not_count_as_a_stuck_task(notifier, slack, tasks, becomes):
+    becomes_well = tasks.add("queued", created=40)
+    assert notifier.send_combined_notification()["stuck_tasks_count"] == 1
+    becomes(becomes_well, "finished")
+    assert notifier.send_combined_notification()["stuck_tasks_count"] == 0
+    assert told(slack, RECOVERED) == [[becomes_well]]
 
 
 @pytest.mark.parametrize("timeout", [10, 30, 10_000])

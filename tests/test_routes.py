@@ -178,6 +178,16 @@ def test_users_share_is_of_own_tasks(tasks, slack, route, user_file):
     assert "2 of 3 ended tasks failed · 2 users" in every["text"]
 
 
+def test_users_stuck_tasks_are_counted_among_own_tasks(tasks, slack, route, user_file):
+    for user in (USER, OTHER_USER):
+        tasks.add("queued", created=40, user_api_key=user)
+    path = user_file(**{USER: "mine"})
+    notifier = SlackNotifier(settings=route(SLACK_WEBHOOK="all", SLACK_USER_WEBHOOKS_FILE=path))
+    assert notifier.send_stuck_tasks_notification() is True
+    counts = [slack.messages(channel)[0]["text"].rpartition(" UTC · ")[2] for channel in ("mine", "all")]
+    assert counts == ["1 queued · 0 in progress", "2 queued · 0 in progress"]
+
+
 def test_user_is_told_of_own_recovered_task(tasks, slack, route, user_file):
     mine = tasks.add("queued", created=40, user_api_key=USER)
     others = tasks.add("queued", created=40, user_api_key=OTHER_USER)
