@@ -414,6 +414,12 @@ BREAKS = [
         f"{STORM}an_id_that_cannot_be_told_blocks_no_other",
     ),
     Break(
+        "an empty id is taken for the state of the destination",
+        "FROM news WHERE is_news AND task_id <> ''",
+        "FROM news WHERE is_news",
+        f"{STORM}an_empty_id_is_not_taken_for_the_state_of_the_destination",
+    ),
+    Break(
         "an outage is not made up for",
         "least(event_at, now()) - %(window)s AS beginning",
         "now() - %(window)s AS beginning",
@@ -549,6 +555,12 @@ BREAKS = [
         f"{CAUSES}a_failure_that_never_started_is_no_sign_of_a_worker",
     ),
     Break(
+        "a user's figures are those of all",
+        "FROM tasks WHERE {_IS_OPEN} AND {_IS_OF_USER}\n",
+        "FROM tasks WHERE {_IS_OPEN}\n",
+        f"{ROUTES}users_stuck_tasks_are_counted_among_own_tasks",
+    ),
+    Break(
         "another cause waits for its hour to call people",
         " AND (notified_at <= now() - interval '1 hour' OR %(is_new)s) RETURNING alert",
         " AND notified_at <= now() - interval '1 hour' RETURNING alert",
@@ -578,6 +590,18 @@ BREAKS = [
         "threading.Timer(self.deadline.seconds_left, self._sockets.cut)",
         "threading.Timer(300, self._sockets.cut)",
         f"{DEADLINES}a_silent_database_holds_a_worker_for_ten_seconds_at_the_most",
+    ),
+    Break(
+        "a database that is not there is tried again and again",
+        "if pause is None or is_late or re.search(_IS_FINAL_ERROR, reason):",
+        "if pause is None or is_late:",
+        f"{BLIND}database_that_does_not_exist_is_not_tried_again",
+    ),
+    Break(
+        "the driver's words quote the password",
+        'return redact(re.sub(rf"(?<!\\w){re.escape(password)}(?!\\w)", _MASK, text) if password else text)',
+        "return redact(text)",
+        f"{SECRETS}database_error_that_quotes_the_password_is_masked",
     ),
     Break(
         "a vanished host holds its claim for ever",
@@ -685,6 +709,14 @@ BREAKS = [
         "CALL_LOCK_WAIT_SECONDS if self.paced else LOCK_WAIT_SECONDS",
         "LOCK_WAIT_SECONDS",
         f"{STORM}a_call_waits_for_no_other_run",
+    ),
+    Break(
+        "a rate-limited call waits as for another run",
+        """            if state["is_rate_limited"]:
+                return False
+""",
+        "",
+        f"{STORM}a_quiet_hour_saves_no_messages_up_for_a_storm",
     ),
     Break(
         "a message that reports no other task speaks of more",
@@ -845,12 +877,24 @@ BREAKS = [
         "backup = self.backup",
         f"{EMAIL}no_email_for_events_and_own_messages",
     ),
+    Break(
+        "Slack takes the time of the e-mail",
+        "deliver(to.webhook, message, until.before(for_backup), ",
+        "deliver(to.webhook, message, until, ",
+        f"{EMAIL}slack_that_hangs_leaves_the_email_its_time",
+    ),
     # Run.
     Break(
         "two destinations make twice as many tasks",
         "self.total = max(self.total, other.total)",
         "self.total = self.total + other.total",
         f"{ROUTES}task_counts_once_however_many_webhooks_get_the_alert",
+    ),
+    Break(
+        "the text of an unexpected error is logged",
+        "traceback.format_tb(error.__traceback__)",
+        "traceback.format_exception(type(error), error, error.__traceback__)",
+        f"{SECRETS}text_of_an_unexpected_error_is_not_logged",
     ),
     Break(
         "the other alert's error is forgotten",
@@ -889,6 +933,12 @@ BREAKS = [
         "timedelta(minutes=self.settings.remind_minutes) or None",
         "timedelta(minutes=self.settings.remind_minutes)",
         f"{LEDGER}without_reminders_a_stuck_task_is_told_once_for_ever",
+    ),
+    Break(
+        "a recovery counts as a stuck task",
+        "outcome.total = 0 if ledger.alert.reported_as else news.total",
+        "outcome.total = news.total",
+        f"{LEDGER}a_recovery_does_not_count_as_a_stuck_task",
     ),
     Break(
         "a dry run leaves a trace",
