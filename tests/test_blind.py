@@ -130,6 +130,13 @@ def test_database_that_comes_back_between_the_attempts_is_no_alarm(tasks, slack,
     assert told(slack) == [[task]]
 
 
+def test_database_that_does_not_exist_is_not_tried_again(server_url, caplog):
+    url = url_of(server_url, database="no_such_database")
+    with pytest.raises(slack_notifier.DatabaseError, match="does not exist"):
+        slack_notifier.Ledger(url, slack_notifier.Deadline.after(60), [0.01])
+    assert "trying again" not in caplog.text
+
+
 @pytest.mark.parametrize("call", ["send_failed_tasks_notification", "send_stuck_tasks_notification"])
 def test_workers_own_call_neither_waits_nor_cries(slack, gone, caplog, monkeypatch, call):
     monkeypatch.setattr(slack_notifier, "DATABASE_PAUSES_SECONDS", (60,))

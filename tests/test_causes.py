@@ -250,6 +250,18 @@ def test_a_cause_names_count_users_and_its_first_tasks(
     assert (len(first), first[-1], len(second)) == (5, "… and 27 more", 3)
 
 
+def test_new_causes_stand_first(notifier: SlackNotifier, slack: SlackStandIn, tasks: Any) -> None:
+    assert notifier.send_failed_tasks_notification()
+    elapse(tasks.connection, 2 * 24 * 60)
+    for number, error in enumerate(["no codec"] * 5 + ["disk full"] * 2):
+        tasks.fail(updated=0, error=error)
+        if number == 0:
+            assert notifier.send_failed_tasks_notification()
+    assert notifier.send_failed_tasks_notification()
+    headings = [lines[0] for lines in groups(slack.messages()[-1])]
+    assert headings == ["*2 × disk full · 1 user 🆕*", "*4 × no codec · 1 user (5× in 7 days)*"]
+
+
 SECRETS = {
     "xoxb-topsecret-aaa": "topsecret",
     "xoxb-123456789012-1234567890123-GhIjKlMnOpQrStUvWx": "GhIjKlMnOpQrStUvWx",
@@ -512,13 +524,15 @@ def test_the_same_trouble_calls_people_once_an_hour_and_another_at_once(
 ) -> None:
     notifier = critical(database_url, slack, critical_count=1)
     called = []
-    for minutes, error in [(0, "disk full"), (20, "disk full"), (20, "no codec"), (30, "disk full"), (31, "no codec")]:
+    failures = [(0, "disk full"), (20, "disk full"), (20, "no codec"), (30, "disk full"), (31, "no codec")]
+    # The last of them an hour after its own last report, not after the last call.
+    for minutes, error in [*failures, (31, "disk full")]:
         elapse(tasks.connection, minutes)
         tasks.fail(updated=0, error=error)
         assert notifier.send_failed_tasks_notification()
         called += ["<!here>" in pings(message) for message in slack.messages()]
         slack.clear()
-    assert called == [True, False, True, False, True]
+    assert called == [True, False, True, False, True, True]
 
 
 @pytest.mark.parametrize("sign", ["created", "started", "updated"])

@@ -110,6 +110,12 @@ def test_json_is_an_object_for_each_finding(cli, ready):
     assert {"mark": BAD, "what": "DEBUG must be true or false (or 1/0, yes/no, on/off)", "remedy": ""} in found
 
 
+@pytest.mark.parametrize(("mark", "code"), [(GOOD, 0), (DOUBTFUL, 0), (BAD, 1)])
+def test_doubts_alone_are_exit_0(mark, code):
+    findings = [slack_notifier.Finding(GOOD, "this"), slack_notifier.Finding(mark, "that")]
+    assert slack_notifier.print_findings(findings, as_json=False) == code
+
+
 # ---- Settings --------------------------------------------------------------------------------------------------------
 
 
@@ -328,6 +334,13 @@ def test_dead_webhooks_are_told_from_living_ones_by_name_and_nothing_is_posted(
         remedy,
     ]
     assert {request.body for request in slack.requests} == {b'{"text": ""}'}
+
+
+def test_webhooks_of_users_are_looked_at_where_no_kind_has_one_of_its_own(slack):
+    settings = Settings(webhooks={"": [slack.webhook()]}, user_webhooks={"test-api-key-0001": slack.webhook("user")})
+    found = slack_notifier._check_destinations(settings, Deadline.after(60))
+    names = [finding.what.partition(" (")[0] for finding in found]
+    assert names == ["SLACK_WEBHOOK", "the channel of user test-api..."]
 
 
 def test_other_hosts_are_asked_for_nothing_that_is_secret():

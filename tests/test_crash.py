@@ -10,7 +10,7 @@ import time
 from functools import partial
 
 import pytest
-from support import EXACTLY_ONCE, FAILED, RECOVERED, STUCK, tally, told, value, wait_for_blocked, wait_until
+from support import BLIND, EXACTLY_ONCE, FAILED, RECOVERED, STUCK, tally, told, value, wait_for_blocked, wait_until
 
 import slack_notifier
 from slack_notifier import CLAIM_HOLD_SECONDS
@@ -213,6 +213,7 @@ def test_a_failed_commit_is_an_error_that_names_the_possible_repeat(start, slack
     assert "Traceback" not in ended.log
     # It told of the task, and did not call itself blind.
     assert told(slack) == [[failed]]
+    assert told(slack, BLIND) == []
 
 
 @pytest.mark.slow(20)

@@ -702,3 +702,9 @@ def test_an_answer_that_quotes_the_address_escaped_or_cut_names_no_piece_of_it(r
         done = run("--test-creation", DATABASE_URL=database_url, SLACK_WEBHOOK=slack.webhook())
         assert holds(done.log, f"{NOT_SENT}…: HTTP 404 ")
         assert not [piece for piece in path.split("/")[2:] if piece[:5] in done.log]
+
+
+def test_an_answer_that_quotes_an_address_of_plain_words_names_none_of_them(monkeypatch):
+    monkeypatch.setattr(slack_notifier, "_request", lambda *_: (404, {}, "no such page: correcthorse"))
+    with pytest.raises(DeliveryError, match=r"^HTTP 404 no such page: \[masked\]: check the webhook's URL$"):
+        slack_notifier._post("https://chat.example.com/hooks/correcthorse", {}, Deadline.after(60))

@@ -307,6 +307,15 @@ def test_mail_server_that_hangs_is_tried_once_a_run(tasks, slack, with_email, mo
     assert told(slack, STUCK) == [[stuck]]
 
 
+def test_slack_that_hangs_leaves_the_email_its_time(slack, mail, trusted, monkeypatch):
+    monkeypatch.setattr(slack_notifier, "POST_SECONDS", 0.5)
+    slack.answer(fault="hang")
+    outbox = slack_notifier.Outbox(Email(mail.url, [TO], FROM))
+    to = slack_notifier.Destination(slack.webhook())
+    outbox.post(to, Message("an alert", []), "a task", Deadline.after(3), or_mail=True)
+    assert len(mail.mails) == 1
+
+
 @pytest.fixture
 def hanging(mail: MailServer) -> Iterator[tuple[Front, threading.Event, EmailBackup]]:
     """A port before the mail server that says nothing: to new clients until it is healed, to all until the event."""

@@ -10,6 +10,7 @@ from contextlib import closing
 import psycopg2
 import pytest
 from support import (
+    BLIND,
     EXACTLY_ONCE,
     FAILED,
     HEALED,
@@ -313,6 +314,13 @@ def test_a_failure_of_the_future_hides_none_that_comes_before_it(notifier, slack
     assert told(slack) == [[future], [earlier]]
 
 
+def test_a_failure_at_the_end_of_time_is_told_once(notifier, slack, tasks):
+    task_id = tasks.fail(updated="infinity")
+    for _ in range(2):
+        assert notifier.send_failed_tasks_notification()
+    assert told(slack) == [[task_id]]
+
+
 @pytest.mark.slow
 def test_workers_whose_clocks_disagree_are_each_told_once(notifier, slack, tasks, pass_time, figures):
     runs, luck, failed = 40, random.Random(4), []
@@ -380,6 +388,23 @@ def test_a_cause_stays_known_where_the_same_task_fails_again(notifier, slack, ta
         fails_again(task_id, "no codec")
     seen = [re.findall(r"no codec(.*)", message["text"]) for message in slack.messages()]
     assert seen == [[""], [" (2× in 7 days)"], [" (3× in 7 days)"]]
+
+
+def test_a_cause_is_counted_for_seven_days(notifier, slack, tasks, pass_time):
+    counts = (
+        "SELECT task_id, to_char(notified_at, 'YYYY-MM-DD ') || cause "
+        "FROM slack_notifications WHERE alert = 'cause' AND task_id <> ''"
+    )
+    assert notifier.send_failed_tasks_notification()
+    for days in (2, 1, 5, 1, 8):
+        pass_time(days * 24 * 60)
+        tasks.fail(updated=0, error="no codec")
+        assert notifier.send_failed_tasks_notification()
+        assert {name == expected for name, expected in rows(tasks.connection, counts)} == {True}
+    seen = [re.findall(r"no codec(.*)", message["text"]) for message in slack.messages()]
+    assert seen == [[" 🆕"], [" (2× in 7 days)"], [" (3× in 7 days)"], [" (3× in 7 days)"], [" 🆕"]]
+    # The clean-up has left no others.
+    assert len(rows(tasks.connection, counts)) == 1
 
 
 def test_ids_of_an_earlier_table_do_no_harm(notifier, slack, tasks):
@@ -451,6 +476,18 @@ def test_without_reminders_a_stuck_task_is_told_once_for_ever(settings, slack, t
     assert told(slack, STUCK) == [[task_id]]
 
 
+def test_a_task_that_is_still_stuck_outlives_the_clean_up(settings, slack, tasks, pass_time):
+    notifier = SlackNotifier(settings=settings._replace(remind_minutes=0))
+    first = tasks.add("queued", created=40)
+    assert notifier.send_stuck_tasks_notification()
+    pass_time(8 * 24 * 60)
+    # A claim with news is what cleans up.
+    second = tasks.add("queued", created=40)
+    for _ in range(2):
+        assert notifier.send_stuck_tasks_notification()
+    assert told(slack, STUCK) == [[first], [second]]
+
+
 def test_a_reminder_names_only_the_tasks_that_are_due(notifier, slack, tasks, pass_time):
     first = tasks.add("queued", created=40)
     assert notifier.send_stuck_tasks_notification()
@@ -501,6 +538,14 @@ def test_a_task_that_finished_is_named_once_as_recovered(notifier, slack, tasks,
     assert told(slack, STUCK) == [sorted([finished, still_stuck])]
     assert told(slack, RECOVERED) == [[finished]]
     assert f"• `{finished}` is finished" in slack.messages()[-1]["text"]
+
+
+def test_a_recovery_does_not_count_as_a_stuck_task(notifier, slack, tasks, becomes):
+    becomes_well = tasks.add("queued", created=40)
+    assert notifier.send_combined_notification()["stuck_tasks_count"] == 1
+    becomes(becomes_well, "finished")
+    assert notifier.send_combined_notification()["stuck_tasks_count"] == 0
+    assert told(slack, RECOVERED) == [[becomes_well]]
 
 
 @pytest.mark.parametrize("timeout", [10, 30, 10_000])
@@ -620,8 +665,21 @@ def test_a_refused_failed_alert_does_not_hold_back_the_stuck_one(notifier, slack
     result = notifier.send_combined_notification()
     assert (result["failed_notification_sent"], result["stuck_notification_sent"]) == (False, True)
     assert "no_service" in result["error"]
+    assert told(slack, STUCK) == [[stuck]]
     assert notifier.send_combined_notification()["error"] is None
     assert (told(slack, FAILED), told(slack, STUCK)) == ([[failed]], [[stuck]])
+
+
+def test_a_recovery_waits_for_the_alert_that_was_refused(notifier, slack, tasks, becomes):
+    recovered = tasks.fail()
+    assert notifier.send_failed_tasks_notification()
+    becomes(recovered, "finished")
+    tasks.fail()
+    slack.answer(404, "no_service")
+    assert notifier.send_failed_tasks_notification() is False
+    assert [title(message) for message in slack.messages()] == [FAILED]
+    assert notifier.send_failed_tasks_notification()
+    assert [title(message) for message in slack.messages()] == [FAILED, FAILED, HEALED]
 
 
 # ---- Destinations ----------------------------------------------------------------------------------------------------
@@ -749,6 +807,21 @@ def test_an_alert_that_cannot_be_committed_leaves_the_next_one_alone(notifier, s
     assert told(slack, STUCK) == [[stuck]]
 
 
+def test_tasks_that_cannot_be_read_after_another_alert_was_sent_are_said_not_to_be_read(notifier, slack, tasks):
+    failed = tasks.fail()
+    tasks.add("queued", created=40)
+    tasks.execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''full''; END'")
+    assert notifier.send_failed_tasks_notification()
+    tasks.execute(
+        "CREATE TRIGGER refuse BEFORE INSERT ON slack_notifications FOR EACH ROW "
+        "WHEN (NEW.task_id <> '' AND NEW.alert = 'stuck') EXECUTE FUNCTION refuse()"
+    )
+    another = tasks.fail()
+    assert "Cannot read the tasks: full" in notifier.send_combined_notification()["error"]
+    assert told(slack) == [[failed], [another]]
+    assert title(slack.messages()[-1]) == BLIND
+
+
 def test_a_dead_webhook_keeps_no_recovery_from_the_others(settings, slack, tasks, becomes):
     both = settings._replace(webhooks={"": [slack.webhook("dead"), slack.webhook()]})
     slack.answer(404, "no_service", times=None, channel="dead")
@@ -773,6 +846,16 @@ def test_old_rows_are_deleted_and_those_still_needed_stay(notifier, slack, tasks
         pass_time(0.1)
     assert {task_id for _, task_id in recorded(tasks.connection)} == {still_stuck, failed}
     assert told(slack, FAILED) == [[forgotten[0]], [failed]]
+
+
+def test_a_stuck_alert_deletes_nothing_that_the_failed_one_needs(notifier, slack, tasks, pass_time):
+    failed = tasks.fail(updated=1)
+    assert notifier.send_failed_tasks_notification()
+    pass_time(8 * 24 * 60)
+    tasks.add("queued", created=40)
+    assert notifier.send_stuck_tasks_notification()
+    assert notifier.send_failed_tasks_notification()
+    assert (told(slack), len(told(slack, STUCK))) == ([[failed]], 1)
 
 
 def test_a_row_that_another_run_uses_does_not_hold_up_the_clean_up(notifier, slack, tasks, pass_time, settings, caplog):

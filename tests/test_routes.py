@@ -74,6 +74,12 @@ def test_every_webhook_of_the_list_gets_every_alert(tasks, slack, route):
         assert told(slack, channel=channel) == [[task]]
 
 
+def test_task_counts_once_however_many_webhooks_get_the_alert(tasks, slack, route):
+    tasks.fail()
+    assert SlackNotifier(settings=route(SLACK_WEBHOOK="a,b")).send_combined_notification()["failed_tasks_count"] == 1
+    assert (len(told(slack, channel="a")), len(told(slack, channel="b"))) == (1, 1)
+
+
 def test_webhook_that_is_listed_twice_gets_an_alert_once(tasks, slack, route):
     task = tasks.fail()
     assert SlackNotifier(settings=route(SLACK_WEBHOOK="a,b,a")).send_failed_tasks_notification() is True
@@ -170,6 +176,16 @@ def test_users_share_is_of_own_tasks(tasks, slack, route, user_file):
     (mine,), (every,) = slack.messages("mine"), slack.messages("all")
     assert "1 of 2 ended tasks failed · 1 user" in mine["text"]
     assert "2 of 3 ended tasks failed · 2 users" in every["text"]
+
+
+def test_users_stuck_tasks_are_counted_among_own_tasks(tasks, slack, route, user_file):
+    for user in (USER, OTHER_USER):
+        tasks.add("queued", created=40, user_api_key=user)
+    path = user_file(**{USER: "mine"})
+    notifier = SlackNotifier(settings=route(SLACK_WEBHOOK="all", SLACK_USER_WEBHOOKS_FILE=path))
+    assert notifier.send_stuck_tasks_notification() is True
+    counts = [slack.messages(channel)[0]["text"].rpartition(" UTC · ")[2] for channel in ("mine", "all")]
+    assert counts == ["1 queued · 0 in progress", "2 queued · 0 in progress"]
 
 
 def test_user_is_told_of_own_recovered_task(tasks, slack, route, user_file):

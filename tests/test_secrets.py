@@ -237,6 +237,25 @@ def test_host_programs_own_debug_log_gets_no_secret_from_a_left_behind_thread(sl
     assert written
 
 
+def test_database_error_that_quotes_the_password_is_masked():
+    ledger = object.__new__(slack_notifier.Ledger)
+    ledger._options = {"password": "correct horse"}
+    assert ledger._words(ValueError('no "correct horse" in correct horses')) == 'no "[masked]" in correct horses'
+
+
+def test_text_of_an_unexpected_error_is_not_logged(caplog):
+    class Odd:
+        words = "-".join(["correct", "horse"])
+
+        def replace(self, *_: str) -> str:
+            raise ValueError(self.words)
+
+    with slack_notifier.Outcome() as outcome:
+        slack_notifier.escape(Odd())
+    assert outcome.error.startswith("Unexpected ValueError at slack_notifier.py:")
+    assert Odd.words not in caplog.text
+
+
 # ---- What a server makes of the address ------------------------------------------------------------------------------
 
 ECHOES: dict[str, Callable[[str], str]] = {

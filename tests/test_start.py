@@ -208,6 +208,13 @@ def test_env_file_beside_the_program_is_read_from_anywhere(run, failed_and_stuck
     assert titles(slack) == [FAILED, STUCK]
 
 
+def test_env_file_keeps_the_placeholders_of_a_template(run, failed_and_stuck, database_url, slack, tmp_path):
+    template = "the id is ${id}"
+    write(tmp_path / ".env", DATABASE_URL=database_url, SLACK_WEBHOOK=slack.webhook(), SLACK_TASK_TEMPLATE=template)
+    assert run("--failed-only").code == 0
+    assert re.search(r"the id is \w", slack.messages()[0]["text"])
+
+
 def test_env_file_further_up_is_not_read(run, database_url, slack, tmp_path):
     write(tmp_path / ".env", DATABASE_URL=database_url, SLACK_WEBHOOK=slack.webhook())
     below = tmp_path / "a" / "b"

@@ -85,6 +85,28 @@ def test_calls_that_are_held_back_tell_nothing_and_later_ones_all_of_it(settings
     assert sorted(task for message in told(slack) for task in message) == sorted(first)
 
 
+def test_a_quiet_hour_saves_no_messages_up_for_a_storm(settings, slack, tasks, caplog):
+    notifier = SlackNotifier(settings=settings)
+    assert notifier.send_failed_tasks_notification()
+    elapse(tasks.connection, 60)
+    for _ in range(STORM_BURST + 1):
+        tasks.fail(updated=0)
+        assert notifier.send_failed_tasks_notification()
+    assert counted(slack) == [1] * STORM_BURST
+    # The last call went at once, and did not wait as it does for another run.
+    assert "Another run" not in caplog.text
+
+
+def test_stuck_alerts_use_up_no_message_of_a_storm(settings, slack, tasks):
+    notifier = SlackNotifier(settings=settings)
+    for _ in range(STORM_BURST):
+        tasks.add("queued", created=40)
+        assert notifier.send_stuck_tasks_notification()
+    failed = tasks.fail(updated=0)
+    assert notifier.send_failed_tasks_notification()
+    assert told(slack) == [[failed]]
+
+
 @pytest.mark.slow
 def test_a_destination_in_a_storm_holds_back_no_other(settings, slack, tasks):
     for _ in range(STORM_BURST + 1):
@@ -402,6 +424,16 @@ def test_an_id_that_cannot_be_told_blocks_no_other(settings, slack, tasks, caplo
     assert value(tasks.connection, f"SELECT count(*) FROM ({TOLD}) AS told") == 3
     assert re.findall("`(twice|" + once + ")`", slack.messages()[0]["text"])
     assert len(slack.messages()) == 2
+
+
+def test_an_empty_id_is_not_taken_for_the_state_of_the_destination(settings, slack, tasks):
+    notifier = SlackNotifier(settings=settings)
+    tasks.fail(id="", updated=20)
+    assert notifier.send_failed_tasks_notification()
+    assert slack.requests == []
+    failed = tasks.fail()
+    assert notifier.send_failed_tasks_notification()
+    assert told(slack) == [[failed]]
 
 
 # ---- What the database can do to us, said right ----------------------------------------------------------------------

@@ -564,6 +564,32 @@ def test_back_and_forward_again_the_older_versions_reports_count(
     assert reported(notifier) == ({STUCK: [stuck]} if is_due else {})
 
 
+def test_an_older_versions_earlier_report_does_not_count(notifier, tasks, reported):
+    task_id = tasks.add("in_progress", created=50, started=40)
+    assert reported(notifier) == {STUCK: [[task_id]]}
+    # Version 1 waits for nobody, so it may commit what it began to report before this version did.
+    tasks.execute(
+        "INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at) "
+        "SELECT destination, 'stuck:queued', task_id, event_at, notified_at - interval '1 second' "
+        "FROM slack_notifications WHERE alert = 'stuck' AND task_id <> ''"
+    )
+    assert reported(notifier) == {}
+
+
+def test_the_last_of_an_older_versions_reports_of_a_task_counts(notifier, tasks, reported):
+    task_id = tasks.add("in_progress", created=50, started=40)
+    assert reported(notifier) == {STUCK: [[task_id]]}
+    # As version 1 leaves them of a task that was stuck as queued before.
+    tasks.execute(
+        "INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at) "
+        "SELECT destination, name, task_id, event_at, notified_at - earlier FROM slack_notifications, "
+        "(VALUES ('stuck:queued', interval '1 hour'), ('stuck:in_progress', '0')) AS old (name, earlier) "
+        "WHERE alert = 'stuck' AND task_id <> ''; "
+        "DELETE FROM slack_notifications WHERE alert = 'stuck' AND task_id <> ''"
+    )
+    assert reported(notifier) == {}
+
+
 # ---- Dry run ---------------------------------------------------------------------------------------------------------
 
 
