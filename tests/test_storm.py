@@ -426,16 +426,6 @@ def test_an_id_that_cannot_be_told_blocks_no_other(settings, slack, tasks, caplo
     assert len(slack.messages()) == 2
 
 
-def test_an_empty_id_is_not_taken_for_the_state_of_the_destination(settings, slack, tasks):
-    notifier = SlackNotifier(settings=settings)
-    tasks.fail(id="", updated=20)
-    assert notifier.send_failed_tasks_notification()
-    assert slack.requests == []
-    failed = tasks.fail()
-    assert notifier.send_failed_tasks_notification()
-    assert told(slack) == [[failed]]
-
-
 # ---- What the database can do to us, said right ----------------------------------------------------------------------
 
 

@@ -343,8 +343,8 @@ BREAKS = [
     ),
     Break(
         "two first runs stumble over each other",
-        "SELECT pg_advisory_xact_lock(hashtext('slack_notifications'));\n",
-        "",
+        "SELECT pg_advisory_xact_lock(hashtext('slack_notifications'))",
+        "SELECT 1",
         f"{CONCURRENCY}many_first_runs_at_the_same_instant_all_succeed",
     ),
     Break(
@@ -415,9 +415,9 @@ BREAKS = [
     ),
     Break(
         "an empty id is taken for the state of the destination",
-        "FROM news WHERE is_news AND task_id <> ''",
-        "FROM news WHERE is_news",
-        f"{STORM}an_empty_id_is_not_taken_for_the_state_of_the_destination",
+        "coalesce(nullif(left(tasks.id::text, 500), ''), ' ')",
+        "left(tasks.id::text, 500)",
+        f"{STORM}an_empty_id_is_counted_and_blocks_no_other",
     ),
     Break(
         "an outage is not made up for",
@@ -475,11 +475,8 @@ BREAKS = [
     ),
     Break(
         "a task that failed stays stuck in the ledger",
-        """           (SELECT ctid FROM slack_notifications
-               WHERE destination = %(destination)s AND alert = 'stuck' AND task_id = {_ID}) AS replaced
-""",
-        """           NULL::tid AS replaced
-""",
+        "{_STUCK_ROW.format(_ID)} AS replaced",
+        "NULL::tid[] AS replaced",
         f"{LEDGER}a_task_reported_as_stuck_and_then_as_failed_has_recovered_in_one_message",
     ),
     Break(
@@ -682,9 +679,10 @@ BREAKS = [
     ),
     Break(
         "an older version's rows are moved before they are all there",
-        """(LOCK, until=claimed_by, paced=self.paced, **parameters))
-            if not self._is_locked(claimed_by):
+        """(LOCK, until=until, paced=self.paced, **parameters))
+            if not self._is_locked(until):
                 return ExitStack(), None
+            claimed_by = until.before(until.seconds_left * spared)
             for alert in alerts:
                 self.alert = alert
                 started = monotonic()
@@ -692,9 +690,10 @@ BREAKS = [
                 # Statements of their own, as they must see what a run has committed for which the lock has waited.
                 statements = [MOVE_OLD_ROWS, alert.statement] if alert is alerts[0] else [alert.statement]
 """,
-        """(MOVE_OLD_ROWS, LOCK, until=claimed_by, paced=self.paced, **parameters))
-            if not self._is_locked(claimed_by):
+        """(MOVE_OLD_ROWS, LOCK, until=until, paced=self.paced, **parameters))
+            if not self._is_locked(until):
                 return ExitStack(), None
+            claimed_by = until.before(until.seconds_left * spared)
             for alert in alerts:
                 self.alert = alert
                 started = monotonic()
@@ -817,8 +816,8 @@ BREAKS = [
     ),
     Break(
         "a refused layout is not sent as text",
-        "if error.layout_refused and message.blocks:",
-        "if error.layout_refused and not message.blocks:",
+        "if error.layout_refused and message.blocks and",
+        "if error.layout_refused and not message.blocks and",
         f"{DELIVERY}refused_layout_is_sent_again_as_text_and_logged_as_an_error",
     ),
     Break(
