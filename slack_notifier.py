@@ -665,7 +665,6 @@ def one_line(value: object) -> str:
 
 
 def shorten(text: str, characters: int) -> str:
-    """Cuts what is longer than that many characters, and puts "..." behind it."""
     return text if len(text) <= characters else text[:characters].rstrip() + "..."
 
 
@@ -1460,8 +1459,8 @@ FROM moved ORDER BY task_id, notified_at DESC
 {_REPLACE} WHERE recorded.notified_at < excluded.notified_at
 """
 
-# Adds the state rows that a destination lacks; an insert of one that is there would wait for the run that changes it.
-# Committed before the first claim, so that failures add up from here on, even if the first messages are not delivered.
+# Adds the state rows that a destination lacks for these alerts, which begin here; an insert of one that is there would
+# wait for the run that changes it. Committed before the first claim, so that nothing is lost if that is not delivered.
 START = """
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
 SELECT destination.destination, alert.alert, '', now(), CASE alert.alert WHEN '' THEN now() ELSE '-infinity' END
@@ -1763,8 +1762,9 @@ class Ledger:
         self.deadline = deadline
         self.dry_run = dry_run
         self.paced = paced
-        # What each transaction begins with.
-        self.opening: Sequence[str] = ()
+        # What each transaction begins with; the names of the alerts that get state rows.
+        self.opening: list[str] = []
+        self.alerts: list[str] = []
         self._url = url
         own = {**_CONNECTION_DEFAULTS, "connect_timeout": str(DATABASE_CONNECT_SECONDS)}
         self._options = {**own, **psycopg2.extensions.parse_dsn(url)}
@@ -1773,7 +1773,7 @@ class Ledger:
     def another(self) -> Ledger:
         """Opens a second connection for the same run."""
         other = Ledger(self._url, self.deadline, dry_run=self.dry_run, paced=self.paced)
-        other.opening = self.opening
+        other.opening, other.alerts = self.opening, self.alerts
         return other
 
     def __enter__(self) -> Ledger:
@@ -1825,7 +1825,7 @@ class Ledger:
         seconds = min((until or self.deadline).seconds_left, DATABASE_STATEMENT_SECONDS)
         self.parameters = {
             "columns": COLUMNS_READ,
-            "alerts": [alert.name for alert in ALERTS],
+            "alerts": self.alerts,
             "hold_milliseconds": CLAIM_HOLD_SECONDS * 1000,
             **parameters,
             "statement_milliseconds": int(seconds * 1000) + 1,
@@ -1931,14 +1931,15 @@ class Ledger:
             raise DatabaseError(f"Cannot read the tasks: {role} may not read {columns} of tasks", remedy)
         return state
 
-    def open(self, destinations: Sequence[str]) -> None:
-        """Makes slack_notifications usable for the destinations (fingerprints): it is created on first use, upgraded
+    def open(self, work: Mapping[Destination, Sequence[Alert]]) -> None:
+        """Makes slack_notifications usable for the alerts of each destination: it is created on first use, upgraded
         from versions 1 and 2, and given the state rows that it lacks.
 
         Where the role may not write, transactions work with a temporary table and a warning says what to grant;
         DatabaseError where the server allows not even that. A dry run changes nothing.
         """
-        with self.transaction(STATE, destinations=list(destinations)):
+        self.alerts = list({alert.name for alerts in work.values() for alert in alerts})
+        with self.transaction(STATE, destinations=[destination.fingerprint for destination in work]):
             state = self.read_state()
             for doubt in doubts(state):
                 logger.warning("%s: %s", doubt.what, doubt.remedy)
@@ -2505,7 +2506,7 @@ class Run:
             pauses = DATABASE_PAUSES_SECONDS if self.patient else ()
             url, how = self.settings.database_url, {"dry_run": self.dry_run, "paced": self.paced}
             with Ledger(url, until, pauses, **how) as ledger:
-                ledger.once_more_if_lost(lambda: ledger.open([destination.fingerprint for destination in work]))
+                ledger.once_more_if_lost(lambda: ledger.open(work))
                 self._report_all(ledger, deque(work.items()), until)
         return [whole] * len(alerts) if whole.error else list(self.outcomes.values())
 

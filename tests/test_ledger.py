@@ -77,6 +77,17 @@ def completed_at(connection, alert: str = "failed") -> str:
 # ---- Failed ----------------------------------------------------------------------------------------------------------
 
 
+def test_a_first_run_for_failed_tasks_is_one_also_where_stuck_ones_were_reported_for_weeks(
+    notifier, slack, tasks, pass_time
+):
+    assert notifier.send_stuck_tasks_notification()
+    pass_time(14 * 24 * 60)
+    tasks.fail(updated=24 * 60)
+    failed = tasks.fail()
+    assert notifier.send_combined_notification()["error"] is None
+    assert told(slack) == [[failed]]
+
+
 @pytest.mark.parametrize(("minutes", "is_told"), [(29, True), (31, False)])
 def test_a_first_run_starts_with_the_last_30_minutes(notifier, slack, tasks, minutes, is_told):
     task_id = tasks.fail(updated=minutes)
