@@ -54,12 +54,11 @@ CLAIM_PARAMETERS = {
     "lock_milliseconds": 0,
     "hold_milliseconds": 0,
     "destination": "benchmark",
+    "destinations": ["benchmark"],
     "user": "",
     "alert": "failed",
+    "alerts": ["failed"],
     "window": timedelta(minutes=30),
-    "paced": False,
-    "hurried": False,
-    "failed": "failed",
     "part": slack_notifier.CLAIM_TASKS,
     "varying_words": slack_notifier.VARYING_WORDS,
     "varying_numbers": slack_notifier.VARYING_NUMBERS,
@@ -197,7 +196,7 @@ def many_failures(bench: Bench) -> Iterator[Line]:
             tasks.settle()
         ours_few = bench.ours(few.url, "--failed-only", prepare=(bench.slack.clear, few.forget))
         ours_many = bench.ours(many.url, "--failed-only", prepare=(bench.slack.clear, many.forget))
-        claim = slack_notifier.CLAIM_FAILED
+        claim = f"{slack_notifier.START};{slack_notifier.CLAIM_FAILED}"
         psql = bench.psql(many, claim, (many.forget,))
         ten, all_of_them = compared(ours_few, ours_many, bench.sizes.slow_runs)
         bench.expect(messages=1)
