@@ -55,7 +55,7 @@ def install(name: str) -> None:
     import requests
 
     connect: Callable[..., Any] = psycopg2.connect
-    request: Callable[..., Any] = requests.Session.request
+    request: Callable[..., Any] = requests.adapters.HTTPAdapter.send
     connections: list[psycopg2.extensions.connection] = []
 
     def remembered(*arguments: Any, **options: Any) -> Any:
@@ -85,4 +85,4 @@ def install(name: str) -> None:
         return response
 
     psycopg2.connect = remembered
-    requests.Session.request = posted
+    requests.adapters.HTTPAdapter.send = posted
