@@ -590,6 +590,19 @@ def test_a_stuck_task_that_went_on_is_recovered_when_it_ends_not_before(notifier
     assert (told(slack, STUCK), told(slack, RECOVERED)) == ([[task_id]], [[task_id]])
 
 
+def test_a_stuck_task_that_was_reported_as_failed_since_is_no_recovery_of_the_stuck_alert(
+    notifier, slack, tasks, becomes
+):
+    task_id = tasks.add("queued", created=40)
+    assert notifier.send_combined_notification()["stuck_tasks_count"] == 1
+    becomes(task_id, "failed")
+    assert notifier.send_combined_notification()["failed_tasks_count"] == 1
+    becomes(task_id, "finished")
+    assert notifier.send_stuck_tasks_notification()
+    assert notifier.send_failed_tasks_notification()
+    assert [title(message) for message in slack.messages()] == [STUCK, FAILED, HEALED]
+
+
 def test_a_task_reported_as_failed_and_then_as_stuck_has_recovered_in_one_message(
     notifier, slack, tasks, becomes, pass_time
 ):

@@ -477,7 +477,7 @@ BREAKS = [
         "a task that failed stays stuck in the ledger",
         "{_STUCK_ROW.format(_ID)} AS replaced",
         "NULL::tid[] AS replaced",
-        f"{LEDGER}a_task_reported_as_stuck_and_then_as_failed_has_recovered_in_one_message",
+        f"{LEDGER}a_stuck_task_that_was_reported_as_failed_since_is_no_recovery_of_the_stuck_alert",
     ),
     Break(
         "a cause is counted once a day",
