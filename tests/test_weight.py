@@ -14,21 +14,21 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_100
+MOST_LINES = 3_450
 MOST_LINES_OF_A_PART = {
-    "head": 190,
-    "Deadlines": 92,
-    "Settings": 346,
-    "Text": 165,
-    "Secrets": 125,
-    "Messages": 398,
-    "SQL": 414,
-    "Database": 386,
-    "Delivery": 340,
-    "Run": 265,
-    "SlackNotifier": 117,
-    "Check": 132,
-    "Command line": 163,
+    "head": 205,
+    "Deadlines": 105,
+    "Settings": 365,
+    "Text": 205,
+    "Secrets": 130,
+    "Messages": 440,
+    "SQL": 500,
+    "Database": 440,
+    "Delivery": 375,
+    "Run": 330,
+    "SlackNotifier": 120,
+    "Check": 200,
+    "Command line": 205,
 }
 MOST_LINES_OF_A_FUNCTION = 40
 
