@@ -64,6 +64,7 @@ if __name__ == "__main__":
 import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
+from psycopg2.extensions import AsIs
 
 __version__ = "3.0.0"
 __all__ = ["Settings", "SlackNotifier"]
@@ -74,6 +75,8 @@ SLACK_HOSTS = ("hooks.slack.com", "hooks.slack-gov.com")
 NO_WEBHOOK = "SLACK_WEBHOOK environment variable not set"
 
 FAILED_WINDOW_MINUTES = 30
+# A change that becomes visible this long after its updated_at is reported all the same.
+LATE_MINUTES = 120
 DEFAULT_TIMEOUT_MINUTES = 30
 MAX_TIMEOUT_MINUTES = 366 * 24 * 60
 
@@ -105,13 +108,14 @@ DATABASE_CONNECT_SECONDS = 5
 DATABASE_STATEMENT_SECONDS = 30
 DATABASE_PAUSES_SECONDS = (1, 3)
 # An alert goes out without its optional details where they take longer than this.
-CAUSES_SECONDS = 10
-FACTS_SECONDS = 3
+DETAILS_SECONDS = 3
 LEAST_DETAILS_SECONDS = 0.2
 # How long a run, and a worker's call, waits for another run that is reporting to the same destination.
 LOCK_WAIT_SECONDS = 10
 CALL_LOCK_WAIT_SECONDS = 0.5
 LOCK_PAUSE_SECONDS = 0.05
+# How long a call looks whether it is rate-limited.
+PACE_SECONDS = 0.15
 # The server drops a claim whose client has been silent for this long.
 CLAIM_HOLD_SECONDS = DELIVERY_SECONDS + LEAST_SHARE_SECONDS
 # The most tasks that one claim takes; and the most where that takes too long.
@@ -120,7 +124,7 @@ CLAIM_FEW_TASKS = 2_000
 # In a storm the worker's calls send a destination this many messages at once, then one in this many seconds.
 STORM_BURST = 3
 STORM_SECONDS = 60
-MAX_CONNECTIONS = 8
+MAX_CONNECTIONS = 4
 DESTINATIONS_FOR_A_CONNECTION = 4
 # The share of failed tasks makes an alert critical only where at least this many tasks ended.
 CRITICAL_ENDED_TASKS = 5
@@ -377,7 +381,7 @@ class Settings(NamedTuple):
         """Returns these settings with every message sent to this webhook only."""
         return self._replace(webhooks=Settings.from_environment({}, url).webhooks, user_webhooks={})
 
-    def destinations(self, kind: str) -> list[Destination]:
+    def destinations(self, kind: str, *, users: bool = True) -> list[Destination]:
         """Returns where messages of this kind go: "failed", "stuck", "created", "started", or "" for any other."""
         variable, webhooks = "SLACK_WEBHOOK", self.webhooks.get("", ())
         if kind and self.webhooks.get(kind):
@@ -386,10 +390,14 @@ class Settings(NamedTuple):
         for number, webhook in enumerate(webhooks, 1):
             name = f"{variable}, {ordinal(number)} URL" if len(webhooks) > 1 else variable
             found.append(Destination(webhook, name=name))
-        if kind in ("failed", "stuck"):
-            for user, webhook in self.user_webhooks.items():
-                found.append(Destination(webhook, user, f"the channel of user {mask_key(user)}"))
+        if users and kind in ("failed", "stuck"):
+            found += self.user_destinations()
         return list(dict.fromkeys(found))
+
+    def user_destinations(self, users: Iterable[str] | None = None) -> list[Destination]:
+        """Returns the channels of these users, or of all, for their failed and stuck tasks; not every user has one."""
+        users = self.user_webhooks if users is None else [user for user in users if user in self.user_webhooks]
+        return [Destination(self.user_webhooks[user], user, f"the channel of user {mask_key(user)}") for user in users]
 
     def __repr__(self) -> str:
         # The values hold passwords and webhooks, and a repr ends up in logs and tracebacks.
@@ -912,9 +920,8 @@ MAX_DESCRIBED_TASKS = 5
 MAX_CAUSES = 10
 MAX_TASKS_OF_A_CAUSE = 3
 MAX_TASKS_OF_A_STATUS = 10
-# Recovered tasks, and failed ones whose causes could not be found in time, have no groups.
+# Recovered tasks have no groups.
 MAX_LISTED_TASKS = 20
-LISTED_ERROR_CHARACTERS = 100
 # A claim reads this many tasks of each group: as many as the alert that shows the most of one.
 MAX_READ_TASKS = max(MAX_DESCRIBED_TASKS, MAX_TASKS_OF_A_CAUSE, MAX_TASKS_OF_A_STATUS, MAX_LISTED_TASKS)
 
@@ -941,8 +948,9 @@ class News(NamedTuple):
     `tasks`: the first ones, in the order to be listed: the columns of a task, its `alert`, `since` when it failed or
     gave its last sign of life, its `cause` (a fingerprint, a status, or None), and as `total` the tasks of its group.
     `total`: the number of all. `claimed_at`: the database's time. `since`: None if all is in the alert's usual window.
-    `causes`: the first causes of failed tasks, in the order to be shown: cause, total, users, `before` (how many were
-    reported in the week before; None: the history is too short), and as `causes` the number of all.
+    `causes`: the first causes of failed tasks, in the order to be shown, a task of each: its cause, total, users,
+    `before` (how many were reported in the week before; None: the history is too short), and as `causes` how many
+    causes there are.
     `facts`: of failed tasks failed, ended, users, last_activity, never_started; of stuck ones last_activity, queued,
     in_progress; absent where they could not be found in time. `others_reported`: the destination was notified of other
     tasks in the same span. `partial`: these are only the oldest, and the next run reports more.
@@ -1054,12 +1062,11 @@ def task_info(task: Row, template: str = "", now: datetime | None = None, seen: 
     return _TASK_LINES.format_map({**values, "error": f"{values['error']} {seen}".strip()})
 
 
-def task_line(task: Row, now: datetime, *, with_error: bool) -> str:
+def task_line(task: Row, now: datetime) -> str:
     """Returns the one line of a task: how long ago it failed, or for how long it has given no sign of life."""
     age = format_age(task.get("since"), now)
     age = f"{age} ago" if task.get("alert") == "failed" else f"for {age}"
-    error = error_line(task.get("error"), LISTED_ERROR_CHARACTERS) if with_error else ""
-    parts = [f"• {code(task.get('id'))} {age}", log_link(task.get("log_uri"), "View Logs"), error]
+    parts = [f"• {code(task.get('id'))} {age}", log_link(task.get("log_uri"), "View Logs")]
     return " · ".join(filter(None, parts))
 
 
@@ -1069,13 +1076,12 @@ def failed_message(news: News, minutes: float, style: Style) -> Message:
     groups = []
     if news.total > MAX_DESCRIBED_TASKS:
         for cause in news.causes:
-            tasks = [task for task in news.tasks if task.get("cause") == cause["cause"]]
-            if tasks:
-                name = f"{cause['total']} × {cause_text(tasks[0].get('error'))} · {plural(cause['users'], 'user')}"
-                heading = f"{name} {_seen(cause)}".strip()
-                groups.append(_group(heading, tasks, MAX_TASKS_OF_A_CAUSE, cause["total"], news, style))
-    if not groups:
-        groups = [_group("", news.tasks, MAX_LISTED_TASKS, news.total, news, style)]
+            tasks = [task for task in news.tasks if task["cause"] == cause["cause"]]
+            name = f"{cause['total']} × {cause_text(tasks[0].get('error'))} · {plural(cause['users'], 'user')}"
+            heading = f"{name} {_seen(cause)}".strip()
+            groups.append(_group(heading, tasks, MAX_TASKS_OF_A_CAUSE, cause["total"], news, style))
+    else:
+        groups = [_group("", news.tasks, MAX_DESCRIBED_TASKS, news.total, news, style)]
     return _alert("🚨 Failed Tasks Alert", f"{_count(news)} failed {span}:", news, groups, minutes, style)
 
 
@@ -1110,7 +1116,7 @@ healed_message = partial(_recovery_message, "✅ Failed Tasks Recovered", "no lo
 
 
 def workers_are_idle(news: News, minutes: float) -> bool:
-    """Returns whether tasks wait, or failed unstarted, and for more than `minutes` none has started or ended."""
+    """Returns whether tasks wait, or failed after a wait, and for more than `minutes` none has started or ended."""
     waiting = any(task.get("cause") == "queued" for task in news.tasks) or news.facts.get("never_started")
     # Workers whose last activity could not be found in time count as running.
     last = news.facts.get("last_activity", news.claimed_at)
@@ -1131,14 +1137,14 @@ def _count(news: News) -> str:
 
 
 def _group(heading: str, tasks: Sequence[Row], most: int, total: int, news: News, style: Style) -> Group:
-    """Describes each of a few tasks; of many, lists `most`, with their errors where no heading names the cause."""
+    """Describes each of a few tasks; of many, lists `most`."""
     are_few = news.total <= MAX_DESCRIBED_TASKS
     shown = tasks if are_few else tasks[:most]
     if are_few or style.task_template:
         seen = {cause["cause"]: _seen(cause) for cause in news.causes}
         lines = [task_info(t, style.task_template, news.claimed_at, seen.get(t.get("cause"), "")) for t in shown]
     else:
-        lines = [task_line(task, news.claimed_at, with_error=not heading) for task in shown]
+        lines = [task_line(task, news.claimed_at) for task in shown]
     return Group(heading, lines, total)
 
 
@@ -1366,9 +1372,11 @@ WHERE status::text = 'failed' AND updated_at >= now() - %(timeout)s ORDER BY tas
 _SIGN_OF_LIFE = "greatest(tasks.created_at, tasks.started_at, tasks.updated_at)"
 
 # A task is stuck if it is open and without a sign of life for longer than the timeout. The condition on updated_at
-# alone is there for the index.
-_IS_STUCK = f"({_IS_OPEN} AND updated_at < now() - %(timeout)s AND {_SIGN_OF_LIFE} < now() - %(timeout)s)"
+# alone is there for the index; it is NULL in some tables.
+_IS_STUCK = f"""({_IS_OPEN} AND (updated_at < now() - %(timeout)s OR updated_at IS NULL)
+    AND {_SIGN_OF_LIFE} < now() - %(timeout)s)"""
 
+_STUCK_STATUS = "CASE tasks.status::text WHEN 'queued' THEN 'queued' ELSE 'in_progress' END"
 # The stuck tasks, oldest first.
 STUCK_TASKS = f"SELECT {_SHOWN_TASK} FROM tasks WHERE {_IS_STUCK} ORDER BY {_SIGN_OF_LIFE}, tasks.id"
 
@@ -1380,6 +1388,9 @@ SELECT
         WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = tasks AND attname = name)) AS missing,
     ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = tasks AND attname = ANY(%(columns)s)
         AND NOT has_column_privilege(tasks, attname, 'SELECT')) AS forbidden,
+    EXISTS (SELECT FROM pg_attribute WHERE attrelid = tasks AND attname = 'updated_at' AND NOT attnotnull) AS nullable,
+    EXISTS (SELECT FROM pg_class WHERE pg_class.oid = tasks AND relkind IN ('r', 'p'))
+        AND has_table_privilege(tasks, 'SELECT') AS has_versions,
     EXISTS (SELECT FROM pg_index WHERE indrelid = tasks AND indisvalid AND indpred IS NULL
         AND pg_get_indexdef(indexrelid) ~ 'btree"? [(]"?status"?, "?updated_at"?[ ,)]') AS indexed,
     row_security_active(tasks) AS row_security, pg_is_in_recovery() AS standby,
@@ -1406,9 +1417,12 @@ FROM slack_notifications WHERE task_id <> '' AND alert <> 'cause'
 # What each destination was notified of. What event_at and notified_at say depends on the row:
 #   alert failed, stuck, …; task_id        when the task failed, or its last sign of life; when that was reported.
 #                                          `cause`: a fingerprint of a failure's cause, or a stuck task's status.
-#   alert cause; task_id: day and cause    the report before the last; the last. `times`: failures reported on that day.
-#   alert failed, healed, …; no task_id    until when the alert is complete; when it last called somebody.
+#   alert cause; task_id: day and cause    the last report, twice. `times`: failures reported on that day.
+#   alert failed, stuck; no task_id        until when the alert is complete; when it last called somebody. `times`: see
+#                                          _IS_UNSEEN.
+#   alert healed, recovered; no task_id    likewise; where a look that took a part goes on.
 #   alert cause; no task_id                since when causes are counted; nothing.
+#   alert failed, …; a destination         see USERS
 #   no alert; no task_id                   since when the destination is notified; its pace in a storm (the theoretical
 #                                          arrival time of the generic cell rate algorithm). A run locks this row.
 _LEDGER_COLUMNS = """
@@ -1459,11 +1473,16 @@ FROM moved ORDER BY task_id, notified_at DESC
 {_REPLACE} WHERE recorded.notified_at < excluded.notified_at
 """
 
+# Whether failures without a time of their last change are in the table.
+NULLS = """
+SELECT EXISTS (SELECT FROM tasks WHERE tasks.status::text = 'failed' AND tasks.updated_at IS NULL) AS nulls
+"""
+
 # Adds the state rows that a destination lacks for these alerts, which begin here; an insert of one that is there would
 # wait for the run that changes it. Committed before the first claim, so that nothing is lost if that is not delivered.
 START = """
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
-SELECT destination.destination, alert.alert, '', now(), CASE alert.alert WHEN '' THEN now() ELSE '-infinity' END
+SELECT destination.destination, alert.alert, '', now(), '-infinity'
 FROM unnest(%(destinations)s::text[]) AS destination (destination)
 CROSS JOIN unnest(%(alerts)s::text[] || '{"",cause}'::text[]) AS alert (alert)
 WHERE NOT EXISTS (
@@ -1474,10 +1493,16 @@ ORDER BY destination.destination, alert.alert
 ON CONFLICT (destination, alert, task_id) DO NOTHING
 """
 
-# Begins a claim: one run at a time reports to a destination. A worker's call (`paced`), one of hundreds perhaps, is
-# rate-limited where three messages went out at once, and one in each minute since, as more would say the same. The
-# caller tries again in place of waiting here: a statement that runs into its lock_timeout fills the server's log.
-_IS_RATE_LIMITED = f"(%(paced)s AND notified_at > now() + interval '{(STORM_BURST - 1) * STORM_SECONDS} seconds')"
+# A worker's call (`paced`), one of hundreds perhaps, is rate-limited where three messages went out at once, and one in
+# each minute since, as more would say the same. A pace further ahead than those can bring it is that of a wrong clock.
+_IS_RATE_LIMITED = f"""(%(paced)s AND notified_at > now() + interval '{(STORM_BURST - 1) * STORM_SECONDS} seconds'
+    AND notified_at < now() + interval '{(STORM_BURST + 1) * STORM_SECONDS} seconds')"""
+RATE_LIMITED = f"""
+SELECT destination FROM slack_notifications
+WHERE destination = ANY(%(destinations)s) AND alert = '' AND task_id = '' AND {_IS_RATE_LIMITED}
+"""
+# Begins a claim: one run at a time reports to a destination. The caller tries again in place of waiting here, because a
+# statement that runs into its lock_timeout fills the server's log.
 LOCK = f"""
 SELECT {_IS_RATE_LIMITED} AS is_rate_limited, EXISTS (SELECT FROM (
     SELECT FROM slack_notifications WHERE {_STATE_ROW} AND NOT {_IS_RATE_LIMITED} FOR UPDATE SKIP LOCKED
@@ -1488,6 +1513,13 @@ FROM slack_notifications WHERE {_STATE_ROW}
 # A task's name in the ledger: its index takes no id of kilobytes, and the empty one is that of the state rows.
 _ID = "coalesce(nullif(left(tasks.id::text, 500), ''), ' ')"
 _IS_OF_USER = "(%(user)s = '' OR tasks.user_api_key::text = %(user)s)"
+# The time of a task's last change, as far as Python can hold it. Where it has none (`nulls`: the table has such
+# failures), when it was created.
+_CHANGED_AT = "least(coalesce(tasks.updated_at, tasks.created_at)::timestamptz, '9999-12-30')"
+
+
+def _changed_since(moment: str) -> str:
+    return f"(tasks.updated_at >= {moment} OR %(nulls)s AND tasks.updated_at IS NULL AND tasks.created_at >= {moment})"
 
 
 # A task that failed, or recovered, is no longer reported as stuck.
@@ -1503,170 +1535,275 @@ def _record(alert: str, task_id: str) -> str:
     ) AS recorded"""
 
 
-def _claim(news: str, last: str = "max(event_at)", more: str = "") -> str:
-    """Returns the statement that claims what is `news`, or the oldest of it where that is very much, as one row. It
-    records the tasks, deletes the rows that these replace, moves the time until which the alert is complete, and counts
-    a message of failures for the pace of a storm. The look begins one window before that time, for what was committed
-    late or by a skewed clock."""
+# Users' channels are many, and few have news. Under this name in place of a destination they share state rows: until
+# when all of them are complete but those that have a row of their own there (`task_id`: the channel's destination),
+# from when a run finds news for a channel until a run has reported it.
+USERS = "users"
+_USERS_ROW = f"destination = '{USERS}' AND alert = %(alert)s AND task_id = %(destination)s"
+
+# A time until which an alert was complete. One that lies ahead is that of a wrong clock, so the look goes back a week.
+_COMPLETE = "CASE WHEN event_at <= now() + interval '1 minute' THEN event_at ELSE now() - interval '7 days' END"
+# Until when an alert is complete, and where the look for news begins: two hours before that, for what was committed
+# late or by a skewed clock, but never earlier than one window before the destination's first run, which versions 1 and
+# 2 did not note.
+_STATE = f"""state AS (
+    SELECT complete, seen, greatest(complete - interval '{LATE_MINUTES} minutes', first_run - %(window)s,
+                                    CASE WHEN %(reported_as)s <> '' THEN notified_at END) AS beginning
+    FROM (
+        SELECT greatest({_COMPLETE}, (SELECT event_at FROM slack_notifications WHERE {_USERS_ROW})) AS complete,
+               least(event_at, (SELECT event_at FROM slack_notifications WHERE {_STATE_ROW})) AS first_run,
+               notified_at, times AS seen
+        FROM slack_notifications WHERE {_ALERT_ROW}
+    ) AS alert
+)"""
+# Whether the last complete look cannot have seen this `version` of a task (xmin), as it was not committed then. So what
+# was reported in those two hours is not looked up again and again. `seen`: all transactions before that one had ended.
+# Their numbers are used again, so half of them count as later.
+_IS_UNSEEN = """(tasks.updated_at >= (SELECT complete FROM state)
+    OR coalesce((%(version)s::text::bigint - (SELECT seen FROM state)) & 4294967295 < 2147483648, true))"""
+_SEEN = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+
+
+def _look(news: str) -> str:
+    """Returns the statement that looks whether there is `news`. If not, the alert is complete."""
     return f"""
-WITH state AS (
-    SELECT event_at AS complete, least(event_at, now()) - %(window)s AS beginning
-    FROM slack_notifications WHERE {_ALERT_ROW}
-), news AS ({news}
-    LIMIT %(part)s
-), claimed AS (
-    INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
-    SELECT DISTINCT ON (task_id) %(destination)s, %(alert)s, task_id, event_at, now(), cause
-    FROM news WHERE is_news ORDER BY task_id, event_at DESC
-    {_REPLACE}
-    RETURNING task_id, cause
-), gone AS (
-    DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(SELECT unnest(replaced) FROM news WHERE is_news))
-), figures AS (
-    SELECT (SELECT count(*) FROM claimed) AS total, count(*) = %(part)s AS partial, {last} AS last,
-           min(event_at) FILTER (WHERE is_news) AS first FROM news
+WITH {_STATE}, found AS (
+    SELECT EXISTS (SELECT FROM ({news}
+    ) AS news WHERE is_news) AS has_news
 ), completed AS (
-    UPDATE slack_notifications SET event_at = greatest(event_at, least(CASE WHEN partial THEN last END, now()))
-    FROM figures WHERE {_ALERT_ROW}
-), paced AS (
-    UPDATE slack_notifications SET notified_at = greatest(notified_at, now()) + interval '{STORM_SECONDS} seconds'
-    FROM figures WHERE {_STATE_ROW} AND total > 0 AND %(alert)s IN ('failed', 'healed')
-){more}
-SELECT total, partial, first, complete, now() AS claimed_at FROM figures, state
+    UPDATE slack_notifications
+    SET event_at = now(), notified_at = CASE %(reported_as)s WHEN '' THEN notified_at ELSE '-infinity' END,
+        times = {_SEEN}
+    FROM found WHERE {_ALERT_ROW} AND NOT has_news
+), finished AS (
+    DELETE FROM slack_notifications WHERE {_USERS_ROW} AND NOT (SELECT has_news FROM found)
+)
+SELECT has_news FROM found
 """
 
 
-# Claims failed tasks that the destination was not notified of. One that failed again is news: from one minute after the
+# The claimed tasks by their cause or status, as the message lists them: groups that are new to the destination first,
+# then the largest; of each the first tasks. `before`: how many failures of the cause were reported earlier today and on
+# the six UTC days before; NULL where causes have been counted for less than a day. `is_recent`: one within the hour.
+_LISTED = """groups AS (
+    SELECT cause, total, users, causes, never_started, last > now() - interval '1 hour' AS is_recent,
+           CASE WHEN is_old THEN coalesce(times, 0) END AS before,
+           row_number() OVER (ORDER BY is_old AND times IS NULL DESC, total DESC, cause) AS place
+    FROM (
+        SELECT cause, count(*) AS total, count(DISTINCT user_key) AS users, count(*) OVER () AS causes,
+               sum(count(*) FILTER (WHERE is_unstarted)) OVER ()::bigint AS never_started
+        FROM claimed GROUP BY cause
+    ) AS claimed
+    LEFT JOIN (
+        SELECT cause, sum(times)::bigint AS times, max(notified_at) AS last FROM slack_notifications
+        WHERE destination = %(destination)s AND alert = 'cause'
+          AND task_id >= to_char(now() - interval '6 days', 'YYYY-MM-DD')
+        GROUP BY cause
+    ) AS reported USING (cause)
+    CROSS JOIN (SELECT event_at < now() - interval '1 day' AS is_old FROM slack_notifications
+                WHERE destination = %(destination)s AND alert = 'cause' AND task_id = '') AS counting
+), listed AS (
+    SELECT * FROM (
+        SELECT id, task_id, event_at, rank, groups.*, row_number() OVER (PARTITION BY cause ORDER BY rank, task_id)
+        FROM claimed JOIN groups USING (cause) WHERE place <= %(listed)s
+    ) AS numbered
+    WHERE row_number <= %(each)s LIMIT %(listed)s * %(each)s
+)"""
+
+
+def _claim(news: str) -> str:
+    """Returns the statement that claims what is `news`, or the oldest of it where that is very much: records the tasks,
+    deletes the rows that these replace, moves the time until which the alert is complete, counts causes, and a message
+    of a worker's call for the pace. One statement, so that it sees one state of the tasks. Its rows are the tasks to be
+    listed; one row without a task if there is no news after all.
+
+    If the claim of a recovery takes only a part, the next look goes on where that ends, as two hours before it may hold
+    just as many tasks; a microsecond later at least, where very many have one updated_at.
+    """
+    return f"""
+WITH {_STATE}, news AS (
+    SELECT * FROM ({news}
+    ) AS news ORDER BY updated_at LIMIT %(part)s
+), claimed AS (
+    SELECT DISTINCT ON (task_id) id, task_id, event_at, cause, replaced, user_key, is_unstarted,
+           CASE %(alert)s WHEN 'failed' THEN now() - event_at ELSE event_at - now() END AS rank
+    FROM news WHERE is_news ORDER BY task_id, event_at DESC
+), recorded AS (
+    INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
+    SELECT %(destination)s, %(alert)s, task_id, event_at, now(), cause FROM claimed
+    {_REPLACE}
+    RETURNING task_id
+), gone AS (
+    DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(SELECT unnest(replaced) FROM claimed))
+), figures AS (
+    SELECT (SELECT count(*) FROM recorded) AS claimed, count(*) = %(part)s AS partial, max(event_at) AS last,
+           min(event_at) FILTER (WHERE is_news) AS oldest FROM news
+), completed AS (
+    UPDATE slack_notifications
+    SET event_at = CASE WHEN partial THEN least(greatest(complete, last), now()) ELSE now() END,
+        notified_at = CASE WHEN %(reported_as)s = '' THEN notified_at
+            WHEN partial THEN greatest(last, beginning + interval '1 microsecond') ELSE '-infinity' END,
+        times = CASE WHEN partial THEN seen ELSE {_SEEN} END
+    FROM figures, state WHERE {_ALERT_ROW}
+), finished AS (
+    DELETE FROM slack_notifications WHERE {_USERS_ROW} AND NOT (SELECT partial FROM figures)
+), paced AS (
+    UPDATE slack_notifications
+    SET notified_at = CASE WHEN notified_at > now() + interval '{STORM_BURST * STORM_SECONDS} seconds' THEN now()
+        ELSE greatest(notified_at, now()) END + interval '{STORM_SECONDS} seconds'
+    FROM figures WHERE {_STATE_ROW} AND claimed > 0 AND %(paced)s AND %(alert)s = 'failed'
+), counted AS (
+    INSERT INTO slack_notifications AS counter (destination, alert, task_id, event_at, notified_at, cause, times)
+    SELECT %(destination)s, 'cause', to_char(now(), 'YYYY-MM-DD ') || cause, now(), now(), cause, count(*)
+    FROM claimed WHERE %(alert)s = 'failed' GROUP BY cause
+    ON CONFLICT (destination, alert, task_id) DO UPDATE
+    SET event_at = excluded.event_at, notified_at = excluded.notified_at, times = counter.times + excluded.times
+), {_LISTED}
+SELECT claimed, partial, oldest, complete, now() AS claimed_at, %(alert)s AS alert, cause, total, users, causes,
+       never_started, is_recent, before, place, event_at AS since, {_SHOWN_TASK}
+FROM figures CROSS JOIN state LEFT JOIN listed ON true LEFT JOIN tasks ON tasks.id = listed.id
+ORDER BY rank, task_id
+"""
+
+
+# Failed tasks of which the destination was not notified. One that failed again is news: from one minute after the
 # recorded failure (its report, if that was earlier: a clock was ahead) if it has another cause, as a failing task is
 # often written twice within seconds, with two texts; else from one window after. While updated_at is as recorded, it is
-# the same failure. Each claimed failure counts for its cause and day.
-CLAIM_FAILED = _claim(
-    f"""
-    SELECT {_ID} AS task_id, failed.at AS event_at, {CAUSE} AS cause, true AS is_news,
-           {_STUCK_ROW.format(_ID)} AS replaced
+# the same failure.
+FAILED_NEWS = f"""
+    SELECT tasks.id, {_ID} AS task_id, failed.at AS event_at, tasks.updated_at, {CAUSE} AS cause, true AS is_news,
+           {_STUCK_ROW.format(_ID)} AS replaced, tasks.user_api_key::text AS user_key,
+           tasks.started_at IS NULL AND failed.at > tasks.created_at + %(timeout)s AS is_unstarted
     FROM tasks
-    CROSS JOIN LATERAL (SELECT least(tasks.updated_at::timestamptz, '9999-12-30') AS at) AS failed
+    CROSS JOIN LATERAL (SELECT {_CHANGED_AT} AS at) AS failed
     LEFT JOIN {_record("'failed'", _ID)} ON true
-    WHERE tasks.status::text = 'failed' AND tasks.updated_at >= (SELECT beginning FROM state)
-      AND {_IS_OF_USER} AND (recorded.at IS NULL
+    WHERE tasks.status::text = 'failed' AND {_changed_since("(SELECT beginning FROM state)")}
+      AND {_IS_UNSEEN} AND {_IS_OF_USER} AND (recorded.at IS NULL
           OR failed.at <> recorded.event_at AND failed.at >= recorded.at + interval '1 minute'
-          AND (failed.at >= recorded.at + %(window)s OR recorded.cause IS DISTINCT FROM {CAUSE}))
-    ORDER BY tasks.updated_at""",
-    more="""
-, counted AS (
-    INSERT INTO slack_notifications AS counter (destination, alert, task_id, event_at, notified_at, cause, times)
-    SELECT %(destination)s, 'cause', to_char(now(), 'YYYY-MM-DD ') || cause, '-infinity', now(), cause, count(*)
-    FROM claimed GROUP BY cause
-    ON CONFLICT (destination, alert, task_id) DO UPDATE
-    SET event_at = counter.notified_at, notified_at = excluded.notified_at, times = counter.times + excluded.times
-)""",
-)
+          AND (failed.at >= recorded.at + %(window)s OR recorded.cause IS DISTINCT FROM {CAUSE}))"""
 
-# Claims stuck tasks of which the destination was not notified in their present status, or that gave a sign of life
-# since, or of which it was notified so long ago that a reminder is due.
-CLAIM_STUCK = _claim(
-    f"""
-    SELECT stuck.task_id, stuck.event_at, stuck.cause, true AS is_news, NULL::tid[] AS replaced
+# Stuck tasks of which the destination was not notified in their present status, or that gave a sign of life since, or
+# of which it was notified so long ago that a reminder is due.
+STUCK_NEWS = f"""
+    SELECT stuck.*, true AS is_news, NULL::tid[] AS replaced, '' AS user_key, false AS is_unstarted
     FROM (
-        SELECT {_ID} AS task_id, greatest({_SIGN_OF_LIFE}::timestamptz, '0001-01-02') AS event_at,
-               CASE tasks.status::text WHEN 'queued' THEN 'queued' ELSE 'in_progress' END AS cause
+        SELECT tasks.id, {_ID} AS task_id, greatest({_SIGN_OF_LIFE}::timestamptz, '0001-01-02') AS event_at,
+               tasks.updated_at, {_STUCK_STATUS} AS cause
         FROM tasks WHERE {_IS_OF_USER} AND {_IS_STUCK}
     ) AS stuck
     LEFT JOIN {_record("'stuck'", "stuck.task_id")} ON true
     WHERE recorded.at IS NULL OR recorded.cause <> stuck.cause
        OR stuck.event_at > greatest(recorded.event_at, recorded.notified_at - %(timeout)s)
-       OR recorded.notified_at <= now() - %(remind)s::interval
-    ORDER BY stuck.event_at"""
-)
+       OR recorded.notified_at <= now() - %(remind)s::interval"""
 
-# Claims tasks that were reported as failed or stuck (`reported_as`) and have ended well since. What ended lately is
-# looked up, so an idle run pays nothing for all that was reported. If this claim takes only a part, the next one
-# continues here: the window is added, so that `beginning` can subtract it, as it may hold just as many tasks.
-CLAIM_RECOVERED = _claim(
-    f"""
-    SELECT ended.*, recorded.cause, recorded.ctid IS NOT NULL AS is_news,
-           CASE WHEN recorded.ctid IS NOT NULL
-               THEN recorded.ctid || {_STUCK_ROW.format("ended.task_id")} END AS replaced
+# Tasks that were reported as failed or stuck (`reported_as`) and have ended well since. What ended lately is looked up,
+# so an idle run pays nothing for all that was reported.
+RECOVERED_NEWS = f"""
+    SELECT ended.*, '' AS cause, recorded.ctid IS NOT NULL AS is_news, CASE WHEN recorded.ctid IS NOT NULL
+               THEN recorded.ctid || {_STUCK_ROW.format("ended.task_id")} END AS replaced,
+           '' AS user_key, false AS is_unstarted
     FROM (
-        SELECT {_ID} AS task_id, least(tasks.updated_at::timestamptz, '9999-12-30') AS event_at FROM tasks
+        SELECT tasks.id, {_ID} AS task_id, {_CHANGED_AT} AS event_at, tasks.updated_at FROM tasks
         WHERE tasks.status::text IN ({_ENDED_WELL}) AND {_IS_OF_USER}
-          AND tasks.updated_at >= (SELECT beginning FROM state) AND EXISTS (
+          AND tasks.updated_at >= (SELECT beginning FROM state) AND {_IS_UNSEEN} AND EXISTS (
               SELECT FROM slack_notifications
               WHERE destination = %(destination)s AND alert = %(reported_as)s AND task_id <> '')
-        ORDER BY tasks.updated_at LIMIT %(part)s
     ) AS ended
-    LEFT JOIN {_record("%(reported_as)s", "ended.task_id")} ON true""",
-    # A microsecond at least, where very many have one updated_at.
-    last="greatest(max(event_at), (SELECT beginning FROM state) + interval '1 microsecond') + %(window)s",
+    LEFT JOIN {_record("%(reported_as)s", "ended.task_id")} ON true"""
+
+# Tasks that may be news for a user's channel.
+_TASKS_OF_USERS = f"""
+    SELECT 'failed' AS alert, user_api_key::text AS user_key, {_ID} AS task_id, {_CHANGED_AT} AS at, '' AS cause
+    FROM tasks WHERE 'failed' = ANY(%(alerts)s) AND tasks.status::text = 'failed'
+      AND {_changed_since("(SELECT beginning FROM state)")}
+    UNION ALL
+    SELECT 'stuck', user_api_key::text, {_ID}, {_SIGN_OF_LIFE}::timestamptz, {_STUCK_STATUS}
+    FROM tasks WHERE 'stuck' = ANY(%(alerts)s) AND {_IS_STUCK}
+    UNION ALL
+    SELECT 'ended', user_api_key::text, {_ID}, NULL, ''
+    FROM tasks WHERE tasks.status::text IN ({_ENDED_WELL}) AND tasks.updated_at >= (SELECT beginning FROM state)"""
+_STATE_OF_USERS = f"""state AS (
+    SELECT min({_COMPLETE}) - interval '{LATE_MINUTES} minutes' AS beginning
+    FROM slack_notifications WHERE destination = '{USERS}' AND alert = ANY(%(alerts)s) AND task_id = ''
+)"""
+# The users of these tasks, with a hash to match them by: the text of a statement may end up in the server's log.
+ACTIVE_USERS = f"""
+WITH {_STATE_OF_USERS}
+SELECT DISTINCT user_key, hashtextextended(user_key, 0)::text AS hash FROM ({_TASKS_OF_USERS}) AS task
+"""
+# The destinations of these users for which a claim would find something, and those that no run has finished.
+USERS_WITH_NEWS = f"""
+WITH {_STATE_OF_USERS}
+SELECT one.destination
+FROM unnest(%(hashes)s::text[], %(destinations)s::text[]) AS one (hash, destination)
+JOIN ({_TASKS_OF_USERS}) AS task ON hashtextextended(task.user_key, 0)::text = one.hash
+LEFT JOIN slack_notifications AS recorded ON recorded.destination = one.destination
+    AND recorded.task_id = task.task_id AND recorded.alert IN ('failed', 'stuck')
+    AND task.alert IN ('ended', recorded.alert)
+WHERE CASE task.alert WHEN 'ended' THEN recorded.task_id IS NOT NULL
+    ELSE recorded.task_id IS NULL OR recorded.event_at < task.at OR task.alert = 'stuck'
+        AND (recorded.cause <> task.cause OR recorded.notified_at <= now() - %(remind)s::interval) END
+UNION
+SELECT task_id FROM slack_notifications
+WHERE destination = '{USERS}' AND alert = ANY(%(alerts)s) AND task_id <> ''
+"""
+# Notes that these destinations are not finished, and that all the others are complete. Each begins where all were
+# complete before, as it had no news until then.
+BEGIN_USERS = f"""
+WITH shared AS (
+    SELECT alert, event_at FROM slack_notifications
+    WHERE destination = '{USERS}' AND alert = ANY(%(alerts)s || '{{"",cause}}'::text[]) AND task_id = ''
+), completed AS (
+    UPDATE slack_notifications SET event_at = now()
+    WHERE destination = '{USERS}' AND alert = ANY(%(alerts)s) AND task_id = ''
 )
-
-# The causes of the failures that this transaction claimed, whose rows bear its now(): those that are new to the
-# destination first, then the most frequent. `before`: how many of a cause were reported earlier today and on the six
-# UTC days before; NULL where causes have been counted for less than a day. The tasks are found by when they failed.
-CLAIMED_CAUSES = f"""
-SELECT claimed.*, counted.last > now() - interval '1 hour' AS is_recent,
-       CASE WHEN NOT is_young THEN CASE WHEN is_new THEN 0 ELSE counted.times - claimed.total END END AS before
-FROM (
-    SELECT recorded.cause, count(*) AS total, count(DISTINCT tasks.user_api_key::text) AS users,
-           count(*) OVER () AS causes,
-           sum(count(*) FILTER (WHERE tasks.started_at IS NULL)) OVER ()::bigint AS never_started
-    FROM tasks CROSS JOIN {_record("'failed'", _ID)}
-    WHERE tasks.status::text = 'failed' AND tasks.updated_at >= %(first)s AND recorded.notified_at = now()
-    GROUP BY recorded.cause
-) AS claimed
-JOIN (
-    SELECT cause, sum(times)::bigint AS times, max(last) AS last, max(last) = '-infinity' AS is_new
-    FROM (SELECT cause, times, CASE WHEN notified_at <> now() THEN notified_at ELSE event_at END AS last
-          FROM slack_notifications
-          WHERE destination = %(destination)s AND alert = 'cause' AND notified_at >= now()::date - 6) AS days
-    GROUP BY cause
-) AS counted ON counted.cause = claimed.cause
-CROSS JOIN (SELECT event_at > now() - interval '1 day' AS is_young FROM slack_notifications
-            WHERE destination = %(destination)s AND alert = 'cause' AND task_id = '') AS state
-ORDER BY is_new AND NOT is_young DESC, claimed.total DESC, claimed.cause LIMIT %(listed)s
+INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
+SELECT destination, alert, task_id, event_at, '-infinity' FROM (
+    SELECT one.destination, alert, '' AS task_id, event_at
+    FROM shared CROSS JOIN unnest(%(destinations)s::text[]) AS one (destination)
+    UNION ALL
+    SELECT '{USERS}', alert, one.destination, event_at
+    FROM shared CROSS JOIN unnest(%(destinations)s::text[]) AS one (destination) WHERE alert = ANY(%(alerts)s)
+) AS begun
+WHERE NOT EXISTS (
+    SELECT FROM slack_notifications AS old
+    WHERE old.destination = begun.destination AND old.alert = begun.alert AND old.task_id = begun.task_id)
+ORDER BY destination, alert, task_id
+ON CONFLICT (destination, alert, task_id) DO NOTHING
 """
 
-# The first tasks of the claim, `each` of each group (of all that were claimed, where there are no groups): looked up by
-# their key, in the column's own type. `since`: when it failed, or its last sign of life.
-CLAIMED_TASKS = f"""
-SELECT {_SHOWN_TASK}, %(alert)s AS alert, claimed.cause, claimed.total, claimed.event_at AS since
-FROM (
-    SELECT task_id, event_at, cause, place, count(*) OVER (PARTITION BY cause) AS total,
-           row_number() OVER (PARTITION BY cause ORDER BY place, task_id) AS number
-    FROM (
-        SELECT task_id, event_at, CASE WHEN cause = ANY(%(groups)s) THEN cause END AS cause,
-               CASE %(alert)s WHEN 'failed' THEN now() - event_at ELSE event_at - now() END AS place
-        FROM slack_notifications
-        WHERE destination = %(destination)s AND alert = %(alert)s AND task_id <> '' AND notified_at = now()
-          AND (%(groups)s = '{{}}' OR cause = ANY(%(groups)s))
-    ) AS recorded
-    ORDER BY number, place LIMIT %(listed)s * %(each)s
-) AS claimed
-JOIN tasks ON tasks.id = (jsonb_populate_record(NULL::tasks,
-    jsonb_build_object('id', CASE claimed.task_id WHEN ' ' THEN '' ELSE claimed.task_id END))).id
-WHERE claimed.number <= %(each)s ORDER BY claimed.place, claimed.task_id
-"""
-
-# The time at which a worker last did anything: it started a task, or ended one otherwise than as a failure that never
-# started, which is what a checker of timeouts makes of tasks that wait.
+# The words that statuses have, found one after the other in the index; at most 50.
+_STATUSES = """(
+    WITH RECURSIVE words (word) AS (
+        SELECT min(status) FROM tasks
+        UNION ALL
+        SELECT (SELECT min(status) FROM tasks WHERE status > word) FROM words WHERE word IS NOT NULL
+    )
+    SELECT word FROM words WHERE word IS NOT NULL LIMIT 50
+)"""
+# When a worker last did anything: started a task, or ended one otherwise than as a failure that never started, which is
+# what a checker of timeouts makes of tasks that wait. A task that was queued again has been started before. A time that
+# lies more than an hour ahead is a mistake.
 _LAST_ACTIVITY = f"""
-greatest(
-    (SELECT max(latest.at) FROM unnest(ARRAY[{_ENDED_UNFAILED}]) AS word CROSS JOIN LATERAL (
-        SELECT max(updated_at)::timestamptz AS at FROM tasks WHERE status::text = word) AS latest),
-    (SELECT updated_at::timestamptz FROM tasks
-        WHERE status::text = 'failed' AND started_at IS NOT NULL ORDER BY tasks.updated_at DESC LIMIT 1),
-    (SELECT greatest(max(started_at), max(updated_at))::timestamptz FROM tasks
-        WHERE {_IS_OPEN} AND status::text <> 'queued')
-)
+(SELECT max(latest.at)::timestamptz FROM {_STATUSES} AS status CROSS JOIN LATERAL (
+    SELECT greatest(updated_at, started_at) AS at FROM tasks
+    WHERE tasks.status = status.word AND updated_at <= now() + interval '1 hour'
+      AND (word::text NOT IN ('queued', 'failed') OR started_at IS NOT NULL)
+    ORDER BY tasks.updated_at DESC LIMIT 1) AS latest)
 """
 
-# How many of the tasks that ended in the span of the report failed, and how many users that hit.
+# How many of the tasks that ended in the span of the report failed, how many users that hit, and how many of which the
+# destination was notified as failed have ended well instead.
 FAILED_FACTS = f"""
-SELECT count(*) FILTER (WHERE status::text = 'failed') AS failed, count(*) AS ended,
-       count(DISTINCT user_api_key::text) FILTER (WHERE status::text = 'failed') AS users,
+SELECT count(*) FILTER (WHERE tasks.status::text = 'failed') AS failed, count(*) AS ended,
+       count(DISTINCT user_api_key::text) FILTER (WHERE tasks.status::text = 'failed') AS users,
+       count(*) FILTER (WHERE tasks.status::text IN ({_ENDED_WELL}) AND EXISTS (
+           SELECT FROM slack_notifications AS recorded
+           WHERE destination = %(destination)s AND alert IN ('failed', 'healed') AND task_id = {_ID})) AS recovered,
        CASE WHEN %(never_started)s > 0 THEN {_LAST_ACTIVITY} END AS last_activity
-FROM tasks WHERE status::text IN ('failed', {_ENDED_UNFAILED}) AND {_IS_OF_USER}
-  AND updated_at >= coalesce(%(since)s::timestamptz, now() - %(window)s)
+FROM tasks WHERE tasks.status::text IN ('failed', {_ENDED_UNFAILED}) AND {_IS_OF_USER}
+  AND {_changed_since("coalesce(%(since)s::timestamptz, now() - %(window)s)")}
+  AND coalesce(tasks.updated_at, tasks.created_at) <= now() + interval '1 hour'
 """
 # How many tasks wait and how many are in progress.
 STUCK_FACTS = f"""
@@ -1677,8 +1814,11 @@ FROM tasks WHERE {_IS_OPEN} AND {_IS_OF_USER}
 
 # Notes that a critical alert calls people: at most once an hour, but for a cause that was not reported within the hour.
 CALL = f"""
-UPDATE slack_notifications SET notified_at = now()
-WHERE {_ALERT_ROW} AND (notified_at <= now() - interval '1 hour' OR %(is_new)s) RETURNING alert
+WITH called AS (
+    UPDATE slack_notifications SET notified_at = now()
+    WHERE {_ALERT_ROW} AND (notified_at <= now() - interval '1 hour' OR %(is_new)s) RETURNING alert
+)
+SELECT EXISTS (SELECT FROM called) AS may_call
 """
 
 # Deletes what the `cleaned` alerts recorded a week ago or earlier, but for tasks that are still stuck. The open tasks
@@ -1708,27 +1848,29 @@ ORDER BY mode, pid LIMIT 1
 
 
 class Alert(NamedTuple):
-    """A kind of alert: its name in the ledger, whose webhooks it goes to, the statement of its claim, its message.
+    """A kind of alert: its name in the ledger, whose webhooks it goes to, the statements that look for news and claim
+    it, its message.
 
-    `facts` reads figures for the message, in one row; `groups` are the causes by which a listing is divided. `recovery`
-    is the alert that names those of its tasks that have ended well since; there, `reported_as` names this one.
+    `facts` reads figures for the message, in one row. `recovery` is the alert that names those of its tasks that have
+    ended well since; there, `reported_as` names this one.
     """
 
     name: str
     kind: str
-    statement: str
+    look: str
+    claim: str
     message: Callable[[News, float, Style], Message]
     facts: str = ""
-    groups: Sequence[str] = ()
     reported_as: str = ""
     recovery: Alert | None = None
 
 
 # Failed tasks that ended well have HEALED, stuck ones RECOVERED.
-HEALED = Alert("healed", "failed", CLAIM_RECOVERED, healed_message, reported_as="failed")
-RECOVERED = Alert("recovered", "stuck", CLAIM_RECOVERED, recovered_message, reported_as="stuck")
-FAILED = Alert("failed", "failed", CLAIM_FAILED, failed_message, FAILED_FACTS, recovery=HEALED)
-STUCK = Alert("stuck", "stuck", CLAIM_STUCK, stuck_message, STUCK_FACTS, ("queued", "in_progress"), recovery=RECOVERED)
+_RECOVERY = (_look(RECOVERED_NEWS), _claim(RECOVERED_NEWS))
+HEALED = Alert("healed", "failed", *_RECOVERY, healed_message, reported_as="failed")
+RECOVERED = Alert("recovered", "stuck", *_RECOVERY, recovered_message, reported_as="stuck")
+FAILED = Alert("failed", "failed", _look(FAILED_NEWS), _claim(FAILED_NEWS), failed_message, FAILED_FACTS, "", HEALED)
+STUCK = Alert("stuck", "stuck", _look(STUCK_NEWS), _claim(STUCK_NEWS), stuck_message, STUCK_FACTS, "", RECOVERED)
 ALERTS = (FAILED, HEALED, STUCK, RECOVERED)
 
 _CONNECTION_DEFAULTS = {"fallback_application_name": "slack_notifier", "client_encoding": "UTF8"}
@@ -1762,9 +1904,10 @@ class Ledger:
         self.deadline = deadline
         self.dry_run = dry_run
         self.paced = paced
-        # What each transaction begins with; the names of the alerts that get state rows.
+        # What each transaction begins with; the names of the alerts that get state rows; see NULLS and _IS_UNSEEN.
         self.opening: list[str] = []
         self.alerts: list[str] = []
+        self.nulls, self.version = False, AsIs("NULL")
         self._url = url
         own = {**_CONNECTION_DEFAULTS, "connect_timeout": str(DATABASE_CONNECT_SECONDS)}
         self._options = {**own, **psycopg2.extensions.parse_dsn(url)}
@@ -1774,6 +1917,7 @@ class Ledger:
         """Opens a second connection for the same run."""
         other = Ledger(self._url, self.deadline, dry_run=self.dry_run, paced=self.paced)
         other.opening, other.alerts = self.opening, self.alerts
+        other.nulls, other.version = self.nulls, self.version
         return other
 
     def __enter__(self) -> Ledger:
@@ -1826,6 +1970,9 @@ class Ledger:
         self.parameters = {
             "columns": COLUMNS_READ,
             "alerts": self.alerts,
+            "nulls": self.nulls,
+            "version": self.version,
+            "paced": self.paced,
             "hold_milliseconds": CLAIM_HOLD_SECONDS * 1000,
             **parameters,
             "statement_milliseconds": int(seconds * 1000) + 1,
@@ -1865,8 +2012,9 @@ class Ledger:
         self._cursor.execute(";".join([STATEMENT_TIMEOUT, *statements]), self.parameters)
         return self.rows()
 
-    def optional_rows(self, name: str, statement: str, seconds: float, **parameters: object) -> Rows:
-        """Returns what an alert can do without, as a list of rows; [] where it fails or takes longer than `seconds`."""
+    def optional_rows(self, name: str, statement: str, until: Deadline, **parameters: object) -> Rows:
+        """Returns what an alert can do without, as a list of rows; [] where it fails or takes longer than that."""
+        seconds = min(until.seconds_left, DETAILS_SECONDS)
         if seconds < LEAST_DETAILS_SECONDS:
             logger.warning("No time for %s: the alert goes out without", name)
             return []
@@ -1931,21 +2079,24 @@ class Ledger:
             raise DatabaseError(f"Cannot read the tasks: {role} may not read {columns} of tasks", remedy)
         return state
 
-    def open(self, work: Mapping[Destination, Sequence[Alert]]) -> None:
-        """Makes slack_notifications usable for the alerts of each destination: it is created on first use, upgraded
-        from versions 1 and 2, and given the state rows that it lacks.
+    def open(self, alerts: Sequence[Alert], destinations: Sequence[str]) -> None:
+        """Makes slack_notifications usable for these alerts: it is created on first use, upgraded from versions 1 and
+        2, and given the state rows that the destinations lack.
 
         Where the role may not write, transactions work with a temporary table and a warning says what to grant;
-        DatabaseError where the server allows not even that. A dry run changes nothing.
+        DatabaseError where the server allows not even that, or if it is `busy`: this is a call and has no time for a
+        lock on the ledger. A dry run changes nothing.
         """
-        self.alerts = list({alert.name for alerts in work.values() for alert in alerts})
-        with self.transaction(STATE, destinations=[destination.fingerprint for destination in work]):
+        self.alerts = [alert.name for alert in alerts]
+        with self.transaction(STATE, destinations=list(destinations)):
             state = self.read_state()
             for doubt in doubts(state):
                 logger.warning("%s: %s", doubt.what, doubt.remedy)
             is_temporary = bool(ledger_remedy(state)) or (self.dry_run and state["unborn"])
             if not (state["up_to_date"] or is_temporary or self.dry_run):
                 (state,) = self.fetch(ALONE, CREATE_LEDGER, STATE) if state["unborn"] else self.fetch(ALONE, STATE)
+            if self.paced and state["up_to_date"] and not is_temporary:
+                self._check_pace(destinations)
             prepare = [START] if state["up_to_date"] else [UPGRADE, START]
             if is_temporary:
                 prepare = [CREATE_TEMPORARY_LEDGER, START]
@@ -1954,6 +2105,34 @@ class Ledger:
                 self.opening = prepare
             else:
                 self.fetch(*prepare)
+            if state["has_versions"]:
+                self.version = AsIs("tasks.xmin")
+            if state["nullable"]:
+                for row in self.optional_rows("failures without updated_at", NULLS, self.deadline.capped(1)):
+                    self.nulls = row["nulls"]
+
+    def _check_pace(self, destinations: Sequence[str]) -> None:
+        """Raises DatabaseError, `busy`, if all these destinations are rate-limited, or the ledger is locked."""
+        try:
+            limited = self.fetch(RATE_LIMITED, seconds=PACE_SECONDS)
+        except psycopg2.errors.QueryCanceled:
+            raise DatabaseError("The ledger is locked: a later run reports what failed", busy=True) from None
+        if destinations and len(limited) == len(destinations):
+            raise DatabaseError("Rate-limited in a storm: a later run reports what failed", busy=True)
+
+    def users_with_news(self, settings: Settings, timeout: timedelta, remind: timedelta | None) -> list[Destination]:
+        """Returns the users' channels for which there is news, or which an earlier run has not finished, and notes
+        that they are to be served."""
+        with self.transaction(ACTIVE_USERS, destinations=[USERS], timeout=timeout, remind=remind):
+            hash_of = {row["user_key"]: row["hash"] for row in self.rows()}
+            active = {channel.fingerprint: channel for channel in settings.user_destinations(hash_of)}
+            hashes = [hash_of[channel.user] for channel in active.values()]
+            rows = self.fetch(USERS_WITH_NEWS, hashes=hashes, destinations=list(active))
+            found = {row["destination"] for row in rows}
+            if not found <= active.keys():
+                active = {channel.fingerprint: channel for channel in settings.user_destinations()}
+            self.fetch(BEGIN_USERS, destinations=list(found & active.keys()))
+            return [active[name] for name in found & active.keys()]
 
     @contextmanager
     def claim(
@@ -1996,19 +2175,21 @@ class Ledger:
         """Returns the open transaction and the news; without news, the transaction is over. A share is `spared`."""
         self.alert = alerts[0]
         with ExitStack() as transaction:
-            transaction.enter_context(self.transaction(LOCK, until=until, paced=self.paced, **parameters))
+            transaction.enter_context(self.transaction(LOCK, until=until, **parameters))
             if not self._is_locked(until):
                 return ExitStack(), None
             claimed_by = until.before(until.seconds_left * spared)
             for alert in alerts:
                 self.alert = alert
-                started = monotonic()
-                named = {"alert": alert.name, "reported_as": alert.reported_as}
+                self.parameters |= {"alert": alert.name, "reported_as": alert.reported_as}
                 # Statements of their own, as they must see what a run has committed for which the lock has waited.
-                statements = [MOVE_OLD_ROWS, alert.statement] if alert is alerts[0] else [alert.statement]
-                (figures,) = self.fetch(*statements, seconds=claimed_by.seconds_left, **named)
-                if figures["total"]:
-                    news = self._news(alert, figures, until, monotonic() - started)
+                statements = [MOVE_OLD_ROWS, alert.look] if alert is alerts[0] else [alert.look]
+                if self.paced and alert is FAILED:
+                    # A worker calls because a task has failed, so it need not look.
+                    statements = [MOVE_OLD_ROWS, "SELECT true AS has_news"]
+                (found,) = self.fetch(*statements, seconds=claimed_by.seconds_left)
+                news = self._news(until, claimed_by) if found["has_news"] else None
+                if news:
                     return transaction.pop_all(), news
         return ExitStack(), None
 
@@ -2025,33 +2206,32 @@ class Ledger:
             (state,) = self.fetch(LOCK)
         return True
 
-    def _news(self, alert: Alert, figures: Row, until: Deadline, took: float) -> News:
-        """Reads what a message needs of a claim that `took` that many seconds: its first tasks, optional details."""
-        total, partial, claimed_at = figures["total"], figures["partial"], figures["claimed_at"]
-        logger.debug("Claimed %s in %.0f ms", plural(total, f"{alert.name} task"), took * 1000)
+    def _news(self, until: Deadline, claimed_by: Deadline) -> News | None:
+        """Claims what is news of the alert, then reads what its message can do without: the figures."""
+        alert, started = self.alert, monotonic()
+        first, *others = self.fetch(alert.claim, seconds=claimed_by.seconds_left)
+        total, partial, claimed_at = first["claimed"], first["partial"], first["claimed_at"]
+        logger.debug("Claimed %s in %.0f ms", plural(total, f"{alert.name} task"), (monotonic() - started) * 1000)
+        if not total:
+            return None
         since = None
-        causes: Sequence[Row] = ()
-        facts: dict[str, Any] = {}
-        groups = list(alert.groups)
+        tasks = [task for task in (first, *others) if task["id"] is not None]
+        causes: dict[str, Row] = {}
         if alert is FAILED:
-            if figures["first"] < claimed_at - timedelta(minutes=FAILED_WINDOW_MINUTES):
-                since = min(figures["first"], figures["complete"])
-            # The list of tasks is not optional, and may take as long as the claim.
-            seconds = min(until.seconds_left - 2 * took, CAUSES_SECONDS)
-            causes = self.optional_rows("the causes", CLAIMED_CAUSES, seconds, first=figures["first"])
-            groups = [cause["cause"] for cause in causes]
-            facts["never_started"] = causes[0]["never_started"] if causes else 0
-        tasks = self.fetch(CLAIMED_TASKS, seconds=until.seconds_left, groups=groups)
+            if first["oldest"] < claimed_at - timedelta(minutes=FAILED_WINDOW_MINUTES):
+                since = min(first["oldest"], first["complete"])
+            for task in sorted(tasks, key=lambda task: task["place"]):
+                causes.setdefault(task["cause"], task)
+        facts = {"never_started": first["never_started"]}
         if alert.facts:
-            seconds = min(until.seconds_left, FACTS_SECONDS)
-            for row in self.optional_rows("the figures", alert.facts, seconds, since=since, **facts):
+            for row in self.optional_rows("the figures", alert.facts, until, since=since, **facts):
                 facts.update(row)
         if not partial:
             # Not those of the other kind, whose look may begin a long time ago.
             cleaned = ["cause", *(other.name for other in ALERTS if other.kind == alert.kind)]
-            self.optional_rows("tidying up", CLEAN_UP, min(until.seconds_left, FACTS_SECONDS), cleaned=cleaned)
+            self.optional_rows("tidying up", CLEAN_UP, until, cleaned=cleaned)
         others_reported = facts.get("failed", 0) > total
-        return News(tasks, total, claimed_at, since, causes, facts, others_reported, partial)
+        return News(tasks, total, claimed_at, since, list(causes.values()), facts, others_reported, partial)
 
 
 def read_tasks(database_url: str, statement: str, minutes: float) -> Rows:
@@ -2476,7 +2656,6 @@ class Run:
         self.settings = settings
         self.deadline = Deadline.after(seconds - LEEWAY_SECONDS)
         self.timeout_minutes = timeout
-        self.timeout: timedelta | None = None
         self.dry_run = preview is not None
         self.patient = patient
         self.paced = paced
@@ -2501,33 +2680,64 @@ class Run:
         if not self._has_destinations():
             whole.error = NO_WEBHOOK
             return [whole] * len(alerts)
-        with whole:
-            work = self._work(alerts)
+        with whole, self._leaving_to_others():
+            work, wanted = self._work(alerts)
             pauses = DATABASE_PAUSES_SECONDS if self.patient else ()
             url, how = self.settings.database_url, {"dry_run": self.dry_run, "paced": self.paced}
             with Ledger(url, until, pauses, **how) as ledger:
-                ledger.once_more_if_lost(lambda: ledger.open(work))
+                names = [destination.fingerprint for destination in work]
+                names += [USERS] if self.settings.user_webhooks else []
+                ledger.once_more_if_lost(lambda: ledger.open(wanted, names))
+                work |= dict.fromkeys(self._users_with_news(ledger, wanted), wanted)
                 self._report_all(ledger, deque(work.items()), until)
         return [whole] * len(alerts) if whole.error else list(self.outcomes.values())
 
-    def _work(self, alerts: Sequence[Alert]) -> dict[Destination, list[Alert]]:
-        """Returns the alerts of each destination. An alert that can go nowhere has its outcome at once."""
+    @contextmanager
+    def _leaving_to_others(self) -> Iterator[None]:
+        """Ends a call that would wait for a run that is reporting: that run, or the next one, reports the rest."""
+        try:
+            yield
+        except DatabaseError as error:
+            if not error.busy or not self.paced:
+                raise
+            logger.info("%s", error)
+
+    def _work(self, alerts: Sequence[Alert]) -> tuple[dict[Destination, list[Alert]], list[Alert]]:
+        """Returns the alerts of each destination of the settings, and all of them, for the users' channels. An alert
+        that can go nowhere has its outcome at once."""
         work: dict[Destination, list[Alert]] = {}
+        wanted: list[Alert] = []
         for alert in alerts:
             with Outcome() as outcome:
                 if alert is STUCK:
-                    self.timeout = timedelta(minutes=_minutes(self.timeout_minutes))
+                    _minutes(self.timeout_minutes)
+                both = [alert]
+                if alert.recovery and self.settings.notify_on_recovery:
+                    both.append(alert.recovery)
                 for destination in self._destinations(alert.kind):
-                    work.setdefault(destination, []).append(alert)
-                    if alert.recovery and self.settings.notify_on_recovery:
-                        work[destination].append(alert.recovery)
+                    work.setdefault(destination, []).extend(both)
+                wanted += both
             self.outcomes.setdefault(alert.kind, Outcome()).add(outcome)
-        return work
+        return work, wanted
+
+    def _users_with_news(self, ledger: Ledger, alerts: Sequence[Alert]) -> list[Destination]:
+        """Returns the users' channels for which there is news. If they cannot be found, the others are served."""
+        if not self.settings.user_webhooks or not alerts:
+            return []
+        with Outcome() as outcome:
+            return ledger.users_with_news(self.settings, timeout=self.timeout, remind=self.remind)
+        self._add(outcome, alerts)
+        return []
+
+    def _add(self, outcome: Outcome, alerts: Iterable[Alert]) -> None:
+        with self._lock:
+            for kind in {alert.kind for alert in alerts}:
+                self.outcomes[kind].add(outcome)
 
     def _report_all(self, ledger: Ledger, queue: deque[tuple[Destination, list[Alert]]], until: Deadline) -> None:
-        """Reports to one destination after the other; to many in several threads, each with its own connection."""
-        workers = min(MAX_CONNECTIONS, -(-len(queue) // DESTINATIONS_FOR_A_CONNECTION))
-        if workers > 1:
+        """Reports to one destination after the other; a run does many in threads, each with its own connection."""
+        workers = min(MAX_CONNECTIONS if self.patient else 1, -(-len(queue) // DESTINATIONS_FOR_A_CONNECTION))
+        if len(queue) > DESTINATIONS_FOR_A_CONNECTION:
             # In another order each time, as destinations that hang take the time of those behind them.
             from random import shuffle
 
@@ -2535,7 +2745,7 @@ class Run:
 
         def report_queue(ledger: Ledger) -> None:
             with suppress(IndexError):
-                while True:
+                while until.seconds_left >= POST_SECONDS + COMMIT_SECONDS:
                     share = until.seconds_left * workers / max(1, len(queue))
                     destination, alerts = queue.popleft()
                     self._report_to(ledger, destination, alerts, until, max(share, LEAST_SHARE_SECONDS))
@@ -2545,11 +2755,19 @@ class Run:
                 report_queue(other)
 
         helpers = [threading.Thread(target=help_out, daemon=True) for _ in range(workers - 1)]
-        for helper in helpers:
-            helper.start()
+        # Where no more threads are to be had, those that there are do it.
+        with suppress(RuntimeError):
+            for helper in helpers:
+                helper.start()
         report_queue(ledger)
         for helper in helpers:
-            helper.join()
+            if helper.ident:
+                helper.join()
+        if queue:
+            left = f"{plural(len(queue), 'destination')}, such as {queue[0][0]}"
+            with Outcome() as late:
+                raise DeliveryError(f"No time left to tell {left}: the next run does")
+            self._add(late, queue[0][1])
 
     def _report_to(
         self, ledger: Ledger, destination: Destination, alerts: Sequence[Alert], until: Deadline, seconds: float
@@ -2559,8 +2777,7 @@ class Run:
             outcome = Outcome()
             ledger.alert = alerts[0]
             reported = self._report_first(ledger, destination, alerts, until.capped(seconds), outcome)
-            with self._lock:
-                self.outcomes[ledger.alert.kind].add(outcome)
+            self._add(outcome, [ledger.alert])
             if not reported and not outcome.error:
                 return
             alerts = alerts[alerts.index(ledger.alert) + 1 :]
@@ -2590,18 +2807,12 @@ class Run:
                     return False
                 ledger.alert = late[0]
                 raise DeliveryError(f"No time left to tell {destination} of {late[0].name} tasks: the next run does")
-            remind = timedelta(minutes=self.settings.remind_minutes) or None
-            try:
-                with ledger.claim(alerts, destination, until, timeout=self.timeout, remind=remind) as news:
-                    if news:
-                        outcome.total = 0 if ledger.alert.reported_as else news.total
-                        ledger.keeps = self._deliver(ledger, destination, news, until) and not self.dry_run
-                    return news is not None
-            except DatabaseError as error:
-                # A call leaves its failures to the run that is reporting, or to the next.
-                if not error.busy or not self.paced:
-                    raise
-                logger.info("%s", error)
+            claim = ledger.claim(alerts, destination, until, timeout=self.timeout, remind=self.remind)
+            with self._leaving_to_others(), claim as news:
+                if news:
+                    outcome.total = 0 if ledger.alert.reported_as else news.total
+                    ledger.keeps = self._deliver(ledger, destination, news, until) and not self.dry_run
+                return news is not None
         return False
 
     def _deliver(self, ledger: Ledger, destination: Destination, news: News, until: Deadline) -> bool:
@@ -2614,8 +2825,10 @@ class Run:
             logger.info("Quiet hours: %s kept for later", subject)
             return False
         mention = settings.critical_mention if critical else ""
-        if mention and not ledger.fetch(CALL, is_new=any(not cause["is_recent"] for cause in news.causes)):
-            mention = ""
+        if mention:
+            is_new = any(not cause["is_recent"] for cause in news.causes)
+            for call in ledger.optional_rows("who was called", CALL, until, is_new=is_new):
+                mention = mention if call["may_call"] else ""
         message = alert.message(news, minutes, Style(settings.task_template, mention, settings.environment))
         post_by = until.before(COMMIT_SECONDS).capped(DELIVERY_SECONDS)
         if post_by.seconds_left < LEAST_POST_SECONDS:
@@ -2629,14 +2842,27 @@ class Run:
         many_failed = share > 0 and ended >= CRITICAL_ENDED_TASKS and failed * 100 >= share * ended
         return news.total >= self.settings.critical_count or many_failed or workers_are_idle(news, minutes)
 
+    @property
+    def remind(self) -> timedelta | None:
+        return timedelta(minutes=self.settings.remind_minutes) or None
+
+    @property
+    def timeout(self) -> timedelta:
+        """Returns how long a task waits before that is too long. Failed tasks are reported also if it is no number."""
+        with suppress(SettingError):
+            return timedelta(minutes=_minutes(self.timeout_minutes))
+        return timedelta(minutes=DEFAULT_TIMEOUT_MINUTES)
+
     def _has_destinations(self) -> bool:
         return bool(self.settings.webhooks or self.settings.user_webhooks or self.dry_run)
 
     def _destinations(self, kind: str) -> list[Destination]:
-        destinations = self.settings.destinations(kind)
-        if not destinations and not self.dry_run:
+        destinations = self.settings.destinations(kind, users=False)
+        if destinations or (self.settings.user_webhooks and kind in ("failed", "stuck")):
+            return destinations
+        if not self.dry_run:
             raise SettingError(f"no webhook for {kind or 'general'} messages: set SLACK_WEBHOOK")
-        return destinations or [Destination("")]
+        return [Destination("")]
 
     def send(self, kinds: Sequence[str], subject: str, build: Callable[[], Message], *, or_mail: bool = False) -> bool:
         """Sends one message to every destination of these kinds, except those of single users; True: all have it."""
@@ -2648,8 +2874,7 @@ class Run:
             message = build()
             for kind in kinds:
                 with Outcome() as route:
-                    found = self._destinations(kind)
-                    destinations.update(dict.fromkeys(to for to in found if not to.user))
+                    destinations.update(dict.fromkeys(self._destinations(kind)))
                 outcome.add(route)
             # Each has its share of the time that is left, but never less than a sixth of the whole.
             least = until.seconds_left / 6

@@ -635,11 +635,11 @@ def test_nasty_task_text_is_accepted_pings_nobody_and_fakes_no_link(tasks, notif
             assert re.fullmatch(r"<https://x/%7CView%20Logs%3E%20%3C!here%3E\|View Logs>", link)
 
 
-def test_task_with_an_id_of_kilobytes_is_counted(tasks, notifier, slack):
+def test_task_with_an_id_of_kilobytes_is_listed_too(tasks, notifier, slack):
     tasks.fail(id="é" * 3000, updated=6)
     tasks.fail(id="good")
     assert notifier.send_combined_notification()["failed_tasks_count"] == 2
-    assert re.findall("Task ID: `(.*)`", only(slack)["text"]) == ["good"]
+    assert re.findall("Task ID: `(.*)`", only(slack)["text"]) == ["good", "é" * 64 + "..."]
 
 
 @pytest.mark.parametrize("column", ["id", "error", "log_uri"])

@@ -196,7 +196,7 @@ def many_failures(bench: Bench) -> Iterator[Line]:
             tasks.settle()
         ours_few = bench.ours(few.url, "--failed-only", prepare=(bench.slack.clear, few.forget))
         ours_many = bench.ours(many.url, "--failed-only", prepare=(bench.slack.clear, many.forget))
-        claim = f"{slack_notifier.START};{slack_notifier.CLAIM_FAILED}"
+        claim = f"{slack_notifier.START};{slack_notifier.FAILED.claim}"
         psql = bench.psql(many, claim, (many.forget,))
         ten, all_of_them = compared(ours_few, ours_many, bench.sizes.slow_runs)
         bench.expect(messages=1)

@@ -50,7 +50,7 @@ def room(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time enough for the slowest machine: a claim takes all, and nothing that adorns an alert is left out."""
-    for name in ("RUN_SECONDS", "CALL_SECONDS", "DATABASE_STATEMENT_SECONDS", "CAUSES_SECONDS", "FACTS_SECONDS"):
+    for name in ("RUN_SECONDS", "CALL_SECONDS", "DATABASE_STATEMENT_SECONDS", "DETAILS_SECONDS"):
         monkeypatch.setattr(slack_notifier, name, 3600)
 
 

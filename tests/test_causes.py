@@ -298,41 +298,6 @@ def test_more_causes_than_fit_are_counted(notifier: SlackNotifier, slack: SlackS
     assert more == [f"… and {left} more causes ({2 * left} tasks)"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("seconds", "warning"),
-    [
-        (0.3, "Cannot find the causes: the alert goes out without (canceling statement due to statement timeout)"),
-        (0.1, "No time for the causes: the alert goes out without"),
-        (-1, "No time for the causes: the alert goes out without"),
-    ],
-)
-def test_causes_that_take_too_long_do_not_hold_up_the_alert(
-    notifier: SlackNotifier,
-    slack: SlackStandIn,
-    tasks: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    seconds: float,
-    warning: str,
-) -> None:
-    slow = slack_notifier.CLAIMED_CAUSES.replace(") AS claimed\nJOIN", ") AS claimed CROSS JOIN pg_sleep(60)\nJOIN")
-    assert slow != slack_notifier.CLAIMED_CAUSES
-    fail_often(tasks, "HTTP 500 for https://a.example", 50)
-    with monkeypatch.context() as patch:
-        patch.setattr(slack_notifier, "CLAIMED_CAUSES", slow)
-        patch.setattr(slack_notifier, "CAUSES_SECONDS", seconds)
-        assert notifier.send_failed_tasks_notification()
-    message = slack.messages()[0]
-    assert message["text"].startswith("🚨 Failed Tasks Alert\n50 tasks failed in the last 30 minutes:")
-    # The newest tasks instead, each with its error.
-    assert message["text"].count(" 1 min ago · HTTP 500 for https://a.example\n") == slack_notifier.MAX_LISTED_TASKS
-    assert groups(message) == []
-    assert warning in caplog.messages
-    assert notifier.send_failed_tasks_notification()
-    assert len(slack.messages()) == 1
-
-
 # ---- The share of failures -------------------------------------------------------------------------------------------
 
 
@@ -416,7 +381,7 @@ def test_a_failure_that_never_started_is_no_sign_of_a_worker(
 ) -> None:
     """A checker of timeouts makes those of tasks that wait."""
     tasks.add("queued", created=60)
-    tasks.fail(updated=1, started=None)
+    tasks.fail(created=60, updated=1, started=None)
     assert DOWN in stuck_message(notifier, slack)["text"]
 
 

@@ -33,9 +33,7 @@ def report(start) -> None:
     [
         pytest.param(slack_notifier.BEGIN, id="before the ledger is created"),
         pytest.param(slack_notifier.CREATE_LEDGER, id="while the ledger is created"),
-        pytest.param(slack_notifier.CLAIM_FAILED, id="before the claim"),
-        pytest.param(slack_notifier.CLAIMED_CAUSES, id="after the claim"),
-        pytest.param(slack_notifier.CLAIMED_TASKS, id="before the list of tasks"),
+        pytest.param(slack_notifier.FAILED.claim, id="before the claim"),
         pytest.param(slack_notifier.FAILED_FACTS, id="before the message"),
     ],
 )

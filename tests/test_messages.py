@@ -129,34 +129,15 @@ def test_ten_causes_are_shown_and_the_others_counted() -> None:
     assert "… and 4 more causes (74 tasks)" in lines(failed_message(claim, 30, PLAIN))
 
 
-def test_a_cause_of_whose_tasks_none_is_left_is_counted_with_the_others() -> None:
-    claim = failures(("a", 7, 1, None), ("b", 5, 1, None))
-    claim = claim._replace(tasks=[task for task in claim.tasks if task["cause"] == "a"])
-    assert "… and 1 more cause (5 tasks)" in lines(failed_message(claim, 30, PLAIN))
-
-
 def test_an_asterisk_in_a_cause_does_not_end_its_heading() -> None:
     message = failed_message(failures(("no match for *.mp4", 6, 1, None)), 30, PLAIN)
     assert "*6 × no match for ∗.mp4 · 1 user*" in message.blocks[2]["text"]["text"]
-
-
-def test_failures_without_causes_are_lines_with_their_errors() -> None:
-    tasks = [task(number, error="ffmpeg failed " + "x" * 200) for number in range(1, 26)]
-    message = failed_message(News(tasks, 70, NOW), 30, PLAIN)
-    listed = [line for line in lines(message) if line.startswith("• ")]
-    assert len(listed) == 20
-    assert (
-        listed[0] == "• `task-001` 1 min ago · View Logs (https://logs.example/1) · ffmpeg failed " + "x" * 86 + "..."
-    )
-    assert "… and 50 more" in lines(message)
 
 
 def test_a_template_takes_the_place_of_a_line() -> None:
     claim = failures(("HTTP 500", 6, 1, 2))
     found = lines(failed_message(claim, 30, Style("$id of $user: $error $seen")))
     assert "task-001 of pr_live_...: HTTP 500 (8× in 7 days)" in found
-    without = News([task(number, error="HTTP 500") for number in range(1, 7)], 6, NOW)
-    assert "task-006: HTTP 500" in lines(failed_message(without, 30, Style("$id: $error $seen")))
 
 
 def stuck(queued: int, in_progress: int, **more: Any) -> News:

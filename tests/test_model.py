@@ -39,6 +39,7 @@ from sandbox.slack import SlackStandIn
 
 WAITING = {"queued": "queued", "in_progress": "in_progress", "inprogress": "in_progress"}
 WINDOW, SECOND_CAUSE, SAME_CAUSE = timedelta(minutes=30), timedelta(minutes=1), timedelta(minutes=30)
+LATE = timedelta(hours=2)
 REMINDER, CRITICAL_COUNT = timedelta(minutes=240), 3
 # At once, and then one in each period.
 BURST, PERIOD = 3, timedelta(minutes=1)
@@ -87,6 +88,7 @@ class Destination:
 
     channel: str
     user: Optional[str] = None  # noqa: UP045
+    first_run: Optional[datetime] = None  # noqa: UP045
     complete: Optional[datetime] = None  # noqa: UP045
     busy_until: Optional[datetime] = None  # noqa: UP045
     refused: bool = False
@@ -100,12 +102,14 @@ class Destination:
         self.refused = self.held = False
         mine = [task for task in tasks if self.user in (None, task.user)]
         for alert in call.alerts:
-            if alert == "failed" and not call.dry:
+            if not call.dry:
                 # What fails from now on is told however long that may take.
-                self.complete = self.complete or now
+                self.first_run = self.first_run or now
+                if alert == "failed":
+                    self.complete = self.complete or now
             news = [task for task in mine if getattr(self, f"is_{alert}")(task, call, now)]
             critical = alert in ("failed", "stuck") and len(news) >= CRITICAL_COUNT
-            busy = call.worker and alert in ("failed", "healed") and self.is_busy(now)
+            busy = call.worker and "failed" in call.alerts and self.is_busy(now)
             if busy or (news and call.quiet and not critical):
                 self.held |= bool(news)
             elif news and self.channel in call.refused:
@@ -113,13 +117,14 @@ class Destination:
             elif not call.dry:
                 if news:
                     yield alert, news
-                self.remember(alert, news, now)
+                self.remember(alert, news, now, by_worker=call.worker)
 
     def is_busy(self, now: datetime) -> bool:
         return self.busy_until is not None and self.busy_until - now > PERIOD * (BURST - 1)
 
     def is_failed(self, task: Task, call: Call, now: datetime) -> bool:
-        if task.status != "failed" or task.updated < (self.complete or now) - WINDOW:
+        beginning = max((self.complete or now) - LATE, (self.first_run or now) - WINDOW)
+        if task.status != "failed" or task.updated < beginning:
             return False
         told = self.failures.get(task.id)
         pause = SAME_CAUSE if told and told.cause == task.cause else SECOND_CAUSE
@@ -140,10 +145,10 @@ class Destination:
         failure = self.failures[task.id].at if task.id in self.failures else self.healed.get(task.id)
         return task.ended_well and any(not failure or failure < at for at in told)
 
-    def remember(self, alert: str, news: list[Task], now: datetime) -> None:
+    def remember(self, alert: str, news: list[Task], now: datetime, *, by_worker: bool) -> None:
         if alert == "failed":
             self.complete = now
-        if alert in ("failed", "healed") and news:
+        if alert == "failed" and news and by_worker:
             self.busy_until = max(self.busy_until or now, now) + PERIOD
         for task in news:
             if alert == "failed":
@@ -564,37 +569,37 @@ SOURCE = Path(slack_notifier.__file__).read_text(encoding="utf-8")
 PATCHES = [
     Patch(
         "a failure written twice is told twice",
-        "CLAIM_FAILED",
+        "FAILED_NEWS",
         "recorded.at + interval '1 minute'",
         "recorded.at",
         [("create", USERS[0]), FAIL, RUN, ("a_while", 4), FAIL_OTHERWISE, RUN],
     ),
     Patch(
         "the same failure again is told too soon",
-        "CLAIM_FAILED",
+        "FAILED_NEWS",
         "recorded.cause IS DISTINCT",
         "NULL IS DISTINCT",
         [("create", USERS[0]), FAIL, RUN, ("a_while", 61), FAIL, RUN],
     ),
     Patch(
         "another failure within the window is lost",
-        "CLAIM_FAILED",
+        "FAILED_NEWS",
         "recorded.cause IS DISTINCT",
         "false AND recorded.cause IS DISTINCT",
         [("create", USERS[0]), FAIL, RUN, ("a_while", 61), FAIL_OTHERWISE, RUN],
     ),
     Patch(
         "what is committed late is lost",
-        "_claim",
-        "- %(window)s",
-        "",
+        "_STATE",
+        "complete - interval '{LATE_MINUTES} minutes'",
+        "complete",
         [("create", USERS[0]), RUN, ("a_while", 4), ("fail", 0, "codec", -50), RUN],
     ),
     Patch(
         "the first run tells of old failures",
         "START",
-        "'', now(), CASE",
-        "'', now() - interval '1 day', CASE",
+        "'', now(), '-infinity'",
+        "'', now() - interval '1 day', '-infinity'",
         [("begin", [100], "failed", True)],
     ),
     Patch(
@@ -613,14 +618,14 @@ PATCHES = [
     ),
     Patch(
         "each run reminds",
-        "CLAIM_STUCK",
+        "STUCK_NEWS",
         "recorded.notified_at <= now()",
         "recorded.event_at <= now()",
         [("begin", [300], "queued", True), RUN],
     ),
     Patch(
         "a task stuck anew is not told",
-        "CLAIM_STUCK",
+        "STUCK_NEWS",
         "stuck.event_at > greatest",
         "false AND now() > greatest",
         [STUCK_TASK, ("touch", 0), ("a_long_while", 1801), RUN],
@@ -641,14 +646,14 @@ PATCHES = [
     ),
     Patch(
         "a failed task has recovered",
-        "CLAIM_RECOVERED",
+        "RECOVERED_NEWS",
         "IN ({_ENDED_WELL})",
         "IN ('failed', {_ENDED_WELL})",
         [STUCK_TASK, FAIL, ("report", COMBINED[2:], 30)],
     ),
     Patch(
         "a task that failed again has healed",
-        "CLAIM_RECOVERED",
+        "RECOVERED_NEWS",
         "IN ({_ENDED_WELL})",
         "IN ('failed', {_ENDED_WELL})",
         [("create", USERS[0]), FAIL, RUN, ("a_while", 4), FAIL, RUN],
@@ -658,7 +663,7 @@ PATCHES = [
         "_IS_OF_USER",
         "tasks.user_api_key::text = %(user)s",
         "true",
-        [("create", USERS[1]), FAIL, RUN],
+        [*[("create", user) for user in USERS], FAIL, ("fail", 1, "codec", 0), RUN],
     ),
 ]
 

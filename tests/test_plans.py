@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg2
 import pytest
+from psycopg2.extensions import AsIs
 
 import slack_notifier
 from sandbox.postgres import create_database, create_tasks_table, drop_database
@@ -26,8 +27,13 @@ pytestmark = pytest.mark.slow(10)
 STATEMENTS = {
     name: statement
     for name, statement in vars(slack_notifier).items()
-    if not name.startswith("_") and isinstance(statement, str) and re.search(r"\b(?:FROM|JOIN)\s+tasks\b", statement)
+    if isinstance(statement, str)
+    and re.search(r"\b(?:FROM|JOIN)\s+tasks\b", statement)
+    # Parts of statements.
+    and not re.search("^_|_NEWS$", name.replace("USERS_WITH_NEWS", "USERS"))
 }
+STATEMENTS |= {f"look for {alert.name}": alert.look for alert in slack_notifier.ALERTS}
+STATEMENTS |= {f"claim {alert.name}": alert.claim for alert in slack_notifier.ALERTS}
 
 # A year of tasks, one in 20 failed, and a few hundred that are not over yet.
 FILL_TASKS = f"""
@@ -59,7 +65,11 @@ PARAMETERS: dict[str, object] = {
     "user": "",
     "alert": "failed",
     "never_started": 1,
-    "groups": ["a-cause"],
+    "nulls": False,
+    "version": AsIs("tasks.xmin"),
+    "hashes": ["1"],
+    "destinations": ["here"],
+    "paced": False,
     "timeout": timedelta(minutes=30),
     "part": 200_000,
     "alerts": [alert.name for alert in slack_notifier.ALERTS],
@@ -136,9 +146,8 @@ def scanned_whole(plan: dict[str, Any]) -> list[str]:
 
 
 def test_the_statements_that_read_tasks_are_found() -> None:
-    assert {"FAILED_TASKS", "STUCK_TASKS", "CLAIM_FAILED", "CLAIM_STUCK", "CLAIM_RECOVERED"} <= set(STATEMENTS)
-    assert {"CLAIMED_TASKS", "CLAIMED_CAUSES", "FAILED_FACTS"} <= set(STATEMENTS)
-    assert {"STUCK_FACTS", "CLEAN_UP"} <= set(STATEMENTS)
+    assert {"FAILED_TASKS", "STUCK_TASKS", "FAILED_FACTS", "STUCK_FACTS", "CLEAN_UP", "NULLS"} <= set(STATEMENTS)
+    assert {"ACTIVE_USERS", "USERS_WITH_NEWS", "look for failed", "claim recovered"} <= set(STATEMENTS)
 
 
 @pytest.mark.parametrize("alert", ALERTS)

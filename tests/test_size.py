@@ -241,9 +241,9 @@ def assert_whole(text: str) -> None:
 
 @pytest.mark.parametrize(("letter", "errors"), [("x", 14), ("😀", 7)])
 def test_tasks_of_the_longest_lines_are_as_many_as_fit(letter: str, errors: int) -> None:
-    task = {"id": "a-task", "alert": "failed", "cause": None, "total": 20, "error": letter * 300}
+    task = {"id": "a-task", "alert": "stuck", "cause": "queued", "total": 20, "error": letter * 300}
     claim = News([task] * 20, 20, NOW, None, (), {}, False, False)
-    message = failed_message(claim, 30, Style("$error" * errors, "", ""))
+    message = stuck_message(claim, 30, Style("$error" * errors, "", ""))
     assert_fits(message)
     assert left_out(message.text) == 19
 
