@@ -951,9 +951,9 @@ class News(NamedTuple):
     `causes`: the first causes of failed tasks, in the order to be shown, a task of each: its cause, total, users,
     `before` (how many were reported in the week before; None: the history is too short), and as `causes` how many
     causes there are.
-    `facts`: of failed tasks failed, ended, users, last_activity, never_started; of stuck ones last_activity, queued,
-    in_progress; absent where they could not be found in time. `others_reported`: the destination was notified of other
-    tasks in the same span. `partial`: these are only the oldest, and the next run reports more.
+    `facts`: of failed tasks failed, ended, users, recovered, last_activity, never_started; of stuck ones last_activity,
+    queued, in_progress; absent where they could not be found in time. `others_reported`: the destination was notified
+    of other tasks in the same span. `partial`: these are only the oldest, and the next run reports more.
     """
 
     tasks: Sequence[Row]
@@ -1071,8 +1071,9 @@ def task_line(task: Row, now: datetime) -> str:
 
 
 def failed_message(news: News, minutes: float, style: Style) -> Message:
-    """Builds the alert of tasks that failed in the last `minutes`, or since `news.since`."""
-    span = f"since {format_time(news.since)}" if news.since else f"in the last {plural(minutes, 'minute')}"
+    """Builds the alert of tasks that failed in the usual window, or since `news.since`."""
+    window = f"in the last {plural(FAILED_WINDOW_MINUTES, 'minute')}"
+    span = f"since {format_time(news.since)}" if news.since else window
     groups = []
     if news.total > MAX_DESCRIBED_TASKS:
         for cause in news.causes:
@@ -1157,7 +1158,8 @@ def _alert(title: str, summary: str, news: News, groups: Sequence[Group], minute
     facts, footer = news.facts, f"Reported at {format_time(news.claimed_at)}"
     if facts.get("failed"):
         ended = plural(facts["ended"], "ended task")
-        footer += f" · {facts['failed']} of {ended} failed · {plural(facts['users'], 'user')}"
+        recovered = f" · {facts['recovered']} recovered" if facts.get("recovered") else ""
+        footer += f" · {facts['failed']} of {ended} failed{recovered} · {plural(facts['users'], 'user')}"
     for status in ("queued", "in_progress"):
         if facts.get(status) is not None:
             footer += f" · {facts[status]} {status.replace('_', ' ')}"
@@ -2818,7 +2820,7 @@ class Run:
     def _deliver(self, ledger: Ledger, destination: Destination, news: News, until: Deadline) -> bool:
         """Posts or mails the message of a claim; False where it waits for the end of quiet hours."""
         alert, settings = ledger.alert, self.settings
-        minutes = self.timeout_minutes if alert.kind == "stuck" else FAILED_WINDOW_MINUTES
+        minutes = self.timeout / timedelta(minutes=1)
         subject = plural(news.total, f"{alert.name} task")
         critical = not alert.reported_as and self._is_critical(news, minutes)
         if not critical and news.claimed_at in (settings.quiet_hours or ()):
