@@ -1910,6 +1910,7 @@ class Ledger:
         self.opening: list[str] = []
         self.alerts: list[str] = []
         self.nulls, self.version = False, AsIs("NULL")
+        self.call_wait = CALL_LOCK_WAIT_SECONDS
         self._url = url
         own = {**_CONNECTION_DEFAULTS, "connect_timeout": str(DATABASE_CONNECT_SECONDS)}
         self._options = {**own, **psycopg2.extensions.parse_dsn(url)}
@@ -2197,12 +2198,14 @@ class Ledger:
 
     def _is_locked(self, until: Deadline) -> bool:
         """Returns whether LOCK, which has just run, locks the row, perhaps after some tries; False if rate-limited."""
-        wait = Deadline.after(min(until.seconds_left - 1, CALL_LOCK_WAIT_SECONDS if self.paced else LOCK_WAIT_SECONDS))
+        wait = Deadline.after(min(until.seconds_left - 1, self.call_wait if self.paced else LOCK_WAIT_SECONDS))
         (state,) = self.rows()
         while not state["is_locked"]:
             if state["is_rate_limited"]:
                 return False
             if not wait.seconds_left:
+                # A call with many destinations does not wait for each of them.
+                self.call_wait = 0.0
                 raise DatabaseError(_BUSY, busy=True, cannot_read=False)
             sleep(LOCK_PAUSE_SECONDS)
             (state,) = self.fetch(LOCK)
@@ -2658,6 +2661,11 @@ class Run:
         self.settings = settings
         self.deadline = Deadline.after(seconds - LEEWAY_SECONDS)
         self.timeout_minutes = timeout
+        # Failed tasks are reported also if the timeout is none.
+        self.timeout = timedelta(minutes=DEFAULT_TIMEOUT_MINUTES)
+        with suppress(SettingError):
+            self.timeout = timedelta(minutes=_minutes(timeout))
+        self.remind = timedelta(minutes=settings.remind_minutes) or None
         self.dry_run = preview is not None
         self.patient = patient
         self.paced = paced
@@ -2843,17 +2851,6 @@ class Run:
         failed, ended, share = news.facts.get("failed", 0), news.facts.get("ended", 0), self.settings.critical_share
         many_failed = share > 0 and ended >= CRITICAL_ENDED_TASKS and failed * 100 >= share * ended
         return news.total >= self.settings.critical_count or many_failed or workers_are_idle(news, minutes)
-
-    @property
-    def remind(self) -> timedelta | None:
-        return timedelta(minutes=self.settings.remind_minutes) or None
-
-    @property
-    def timeout(self) -> timedelta:
-        """Returns how long a task waits before that is too long. Failed tasks are reported also if it is no number."""
-        with suppress(SettingError):
-            return timedelta(minutes=_minutes(self.timeout_minutes))
-        return timedelta(minutes=DEFAULT_TIMEOUT_MINUTES)
 
     def _has_destinations(self) -> bool:
         return bool(self.settings.webhooks or self.settings.user_webhooks or self.dry_run)
