@@ -951,9 +951,9 @@ class News(NamedTuple):
     `causes`: the first causes of failed tasks, in the order to be shown, a task of each: its cause, total, users,
     `before` (how many were reported in the week before; None: the history is too short), and as `causes` how many
     causes there are.
-    `facts`: of failed tasks failed, ended, users, recovered, last_activity, never_started; of stuck ones last_activity,
-    queued, in_progress; absent where they could not be found in time. `others_reported`: the destination was notified
-    of other tasks in the same span. `partial`: these are only the oldest, and the next run reports more.
+    `facts`: of failed tasks failed, ended, users, recovered, last_activity, never_started; of stuck ones stuck,
+    last_activity, queued, in_progress; absent where they could not be found in time. `others_reported`: the destination
+    was notified of other tasks in the same span. `partial`: these are only the oldest, and the next run reports more.
     """
 
     tasks: Sequence[Row]
@@ -1807,10 +1807,11 @@ FROM tasks WHERE tasks.status::text IN ('failed', {_ENDED_UNFAILED}) AND {_IS_OF
   AND {_changed_since("coalesce(%(since)s::timestamptz, now() - %(window)s)")}
   AND coalesce(tasks.updated_at, tasks.created_at) <= now() + interval '1 hour'
 """
-# How many tasks wait and how many are in progress.
+# How many tasks wait, how many are in progress, and how many of both are stuck.
 STUCK_FACTS = f"""
 SELECT count(*) FILTER (WHERE status::text = 'queued') AS queued,
-       count(*) FILTER (WHERE status::text <> 'queued') AS in_progress, {_LAST_ACTIVITY} AS last_activity
+       count(*) FILTER (WHERE status::text <> 'queued') AS in_progress,
+       count(*) FILTER (WHERE {_IS_STUCK}) AS stuck, {_LAST_ACTIVITY} AS last_activity
 FROM tasks WHERE {_IS_OPEN} AND {_IS_OF_USER}
 """
 
@@ -2235,7 +2236,7 @@ class Ledger:
             # Not those of the other kind, whose look may begin a long time ago.
             cleaned = ["cause", *(other.name for other in ALERTS if other.kind == alert.kind)]
             self.optional_rows("tidying up", CLEAN_UP, until, cleaned=cleaned)
-        others_reported = facts.get("failed", 0) > total
+        others_reported = facts.get(alert.name, 0) > total
         return News(tasks, total, claimed_at, since, list(causes.values()), facts, others_reported, partial)
 
 
