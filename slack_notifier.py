@@ -945,8 +945,9 @@ class Message(NamedTuple):
 class News(NamedTuple):
     """Tasks of one alert of which a destination was not yet notified, as a claim found them.
 
-    `tasks`: the first ones, in the order to be listed: the columns of a task, its `alert`, `since` when it failed or
-    gave its last sign of life, its `cause` (a fingerprint, a status, or None), and as `total` the tasks of its group.
+    `tasks`: the first ones, in the order to be listed: the columns of a task, its `alert`, `since` when it failed, gave
+    its last sign of life or recovered (what had `began` when), its `cause` (a fingerprint, a status, or None), and as
+    `total` the tasks of its group.
     `total`: the number of all. `claimed_at`: the database's time. `since`: None if all is in the alert's usual window.
     `causes`: the first causes of failed tasks, in the order to be shown, a task of each: its cause, total, users,
     `before` (how many were reported in the week before; None: the history is too short), and as `causes` how many
@@ -967,11 +968,13 @@ class News(NamedTuple):
 
 
 class Style(NamedTuple):
-    """Settings that change an alert: the lines of a task, whom a critical one calls, the name behind each title."""
+    """What changes an alert beside its tasks: the lines of a task, whom a critical one calls, the name behind each
+    title, why it is critical (one of CRITICAL_REASONS)."""
 
     task_template: str = ""
     mention: str = ""
     environment: str = ""
+    critical: str = ""
 
 
 class Group(NamedTuple):
@@ -1059,15 +1062,23 @@ def task_info(task: Row, template: str = "", now: datetime | None = None, seen: 
         text = Template(template).safe_substitute(values, **more, seen=seen).strip()
         if 0 < size(text) <= SECTION_CHARACTERS:
             return text
-    return _TASK_LINES.format_map({**values, "error": f"{values['error']} {seen}".strip()})
+    status = " · ".join(filter(None, [values["status"], _since(task, now)]))
+    return _TASK_LINES.format_map({**values, "status": status, "error": f"{values['error']} {seen}".strip()})
 
 
 def task_line(task: Row, now: datetime) -> str:
-    """Returns the one line of a task: how long ago it failed, or for how long it has given no sign of life."""
-    age = format_age(task.get("since"), now)
-    age = f"{age} ago" if task.get("alert") == "failed" else f"for {age}"
-    parts = [f"• {code(task.get('id'))} {age}", log_link(task.get("log_uri"), "View Logs")]
+    parts = [f"• {code(task.get('id'))} {_since(task, now)}", log_link(task.get("log_uri"), "View Logs")]
     return " · ".join(filter(None, parts))
+
+
+def _since(task: Row, now: datetime | None) -> str:
+    """Returns how long ago a task failed, or for how long it has given no sign of life; '' where that is not known."""
+    if now is None or not task.get("since"):
+        return ""
+    age = format_age(task["since"], now)
+    if task.get("alert") != "failed":
+        return f"for {age}"
+    return "just now" if age == "0 min" else f"{age} ago"
 
 
 def failed_message(news: News, minutes: float, style: Style) -> Message:
@@ -1105,15 +1116,17 @@ def stuck_message(news: News, minutes: float, style: Style) -> Message:
     return _alert("⚠️ Stuck Tasks Alert", summary, news, groups, minutes, style)
 
 
-def _recovery_message(title: str, state: str, news: News, minutes: float, style: Style) -> Message:
-    listed = news.tasks[:MAX_LISTED_TASKS]
-    lines = [f"• {code(task.get('id'))} is {label(task.get('status')) or 'unknown'}" for task in listed]
+def _recovery_message(title: str, state: str, took: str, news: News, minutes: float, style: Style) -> Message:
+    """Builds the message of tasks that were reported and have ended well since; each with how long that `took`."""
+    lines = []
+    for task in news.tasks[:MAX_LISTED_TASKS]:
+        ended = f"is {label(task.get('status')) or 'unknown'} · " if news.total <= MAX_DESCRIBED_TASKS else ""
+        lines.append(f"• {code(task.get('id'))} {ended}{took.format(format_age(task.get('began'), task.get('since')))}")
     return _alert(title, f"{plural(news.total, 'task')} {state}", news, [Group("", lines, news.total)], minutes, style)
 
 
-# Both name tasks that were reported, as stuck or as failed, and have ended well since.
-recovered_message = partial(_recovery_message, "✅ Stuck Tasks Recovered", "no longer stuck:")
-healed_message = partial(_recovery_message, "✅ Failed Tasks Recovered", "no longer failed:")
+recovered_message = partial(_recovery_message, "✅ Stuck Tasks Recovered", "no longer stuck:", "stuck for {}")
+healed_message = partial(_recovery_message, "✅ Failed Tasks Recovered", "no longer failed:", "{} after it failed")
 
 
 def workers_are_idle(news: News, minutes: float) -> bool:
@@ -1122,6 +1135,20 @@ def workers_are_idle(news: News, minutes: float) -> bool:
     # Workers whose last activity could not be found in time count as running.
     last = news.facts.get("last_activity", news.claimed_at)
     return bool(waiting) and (last is None or news.claimed_at - last > timedelta(minutes=minutes))
+
+
+CRITICAL_REASONS = ("workers", "share", "count")
+
+
+def critical_reason(news: News, minutes: float, count: int, share: int) -> str:
+    """Returns why the alert is critical: no worker is there, a `share` in percent of the tasks that ended failed, at
+    least `count` tasks are in it; '' if it is not."""
+    failed, ended = news.facts.get("failed", 0), news.facts.get("ended", 0)
+    if workers_are_idle(news, minutes):
+        return "workers"
+    if share > 0 and ended >= CRITICAL_ENDED_TASKS and failed * 100 >= share * ended:
+        return "share"
+    return "count" if news.total >= count else ""
 
 
 def cannot_read_message(error: str, seconds: int, at: datetime, environment: str = "") -> Message:
@@ -1155,14 +1182,7 @@ def _alert(title: str, summary: str, news: News, groups: Sequence[Group], minute
         last = news.facts["last_activity"]
         since = f"since {format_time(last)}" if last else "yet"
         opening.append(f"No task has started or ended {since}: are the workers running?")
-    facts, footer = news.facts, f"Reported at {format_time(news.claimed_at)}"
-    if facts.get("failed"):
-        ended = plural(facts["ended"], "ended task")
-        recovered = f" · {facts['recovered']} recovered" if facts.get("recovered") else ""
-        footer += f" · {facts['failed']} of {ended} failed{recovered} · {plural(facts['users'], 'user')}"
-    for status in ("queued", "in_progress"):
-        if facts.get(status) is not None:
-            footer += f" · {facts[status]} {status.replace('_', ' ')}"
+    footer = _footer(news, style.critical)
     fixed = size(message(title, style.environment, opening, footer).text)
     sections: list[str] = []
     for lines in _listing(groups, news, MESSAGE_CHARACTERS - fixed):
@@ -1170,6 +1190,21 @@ def _alert(title: str, summary: str, news: News, groups: Sequence[Group], minute
         sections += lines if news.total <= MAX_DESCRIBED_TASKS else _sections(lines)
     text = ["\n".join(lines) for lines in _listing(groups, news, TEXT_CHARACTERS - fixed)]
     return message(title, style.environment, [*opening, *sections], footer, [*opening, *text])
+
+
+def _footer(news: News, critical: str) -> str:
+    """Returns when the alert was made, its figures, and before one of them that it makes the alert critical."""
+    facts, parts = news.facts, [f"Reported at {format_time(news.claimed_at)}"]
+    if critical in ("workers", "count"):
+        parts.append(f"Critical: {'no worker seen' if critical == 'workers' else plural(news.total, 'task')}")
+    if facts.get("failed"):
+        reason = "Critical: " if critical == "share" else ""
+        parts.append(f"{reason}{facts['failed']} of {plural(facts['ended'], 'ended task')} failed")
+        parts += [f"{facts['recovered']} recovered"] if facts.get("recovered") else []
+        parts.append(plural(facts["users"], "user"))
+    if "queued" in facts and "in_progress" in facts:
+        parts.append(f"{facts['queued']} queued · {facts['in_progress']} in progress in all")
+    return " · ".join(parts)
 
 
 def _listing(groups: Sequence[Group], news: News, characters: int) -> list[list[str]]:
@@ -1606,7 +1641,8 @@ _LISTED = """groups AS (
                 WHERE destination = %(destination)s AND alert = 'cause' AND task_id = '') AS counting
 ), listed AS (
     SELECT * FROM (
-        SELECT id, task_id, event_at, rank, groups.*, row_number() OVER (PARTITION BY cause ORDER BY rank, task_id)
+        SELECT id, task_id, event_at, began, rank, groups.*,
+               row_number() OVER (PARTITION BY cause ORDER BY rank, task_id)
         FROM claimed JOIN groups USING (cause) WHERE place <= %(listed)s
     ) AS numbered
     WHERE row_number <= %(each)s LIMIT %(listed)s * %(each)s
@@ -1627,7 +1663,7 @@ WITH {_STATE}, news AS (
     SELECT * FROM ({news}
     ) AS news ORDER BY updated_at LIMIT %(part)s
 ), claimed AS (
-    SELECT DISTINCT ON (task_id) id, task_id, event_at, cause, replaced, user_key, is_unstarted,
+    SELECT DISTINCT ON (task_id) id, task_id, event_at, cause, replaced, user_key, is_unstarted, began,
            CASE %(alert)s WHEN 'failed' THEN now() - event_at ELSE event_at - now() END AS rank
     FROM news WHERE is_news ORDER BY task_id, event_at DESC
 ), recorded AS (
@@ -1662,7 +1698,7 @@ WITH {_STATE}, news AS (
     SET event_at = excluded.event_at, notified_at = excluded.notified_at, times = counter.times + excluded.times
 ), {_LISTED}
 SELECT claimed, partial, oldest, complete, now() AS claimed_at, %(alert)s AS alert, cause, total, users, causes,
-       never_started, is_recent, before, place, event_at AS since, {_SHOWN_TASK}
+       never_started, is_recent, before, place, event_at AS since, began, {_SHOWN_TASK}
 FROM figures CROSS JOIN state LEFT JOIN listed ON true LEFT JOIN tasks ON tasks.id = listed.id
 ORDER BY rank, task_id
 """
@@ -1675,7 +1711,8 @@ ORDER BY rank, task_id
 FAILED_NEWS = f"""
     SELECT tasks.id, {_ID} AS task_id, failed.at AS event_at, tasks.updated_at, {CAUSE} AS cause, true AS is_news,
            {_STUCK_ROW.format(_ID)} AS replaced, tasks.user_api_key::text AS user_key,
-           tasks.started_at IS NULL AND failed.at > tasks.created_at + %(timeout)s AS is_unstarted
+           tasks.started_at IS NULL AND failed.at > tasks.created_at + %(timeout)s AS is_unstarted,
+           NULL::timestamptz AS began
     FROM tasks
     CROSS JOIN LATERAL (SELECT {_CHANGED_AT} AS at) AS failed
     LEFT JOIN {_record("'failed'", _ID)} ON true
@@ -1687,7 +1724,8 @@ FAILED_NEWS = f"""
 # Stuck tasks of which the destination was not notified in their present status, or that gave a sign of life since, or
 # of which it was notified so long ago that a reminder is due.
 STUCK_NEWS = f"""
-    SELECT stuck.*, true AS is_news, NULL::tid[] AS replaced, '' AS user_key, false AS is_unstarted
+    SELECT stuck.*, true AS is_news, NULL::tid[] AS replaced, '' AS user_key, false AS is_unstarted,
+           NULL::timestamptz AS began
     FROM (
         SELECT tasks.id, {_ID} AS task_id, greatest({_SIGN_OF_LIFE}::timestamptz, '0001-01-02') AS event_at,
                tasks.updated_at, {_STUCK_STATUS} AS cause
@@ -1703,7 +1741,7 @@ STUCK_NEWS = f"""
 RECOVERED_NEWS = f"""
     SELECT ended.*, '' AS cause, recorded.ctid IS NOT NULL AS is_news, CASE WHEN recorded.ctid IS NOT NULL
                THEN recorded.ctid || {_STUCK_ROW.format("ended.task_id")} END AS replaced,
-           '' AS user_key, false AS is_unstarted
+           '' AS user_key, false AS is_unstarted, recorded.event_at AS began
     FROM (
         SELECT tasks.id, {_ID} AS task_id, {_CHANGED_AT} AS event_at, tasks.updated_at FROM tasks
         WHERE tasks.status::text IN ({_ENDED_WELL}) AND {_IS_OF_USER}
@@ -2531,7 +2569,12 @@ Preview = Callable[[Message], str]
 
 
 def preview_as_text(message: Message) -> str:
-    return plain(message.text) + "\n"
+    """Returns what the blocks show, as they have room for more tasks than the text."""
+    texts = []
+    for block in message.blocks:
+        contents = block.get("fields") or block.get("elements") or [block["text"]]
+        texts.append(" | ".join(content["text"] for content in contents))
+    return plain("\n".join(texts) or message.text) + "\n"
 
 
 def preview_as_json(message: Message) -> str:
@@ -2831,7 +2874,9 @@ class Run:
         alert, settings = ledger.alert, self.settings
         minutes = self.timeout / timedelta(minutes=1)
         subject = plural(news.total, f"{alert.name} task")
-        critical = not alert.reported_as and self._is_critical(news, minutes)
+        critical = ""
+        if not alert.reported_as:
+            critical = critical_reason(news, minutes, settings.critical_count, settings.critical_share)
         if not critical and news.claimed_at in (settings.quiet_hours or ()):
             logger.info("Quiet hours: %s kept for later", subject)
             return False
@@ -2840,18 +2885,13 @@ class Run:
             is_new = any(not cause["is_recent"] for cause in news.causes)
             for call in ledger.optional_rows("who was called", CALL, until, is_new=is_new):
                 mention = mention if call["may_call"] else ""
-        message = alert.message(news, minutes, Style(settings.task_template, mention, settings.environment))
+        message = alert.message(news, minutes, Style(settings.task_template, mention, settings.environment, critical))
         post_by = until.before(COMMIT_SECONDS).capped(DELIVERY_SECONDS)
         if post_by.seconds_left < LEAST_POST_SECONDS:
             raise DeliveryError(f"No time left to tell {destination} of {subject}: the next run does")
         ledger.has_posted = True
         self.outbox.post(destination, message, subject, post_by, or_mail=True)
         return True
-
-    def _is_critical(self, news: News, minutes: float) -> bool:
-        failed, ended, share = news.facts.get("failed", 0), news.facts.get("ended", 0), self.settings.critical_share
-        many_failed = share > 0 and ended >= CRITICAL_ENDED_TASKS and failed * 100 >= share * ended
-        return news.total >= self.settings.critical_count or many_failed or workers_are_idle(news, minutes)
 
     def _has_destinations(self) -> bool:
         return bool(self.settings.webhooks or self.settings.user_webhooks or self.dry_run)

@@ -453,7 +453,7 @@ FAILED_TEXT = """\
 🚨 Failed Tasks Alert
 1 task failed in the last 30 minutes:
 • Task ID: `abc123-def456`
-  Status: failed
+  Status: failed · 5 min ago
   Created: 2025-09-01 12:00:00 UTC
   Error: Captacity subtitle generation failed: Permission denied
   Logs: {link}
@@ -469,7 +469,7 @@ def test_failed_alert_is_as_documented(tasks, notifier, slack):
     sections = [
         "*1 task failed in the last 30 minutes:*",
         "• *Task ID:* `abc123-def456`\n"
-        "  *Status:* failed\n"
+        "  *Status:* failed · 5 min ago\n"
         "  *Created:* 2025-09-01 12:00:00 UTC\n"
         "  *Error:* Captacity subtitle generation failed: Permission denied\n"
         f"  *Logs:* {link}",
@@ -486,9 +486,12 @@ def test_stuck_alert_is_as_documented(tasks, notifier, slack):
     message = only(slack)
     footer = footer_of(message)
 
+    def age_of(task: str) -> str:
+        return re.search(rf"`{task}`\n  Status: \w+ · (for \d+ d \d+ h)\n", message["text"])[1]
+
     def lines(task: str, status: str, created: str, error: str) -> str:
         return (
-            f"• *Task ID:* `{task}`\n  *Status:* {status}\n  *Created:* 2025-09-01 {created} UTC\n"
+            f"• *Task ID:* `{task}`\n  *Status:* {status} · {age_of(task)}\n  *Created:* 2025-09-01 {created} UTC\n"
             f"  *Error:* {error}\n  *Logs:* No logs available"
         )
 
@@ -580,7 +583,8 @@ def test_the_newest_three_tasks_of_a_cause_are_listed(tasks, notifier, slack):
         tasks.fail(id=f"task-{number:02}", updated=number, error="out of memory")
     notifier.send_failed_tasks_notification()
     for text in ("\n".join(block_texts(only(slack))), only(slack)["text"]):
-        assert re.findall(r"(?m)^• `(task-\d\d)` (\d) min ago$", text) == [(f"task-0{n}", str(n)) for n in range(3)]
+        found = re.findall(r"(?m)^• `(task-\d\d)` (just now|\d min ago)$", text)
+        assert found == [("task-00", "just now"), ("task-01", "1 min ago"), ("task-02", "2 min ago")]
         assert "… and 22 more" in text.split("\n")
 
 
@@ -767,7 +771,8 @@ def test_formatted_task_is_what_the_alert_lists(tasks, notifier, slack):
     tasks.fail(id="<a>", error="b & c", log_uri="https://x/")
     (task,) = notifier.get_failed_tasks_last_30min()
     notifier.send_failed_tasks_notification()
-    assert notifier.format_task_info(task) == block_texts(only(slack))[2]
+    # That one has no clock.
+    assert notifier.format_task_info(task) == block_texts(only(slack))[2].replace(" · 5 min ago", "")
 
 
 ZONES = ["UTC", "Asia/Tokyo", "America/New_York"]
@@ -798,8 +803,8 @@ def test_time_zones_change_nothing(run, typed_database, make_tasks, session, ser
     done = run("--dry-run", DATABASE_URL=typed_database, **zone)
     assert done.code == 0
     assert re.findall("`(.*)`", done.out) == ["failed-29", "queued-long-ago", "queued-31", "started-31"]
-    assert "failed-29`\n  Status: failed\n  Created: 2025-09-01 12:00:00 UTC\n" in done.out
-    assert "queued-long-ago`\n  Status: queued\n  Created: 2025-03-30 01:30:00 UTC\n" in done.out
+    assert "failed-29`\n  Status: failed · 29 min ago\n  Created: 2025-09-01 12:00:00 UTC\n" in done.out
+    assert re.search("queued-long-ago`\n  Status: queued · for .*\n  Created: 2025-03-30 01:30:00 UTC\n", done.out)
     for said in re.findall(r"Reported at (.*) UTC", done.out):
         reported = datetime.strptime(said, "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
         assert abs((datetime.now(timezone.utc) - reported).total_seconds()) < 60

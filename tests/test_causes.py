@@ -310,7 +310,7 @@ def test_the_share_counts_what_ended_in_the_window(notifier: SlackNotifier, slac
     for waiting in ("queued", "in_progress", "inprogress"):
         tasks.add(waiting, created=1)
     assert notifier.send_failed_tasks_notification()
-    assert footer(slack.messages()[0]).endswith(" · 12 of 14 ended tasks failed · 3 users")
+    assert footer(slack.messages()[0]).endswith(" · Critical: 12 of 14 ended tasks failed · 3 users")
 
 
 def test_the_share_of_one_task_has_no_plural(notifier: SlackNotifier, slack: SlackStandIn, tasks: Any) -> None:

@@ -169,7 +169,7 @@ def test_many_stuck_tasks_stand_under_their_status_with_how_long_they_have_been_
         "In Progress Tasks (4):",
         "• `task-000` for 40 min · View Logs (https://logs.example/0)",
     ]
-    assert found[-1] == "Reported at 2025-09-01 12:30:00 UTC · 230 queued · 9 in progress"
+    assert found[-1] == "Reported at 2025-09-01 12:30:00 UTC · 230 queued · 9 in progress in all"
     assert [text.split("\n")[0] for text in body(message)[1:]] == ["Queued Tasks (214):", "In Progress Tasks (4):"]
 
 
@@ -270,18 +270,20 @@ def test_figures_that_could_not_be_found_are_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("build", "title", "summary"),
+    ("build", "title", "summary", "took"),
     [
-        (recovered_message, "✅ Stuck Tasks Recovered", "no longer stuck:"),
-        (healed_message, "✅ Failed Tasks Recovered", "no longer failed:"),
+        (recovered_message, "✅ Stuck Tasks Recovered", "no longer stuck:", "stuck for 1 h 20 min"),
+        (healed_message, "✅ Failed Tasks Recovered", "no longer failed:", "1 h 20 min after it failed"),
     ],
 )
-def test_recovered_tasks_are_named_with_their_status(build: Any, title: str, summary: str) -> None:
-    tasks = [task(number, status="finished") for number in range(1, 31)]
+def test_recovered_tasks_are_named_with_how_long_it_took(build: Any, title: str, summary: str, took: str) -> None:
+    times = {"began": minutes_ago(90), "since": minutes_ago(10)}
+    tasks = [task(number, status="finished", **times) for number in range(1, 31)]
     few, many = build(News(tasks[:1], 1, NOW), 30, PLAIN), build(News(tasks, 30, NOW), 30, PLAIN)
-    assert lines(few) == [title, f"1 task {summary}", "• `task-001` is finished", "Reported at 2025-09-01 12:30:00 UTC"]
+    first = f"• `task-001` is finished · {took}"
+    assert lines(few) == [title, f"1 task {summary}", first, "Reported at 2025-09-01 12:30:00 UTC"]
     assert lines(many)[1] == f"30 tasks {summary}"
-    assert lines(many)[-3:-1] == ["• `task-020` is finished", "… and 10 more"]
+    assert lines(many)[-3:-1] == [f"• `task-020` {took}", "… and 10 more"]
 
 
 def test_the_environment_stands_in_every_title() -> None:

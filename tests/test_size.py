@@ -185,7 +185,7 @@ FACTS = st.fixed_dictionaries(
 
 @st.composite
 def claims(draw: st.DrawFn, alerts: tuple[str, ...]) -> News:
-    """As the database gives them without causes: up to 20 tasks of each alert, of as many or more."""
+    """As the database gives them, failed ones of one cause: up to 20 tasks of each alert, of as many or more."""
     found: list[dict[str, Any]] = []
     total = 0
     for alert in alerts:
@@ -199,7 +199,17 @@ def claims(draw: st.DrawFn, alerts: tuple[str, ...]) -> News:
             for n in range(count)
         ]
     since = draw(st.none() | st.just(NOW - timedelta(days=40)))
-    return News(found, total, NOW, since, (), draw(FACTS), draw(st.booleans()), draw(st.booleans()))
+    cause = {"cause": "", "total": total, "users": draw(st.integers(1, 10**7)), "before": None, "causes": 1}
+    return News(
+        found,
+        total,
+        NOW,
+        since,
+        [{**cause}] if alerts == ("failed",) else (),
+        draw(FACTS),
+        draw(st.booleans()),
+        draw(st.booleans()),
+    )
 
 
 @st.composite
