@@ -88,8 +88,9 @@ LEEWAY_SECONDS = 0.5
 # A run keeps this much of its time for saying that it cannot read the tasks, and for the heartbeat.
 CANNOT_READ_SECONDS = 25
 HEARTBEAT_SECONDS = 5
-# The longest that --check waits for the answer of a destination.
+# The longest that --check waits for the answer of a destination; for how many it tries what a run would report.
 PROBE_SECONDS = 10
+CHECKED_DESTINATIONS = 10
 # The longest that one message takes, with retries and the e-mail in its place: a claim is held for so long.
 DELIVERY_SECONDS = 15
 EMAIL_SECONDS = 5
@@ -104,6 +105,7 @@ WEBHOOK_CONNECT_SECONDS = 5
 WEBHOOK_READ_SECONDS = 10
 WEBHOOK_PAUSES_SECONDS = (1, 2, 4, 8)
 
+OLDEST_SERVER = 140000
 DATABASE_CONNECT_SECONDS = 5
 DATABASE_STATEMENT_SECONDS = 30
 DATABASE_PAUSES_SECONDS = (1, 3)
@@ -1399,11 +1401,20 @@ _IS_OPEN = "tasks.status::text IN ('queued', 'in_progress', 'inprogress')"
 _ENDED_WELL = "'finished', 'completed', 'done', 'success', 'succeeded'"
 _ENDED_UNFAILED = f"{_ENDED_WELL}, 'cancelled', 'canceled', 'dead_letter'"
 
+# The most tasks that are returned to a program.
+READ_TASKS = 2_000
+
+
+def _first_tasks(condition: str, order: str) -> str:
+    """Returns the statement that reads these tasks. Their ids are sorted without the columns, which may be long."""
+    first = f"SELECT tasks.id FROM tasks WHERE {condition} ORDER BY {order} LIMIT {READ_TASKS + 1}"
+    return f"SELECT {_SHOWN_TASK} FROM tasks WHERE {condition} AND tasks.id = ANY(ARRAY({first})) ORDER BY {order}"
+
+
 # Tasks that failed within the window, newest first.
-FAILED_TASKS = f"""
-SELECT {_SHOWN_TASK} FROM tasks
-WHERE status::text = 'failed' AND updated_at >= now() - %(timeout)s ORDER BY tasks.updated_at DESC, tasks.id
-"""
+FAILED_TASKS = _first_tasks(
+    "tasks.status::text = 'failed' AND tasks.updated_at >= now() - %(timeout)s", "tasks.updated_at DESC, tasks.id"
+)
 
 # The time of a task's last sign of life. A task that is run again keeps the times of its first run, but for updated_at.
 _SIGN_OF_LIFE = "greatest(tasks.created_at, tasks.started_at, tasks.updated_at)"
@@ -1415,7 +1426,7 @@ _IS_STUCK = f"""({_IS_OPEN} AND (updated_at < now() - %(timeout)s OR updated_at 
 
 _STUCK_STATUS = "CASE tasks.status::text WHEN 'queued' THEN 'queued' ELSE 'in_progress' END"
 # The stuck tasks, oldest first.
-STUCK_TASKS = f"SELECT {_SHOWN_TASK} FROM tasks WHERE {_IS_STUCK} ORDER BY {_SIGN_OF_LIFE}, tasks.id"
+STUCK_TASKS = _first_tasks(_IS_STUCK, f"{_SIGN_OF_LIFE}, tasks.id")
 
 # What this role may do with tasks and ledger, what these lack, and what else a run has to know of the database.
 STATE = r"""
@@ -1425,11 +1436,20 @@ SELECT
         WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = tasks AND attname = name)) AS missing,
     ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = tasks AND attname = ANY(%(columns)s)
         AND NOT has_column_privilege(tasks, attname, 'SELECT')) AS forbidden,
-    EXISTS (SELECT FROM pg_attribute WHERE attrelid = tasks AND attname = 'updated_at' AND NOT attnotnull) AS nullable,
     EXISTS (SELECT FROM pg_class WHERE pg_class.oid = tasks AND relkind IN ('r', 'p'))
         AND has_table_privilege(tasks, 'SELECT') AS has_versions,
     EXISTS (SELECT FROM pg_index WHERE indrelid = tasks AND indisvalid AND indpred IS NULL
         AND pg_get_indexdef(indexrelid) ~ 'btree"? [(]"?status"?, "?updated_at"?[ ,)]') AS indexed,
+    ARRAY(SELECT attname::text FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
+        WHERE attrelid = tasks AND attname IN ('created_at', 'updated_at', 'started_at')
+          AND typoutput::text NOT IN ('timestamp_out', 'timestamptz_out')) AS no_times,
+    ARRAY(SELECT enumlabel::text FROM pg_attribute JOIN pg_enum ON enumtypid = atttypid
+        WHERE attrelid = tasks AND attname = 'status') AS labels,
+    EXISTS (SELECT FROM pg_attribute WHERE attrelid = tasks AND attname = 'updated_at' AND NOT attnotnull) AS nullable,
+    ARRAY(SELECT quote_ident(nspname) || '.tasks' FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        WHERE relname = 'tasks' AND relkind IN ('r', 'p', 'v', 'm', 'f') AND nspname = ANY(current_schemas(true))
+        ORDER BY array_position(current_schemas(true), nspname)) AS found,
+    current_setting('server_version_num')::int AS version,
     row_security_active(tasks) AS row_security, pg_is_in_recovery() AS standby,
     current_setting('transaction_read_only') = 'on' AS read_only,
     NOT EXISTS (SELECT FROM pg_class WHERE oid = ledger) AS unborn,
@@ -1449,6 +1469,41 @@ FROM to_regclass('tasks') AS tasks, to_regclass('slack_notifications') AS ledger
 LEDGER_AGE = """
 SELECT count(*) AS reported, min(notified_at) AS first, max(notified_at) AS last, now() AS now
 FROM slack_notifications WHERE task_id <> '' AND alert <> 'cause'
+"""
+# The words that statuses have, each found in the index behind the one before; at most 50.
+_STATUSES = """(
+    WITH RECURSIVE words (word) AS (
+        (SELECT status FROM tasks ORDER BY status LIMIT 1)
+        UNION ALL
+        SELECT (SELECT status FROM tasks WHERE status > word ORDER BY status LIMIT 1) FROM words WHERE word IS NOT NULL
+    )
+    SELECT word FROM words WHERE word IS NOT NULL LIMIT 50
+)"""
+# What may be odd about the tasks: the statuses in use; whether failed or open ones have no updated_at; by how many
+# hours the newest change is ahead of now; and if it is more than one behind, in how many of the 24 hours before it
+# something changed.
+ODDITIES = f"""
+WITH statuses AS MATERIALIZED (
+    SELECT word AS status, (SELECT max(updated_at)::timestamptz FROM tasks WHERE tasks.status = word) AS at
+    FROM {_STATUSES} AS words
+), newest AS MATERIALIZED (
+    SELECT max(greatest(least(at, '9999-12-30'), '0001-01-02')) AS at FROM statuses WHERE at IS NOT NULL
+)
+SELECT ARRAY(SELECT left(status::text, 99) FROM statuses) AS statuses,
+       %(nullable)s AND EXISTS (SELECT FROM statuses AS tasks WHERE ({_IS_OPEN} OR status::text = 'failed') AND (
+           SELECT true FROM tasks AS task WHERE task.status = tasks.status AND updated_at IS NULL LIMIT 1)) AS undated,
+       coalesce(extract(epoch FROM at - now()) / 3600, 0) AS hours_ahead,
+       CASE WHEN at < now() - interval '1 hour' THEN (
+           SELECT count(*) FROM generate_series(0, 23) AS hours WHERE EXISTS (SELECT FROM statuses WHERE (
+               SELECT true FROM tasks
+               WHERE tasks.status = statuses.status AND updated_at <= newest.at - hours * interval '1 hour'
+                 AND updated_at > newest.at - (hours + 1) * interval '1 hour' LIMIT 1))) ELSE 0 END AS busy_hours
+FROM newest
+"""
+# For --check: until when each alert of a destination is complete; without the row of no alert while a run holds that.
+LAST_RUNS = """
+SELECT alert, event_at, now() AS now FROM slack_notifications
+WHERE destination = %(destination)s AND task_id = '' FOR UPDATE SKIP LOCKED
 """
 
 # What each destination was notified of. What event_at and notified_at say depends on the row:
@@ -1649,34 +1704,10 @@ _LISTED = """groups AS (
 )"""
 
 
-def _claim(news: str) -> str:
-    """Returns the statement that claims what is `news`, or the oldest of it where that is very much: records the tasks,
-    deletes the rows that these replace, moves the time until which the alert is complete, counts causes, and a message
-    of a worker's call for the pace. One statement, so that it sees one state of the tasks. Its rows are the tasks to be
-    listed; one row without a task if there is no news after all.
-
-    If the claim of a recovery takes only a part, the next look goes on where that ends, as two hours before it may hold
-    just as many tasks; a microsecond later at least, where very many have one updated_at.
-    """
-    return f"""
-WITH {_STATE}, news AS (
-    SELECT * FROM ({news}
-    ) AS news ORDER BY updated_at LIMIT %(part)s
-), claimed AS (
-    SELECT DISTINCT ON (task_id) id, task_id, event_at, cause, replaced, user_key, is_unstarted, began,
-           CASE %(alert)s WHEN 'failed' THEN now() - event_at ELSE event_at - now() END AS rank
-    FROM news WHERE is_news ORDER BY task_id, event_at DESC
-), recorded AS (
-    INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
-    SELECT %(destination)s, %(alert)s, task_id, event_at, now(), cause FROM claimed
-    {_REPLACE}
-    RETURNING task_id
-), gone AS (
-    DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(SELECT unnest(replaced) FROM claimed))
-), figures AS (
-    SELECT (SELECT count(*) FROM recorded) AS claimed, count(*) = %(part)s AS partial, max(event_at) AS last,
-           min(event_at) FILTER (WHERE is_news) AS oldest FROM news
-), completed AS (
+# What a claim changes beside the rows of its tasks: the time until which the alert is complete, the pace of worker's
+# calls, the counts of causes. If the claim of a recovery takes only a part, the next look goes on where that ends, as
+# two hours before it may hold just as many tasks; a microsecond later at least, where very many have one updated_at.
+_CLAIMED_STATE = f"""completed AS (
     UPDATE slack_notifications
     SET event_at = CASE WHEN partial THEN least(greatest(complete, last), now()) ELSE now() END,
         notified_at = CASE WHEN %(reported_as)s = '' THEN notified_at
@@ -1696,7 +1727,32 @@ WITH {_STATE}, news AS (
     FROM claimed WHERE %(alert)s = 'failed' GROUP BY cause
     ON CONFLICT (destination, alert, task_id) DO UPDATE
     SET event_at = excluded.event_at, notified_at = excluded.notified_at, times = counter.times + excluded.times
-), {_LISTED}
+)"""
+
+
+def _claim(news: str) -> str:
+    """Returns the statement that claims what is `news`, or the oldest of it where that is very much: records the tasks
+    and deletes the rows that these replace. One statement, so that it sees one state of the tasks. Its rows are the
+    tasks to be listed; one row without a task if there is no news after all."""
+    return f"""
+WITH {_STATE}, news AS (
+    SELECT * FROM ({news}
+    ) AS news ORDER BY updated_at LIMIT %(part)s
+), claimed AS (
+    SELECT DISTINCT ON (task_id) id, task_id, event_at, cause, replaced, user_key, is_unstarted, began,
+           CASE %(alert)s WHEN 'failed' THEN now() - event_at ELSE event_at - now() END AS rank
+    FROM news WHERE is_news ORDER BY task_id, event_at DESC
+), recorded AS (
+    INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
+    SELECT %(destination)s, %(alert)s, task_id, event_at, now(), cause FROM claimed
+    {_REPLACE}
+    RETURNING task_id
+), gone AS (
+    DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(SELECT unnest(replaced) FROM claimed))
+), figures AS (
+    SELECT (SELECT count(*) FROM recorded) AS claimed, count(*) = %(part)s AS partial, max(event_at) AS last,
+           min(event_at) FILTER (WHERE is_news) AS oldest FROM news
+), {_CLAIMED_STATE}, {_LISTED}
 SELECT claimed, partial, oldest, complete, now() AS claimed_at, %(alert)s AS alert, cause, total, users, causes,
        never_started, is_recent, before, place, event_at AS since, began, {_SHOWN_TASK}
 FROM figures CROSS JOIN state LEFT JOIN listed ON true LEFT JOIN tasks ON tasks.id = listed.id
@@ -1812,15 +1868,6 @@ ORDER BY destination, alert, task_id
 ON CONFLICT (destination, alert, task_id) DO NOTHING
 """
 
-# The words that statuses have, found one after the other in the index; at most 50.
-_STATUSES = """(
-    WITH RECURSIVE words (word) AS (
-        SELECT min(status) FROM tasks
-        UNION ALL
-        SELECT (SELECT min(status) FROM tasks WHERE status > word) FROM words WHERE word IS NOT NULL
-    )
-    SELECT word FROM words WHERE word IS NOT NULL LIMIT 50
-)"""
 # When a worker last did anything: started a task, or ended one otherwise than as a failure that never started, which is
 # what a checker of timeouts makes of tasks that wait. A task that was queued again has been started before. A time that
 # lies more than an hour ahead is a mistake.
@@ -1942,6 +1989,8 @@ class Ledger:
     ) -> None:
         if not url:
             raise DatabaseError("DATABASE_URL environment variable not set")
+        # Whether it looks for what is odd about the tasks, which a worker's call need not.
+        self.thorough = False
         self.deadline = deadline
         self.dry_run = dry_run
         self.paced = paced
@@ -2119,21 +2168,42 @@ class Ledger:
             some = f" ({columns})" if len(forbidden) < len(COLUMNS_READ) else ""
             remedy = f"GRANT SELECT{some} ON tasks TO {role}"
             raise DatabaseError(f"Cannot read the tasks: {role} may not read {columns} of tasks", remedy)
-        return state
+        return {**state, "oddities": list(self._oddities(state)) if self.thorough else []}
 
-    def open(self, alerts: Sequence[Alert], destinations: Sequence[str]) -> None:
+    def _oddities(self, state: Row) -> Iterator[Finding]:
+        """Yields what a run cannot read right in the table tasks. Nothing that fails here costs an alert."""
+        if state["no_times"]:
+            columns = ", ".join(state["no_times"])
+            yield Finding(DOUBTFUL, f"No timestamps are in {columns} of tasks", "make these columns timestamptz")
+            return
+        for words in (["failed"], ["queued", "in_progress", "inprogress"]):
+            if state["labels"] and not {*words} & {*state["labels"]}:
+                what = f"The enum of status has no {' or '.join(words)}: such tasks are NOT reported"
+                yield Finding(DOUBTFUL, what, f"ALTER TYPE … RENAME VALUE … TO '{words[0]}', or ADD VALUE")
+        for found in self.optional_rows("what is odd in tasks", ODDITIES, self.deadline, nullable=state["nullable"]):
+            yield from _odd_statuses(found["statuses"])
+            if found["undated"]:
+                what = "updated_at is NULL in failed or open tasks: created_at counts for them"
+                yield Finding(DOUBTFUL, what, "let the worker set updated_at with each change")
+            what = f"The newest change in tasks is {plural(round(abs(found['hours_ahead'])), 'hour')}"
+            if found["hours_ahead"] > 1:
+                yield Finding(DOUBTFUL, f"{what} in the future", "does the worker write UTC?")
+            elif found["busy_hours"] >= 22:
+                what += " old, and before it there was one in each hour"
+                yield Finding(DOUBTFUL, what, "does the worker write UTC? or has it stopped?")
+
+    def open(self, alerts: Sequence[Alert], destinations: Sequence[str]) -> list[Finding]:
         """Makes slack_notifications usable for these alerts: it is created on first use, upgraded from versions 1 and
-        2, and given the state rows that the destinations lack.
+        2, and given the state rows that the destinations lack. Returns what is wrong all the same.
 
-        Where the role may not write, transactions work with a temporary table and a warning says what to grant;
+        Where the role may not write, transactions work with a temporary table and a finding says what to grant;
         DatabaseError where the server allows not even that, or if it is `busy`: this is a call and has no time for a
         lock on the ledger. A dry run changes nothing.
         """
         self.alerts = [alert.name for alert in alerts]
         with self.transaction(STATE, destinations=list(destinations)):
             state = self.read_state()
-            for doubt in doubts(state):
-                logger.warning("%s: %s", doubt.what, doubt.remedy)
+            found = list(doubts(state))
             is_temporary = bool(ledger_remedy(state)) or (self.dry_run and state["unborn"])
             if not (state["up_to_date"] or is_temporary or self.dry_run):
                 (state,) = self.fetch(ALONE, CREATE_LEDGER, STATE) if state["unborn"] else self.fetch(ALONE, STATE)
@@ -2152,6 +2222,7 @@ class Ledger:
             if state["nullable"]:
                 for row in self.optional_rows("failures without updated_at", NULLS, self.deadline.capped(1)):
                     self.nulls = row["nulls"]
+        return found
 
     def _check_pace(self, destinations: Sequence[str]) -> None:
         """Raises DatabaseError, `busy`, if all these destinations are rate-limited, or the ledger is locked."""
@@ -2283,11 +2354,17 @@ def read_tasks(database_url: str, statement: str, minutes: float) -> Rows:
     timeout = timedelta(minutes=minutes)
     with Ledger(database_url, Deadline.after(CALL_SECONDS)) as ledger, ledger.transaction(STATE, timeout=timeout):
         ledger.read_state()
-        return ledger.fetch(statement)
+        tasks = ledger.fetch(statement)
+    if len(tasks) > READ_TASKS:
+        logger.warning("More than %s tasks, only the first of them are returned", READ_TASKS)
+    return tasks[:READ_TASKS]
 
 
 def doubts(state: Row) -> Iterator[Finding]:
     """Yields what is wrong with a database in which a run works all the same; DatabaseError where it cannot."""
+    if state["version"] < OLDEST_SERVER:
+        yield Finding(BAD, "PostgreSQL is too old", "it must be 14 or newer")
+    yield from state["oddities"]
     if state["standby"]:
         raise DatabaseError("The database is a read-only standby", "use the primary (?target_session_attrs=read-write)")
     if state["row_security"]:
@@ -2298,6 +2375,25 @@ def doubts(state: Row) -> Iterator[Finding]:
         raise DatabaseError("The role may create no table, not even a temporary one", remedy)
     if remedy:
         yield Finding(BAD, "Cannot remember what was reported, so alerts repeat with every run", remedy)
+
+
+def _odd_statuses(found: Sequence[str]) -> Iterator[Finding]:
+    """Yields which statuses are ours in another spelling, and which are none of ours."""
+    known = re.findall(r"'(\w+)'", f"{_IS_OPEN} 'failed' {_ENDED_UNFAILED}")
+    alike = {word.replace("_", ""): word for word in reversed(known)}
+    meant = {word: alike.get(re.sub(r"[\s_-]", "", word).lower(), "") for word in found if word not in known}
+    if any(meant.values()):
+        what = f"Statuses in another spelling, such tasks are NOT reported: {_quoted(filter(meant.get, meant))}"
+        yield Finding(DOUBTFUL, what, f"write {', '.join(dict.fromkeys(filter(None, meant.values())))}")
+    if not all(meant.values()):
+        others = _quoted(word for word in meant if not meant[word])
+        what = f"Unknown statuses, such tasks are neither stuck nor failed nor recovered: {others}"
+        yield Finding(DOUBTFUL, what, f"known are {', '.join(known)}")
+
+
+def _quoted(words: Iterable[str]) -> str:
+    shown = [repr(shorten(redact(word), 40)) for word in words]
+    return ", ".join(shown[:5]) + (f" and {len(shown) - 5} more" if len(shown) > 5 else "")
 
 
 def ledger_remedy(state: Row) -> str:
@@ -2739,9 +2835,11 @@ class Run:
             pauses = DATABASE_PAUSES_SECONDS if self.patient else ()
             url, how = self.settings.database_url, {"dry_run": self.dry_run, "paced": self.paced}
             with Ledger(url, until, pauses, **how) as ledger:
+                ledger.thorough = self.patient
                 names = [destination.fingerprint for destination in work]
                 names += [USERS] if self.settings.user_webhooks else []
-                ledger.once_more_if_lost(lambda: ledger.open(wanted, names))
+                for doubt in ledger.once_more_if_lost(lambda: ledger.open(wanted, names)):
+                    logger.warning("%s: %s", doubt.what, doubt.remedy)
                 work |= dict.fromkeys(self._users_with_news(ledger, wanted), wanted)
                 self._report_all(ledger, deque(work.items()), until)
         return [whole] * len(alerts) if whole.error else list(self.outcomes.values())
@@ -3084,7 +3182,7 @@ def check(settings: Settings, errors: Sequence[str]) -> Iterator[Finding]:
     yield from (Finding(BAD, error) for error in errors)
     yield Finding(GOOD, f"Set: {variables_in_words(os.environ) or 'nothing'}")
     if settings.database_url:
-        yield from _check_database(settings.database_url, until.capped(RUN_SECONDS / 3))
+        yield from _check_database(settings, until.capped(RUN_SECONDS / 3))
     yield from _check_destinations(settings, until.before(2 * PROBE_SECONDS))
     if settings.email:
         yield _check_mail(settings.email, until)
@@ -3096,14 +3194,22 @@ def check(settings: Settings, errors: Sequence[str]) -> Iterator[Finding]:
         yield Finding(GOOD, f"Quiet hours from {start:%H:%M} to {end:%H:%M} {zone}: {now}")
 
 
-def _check_database(database_url: str, until: Deadline) -> Iterator[Finding]:
-    """Connects and looks at the tables as a run does. An error that ends it is the last finding."""
+def _check_database(settings: Settings, until: Deadline) -> Iterator[Finding]:
+    """Looks at the tables and claims as a run does, rolled back. An error that ends it is the last finding."""
     try:
-        with Ledger(database_url, until) as ledger:
-            yield _check_connection(ledger.connection.info)
+        with Ledger(settings.database_url, until, dry_run=True) as ledger:
+            ledger.thorough = True
+            connection = _check_connection(ledger.connection.info)
+            yield connection
+            if connection.mark == BAD:
+                return
             with ledger.transaction(STATE):
                 state = ledger.read_state()
-                yield Finding(GOOD, f"{state['role']} can read the table tasks")
+                table, *others = state["found"]
+                yield Finding(GOOD, f"{state['role']} can read the table {table}")
+                for other in others:
+                    remedy = f"is it the worker's? Then ALTER ROLE {state['role']} SET search_path = …"
+                    yield Finding(DOUBTFUL, f"Another table in the search_path is not read: {other}", remedy)
                 yield from doubts(state)
                 if not state["indexed"]:
                     found = "No index on tasks (status, updated_at): each run reads the whole table"
@@ -3113,13 +3219,61 @@ def _check_database(database_url: str, until: Deadline) -> Iterator[Finding]:
                 if state["open_schema"]:
                     remedy = f"REVOKE CREATE ON SCHEMA {state['open_schema']} FROM PUBLIC"
                     yield Finding(DOUBTFUL, "Everybody may create tables in the schema of the ledger", remedy)
+            # Without a ledger, what is rolled back takes a temporary one.
+            if state["may_create_temporary"] or not state["unborn"]:
+                yield from _check_runs(ledger, settings, until)
     except NotifierError as error:
         yield Finding(BAD, error.reason, error.remedy)
+
+
+def _check_runs(ledger: Ledger, settings: Settings, until: Deadline) -> Iterator[Finding]:
+    """Yields when a run last completed for the first destinations, and what one would report to them now."""
+    run = Run(settings, RUN_SECONDS, None, DEFAULT_TIMEOUT_MINUTES, patient=False, paced=False)
+    if not run._has_destinations():
+        return
+    ledger.thorough = False
+    logger.disabled = True
+    work, wanted = run._work([FAILED, STUCK])
+    logger.disabled = False
+    yield from (Finding(BAD, outcome.error) for outcome in run.outcomes.values() if outcome.error)
+    users = [USERS] if settings.user_webhooks else []
+    ledger.open(wanted, [*(destination.fingerprint for destination in work), *users])
+    if users:
+        work |= dict.fromkeys(ledger.users_with_news(settings, run.timeout, run.remind), wanted)
+    for place, (to, alerts) in enumerate(work.items()):
+        if place == CHECKED_DESTINATIONS or until.seconds_left < LEAST_SHARE_SECONDS:
+            yield Finding(GOOD, f"… and {plural(len(work) - place, 'destination')} more")
+            return
+        with ledger.transaction(LAST_RUNS, destination=to.fingerprint, destinations=[to.fingerprint]):
+            state = {row["alert"]: row for row in ledger.rows()}
+        if "" not in state:
+            yield Finding(GOOD, f"{to}: a run is at work there now")
+            continue
+        found = []
+        for alert in alerts:
+            with ledger.claim([alert], to, until, timeout=run.timeout, remind=run.remind) as news:
+                found += [plural(news.total, f"{alert.name} task")] if news else []
+        yield Finding(GOOD, f"{to}: {_last_run(state)}; a run now would report {' and '.join(found) or 'nothing'}")
+
+
+def _last_run(state: Mapping[str, Row]) -> str:
+    """Returns in words when a run last completed, by the rows that LAST_RUNS has found."""
+    ages = {}
+    for name, row in state.items():
+        if name in ("failed", "stuck"):
+            # The row of an alert that had no run was made just now.
+            has_run = row["event_at"] < row["now"]
+            ages[name] = f"{format_age(row['event_at'], row['now'])} ago" if has_run else "never"
+    if len({*ages.values()}) > 1:
+        return "last run " + ", ".join(f"{age} for {name} tasks" for name, age in sorted(ages.items()))
+    return f"last run {ages.popitem()[1]}".replace("last run never", "no run yet")
 
 
 def _check_connection(info: psycopg2.extensions.ConnectionInfo) -> Finding:
     version = f"PostgreSQL {info.server_version // 10000}.{info.server_version % 10000}"
     database = f"Database {info.dbname} at {info.host}:{info.port} as {info.user}: {version}"
+    if info.server_version < OLDEST_SERVER:
+        return Finding(BAD, database, "it must be 14 or newer")
     if info.ssl_in_use or info.host.startswith("/") or info.host in ("localhost", "127.0.0.1", "::1"):
         return Finding(GOOD, f"{database}, {'TLS' if info.ssl_in_use else 'no TLS'}")
     remedy = "add sslmode=verify-full (or require) to DATABASE_URL"

@@ -16,7 +16,7 @@ from servers import PASSWORD, port_of
 from support import PROGRAM, has_ledger, ledger, value
 
 import slack_notifier
-from slack_notifier import BAD, DOUBTFUL, GOOD, Deadline, Destination, Finding, Settings, check
+from slack_notifier import BAD, DOUBTFUL, GOOD, Deadline, Destination, Finding, Ledger, Settings, SlackNotifier, check
 
 GOOD_INDEX = "CREATE INDEX ON tasks (status, updated_at)"
 
@@ -78,8 +78,9 @@ def test_good_set_up_is_a_line_each_and_nothing_is_posted_or_changed(
         "✓ Set: DATABASE_URL; SLACK_WEBHOOK; SLACK_ENVIRONMENT: staging; SLACK_QUIET_HOURS: 00:00-23:59;",
         "  SLACK_TIMEZONE: Asia/Tokyo; SMTP_URL; ALERT_EMAIL_TO: ops@example.com; HEARTBEAT_URL",
         f"✓ Database {info.dbname} at 127.0.0.1:{info.port} as {info.user}: PostgreSQL {version}, no TLS",
-        f"✓ {info.user} can read the table tasks",
+        f"✓ {info.user} can read the table public.tasks",
         "✓ Ledger: the first run creates slack_notifications in the schema public",
+        f"✓ SLACK_WEBHOOK ({fingerprint(slack.webhook())}): no run yet; a run now would report 1 failed task",
         f"✓ SLACK_WEBHOOK ({fingerprint(slack.webhook())}): 127.0.0.1:{port_of(slack)} answers; nothing more was tried",
         f"✓ Mail server {mail_host}: ready to send to ops@example.com",
         f"✓ The heartbeat's host: {host} answers; nothing more was tried",
@@ -265,9 +266,138 @@ def test_locked_table_is_a_line(ready, make_tasks, settings, monkeypatch):
     other = make_tasks(settings.database_url)
     other.connection.autocommit = False
     other.execute("LOCK TABLE tasks")
-    *_, found = slack_notifier._check_database(settings.database_url, Deadline.after(30))
+    *_, found = slack_notifier._check_database(settings, Deadline.after(30))
     assert found.mark == BAD
     assert re.match(r"Cannot read the tasks: the table tasks is locked by session \d+ ", found.what)
+
+
+def test_a_server_that_is_too_old_is_a_mistake_and_a_warning_of_each_run(settings):
+    info = SimpleNamespace(dbname="d", host="/tmp", port=5432, user="u", server_version=130014, ssl_in_use=False)
+    what = "Database d at /tmp:5432 as u: PostgreSQL 13.14"
+    assert slack_notifier._check_connection(info) == (BAD, what, "it must be 14 or newer")
+    with Ledger(settings.database_url, Deadline.after(30)) as ledger, ledger.transaction(slack_notifier.STATE):
+        state = ledger.read_state()
+    assert [*slack_notifier.doubts(state)] == []
+    (doubt,) = slack_notifier.doubts({**state, "version": 139999})
+    assert doubt == (BAD, "PostgreSQL is too old", "it must be 14 or newer")
+
+
+def test_another_table_of_the_name_in_the_search_path_is_a_doubt(as_role, ready):
+    ready.execute("DROP SCHEMA IF EXISTS archive CASCADE; CREATE SCHEMA archive; CREATE TABLE archive.tasks ()")
+    try:
+        lines = as_role(
+            "GRANT USAGE ON SCHEMA archive TO READER; ALTER ROLE READER SET search_path = public, archive, pg_catalog"
+        )
+        remedy = "is it the worker's? Then ALTER ROLE READER SET search_path = …"
+        assert [line for line in lines if line[0] != GOOD] == [
+            f"! Another table in the search_path is not read: archive.tasks → {remedy}"
+        ]
+        assert "✓ READER can read the table public.tasks" in lines
+        lines = as_role("ALTER ROLE READER SET search_path = archive, public")
+        assert any(line.startswith("✗ Cannot read the tasks: the table tasks lacks id, ") for line in lines)
+    finally:
+        ready.execute("DROP SCHEMA archive CASCADE")
+
+
+# ---- What a run would do ---------------------------------------------------------------------------------------------
+
+
+def runs(out: str) -> list[str]:
+    """The lines about runs, in one line each."""
+    lines = re.sub(r"\n +", " ", out).splitlines()
+    return [line for line in lines if re.search("a run now would|a run is at work|more$|no webhook|Cannot", line)]
+
+
+def test_what_a_run_would_report_and_when_the_last_one_was_is_said_of_each_destination(
+    checked, ready, slack, settings, notifier
+):
+    both = {"SLACK_WEBHOOK": slack.webhook(), "SLACK_WEBHOOK_FAILED": slack.webhook("failures")}
+    of_failed = f"SLACK_WEBHOOK_FAILED ({fingerprint(slack.webhook('failures'))})"
+    of_stuck = f"SLACK_WEBHOOK ({fingerprint(slack.webhook())})"
+    ready.fail()
+    assert runs(checked(code=0, **both)) == [
+        f"✓ {of_failed}: no run yet; a run now would report 1 failed task",
+        f"✓ {of_stuck}: no run yet; a run now would report nothing",
+    ]
+    assert not has_ledger(ready.connection)
+    notifier = SlackNotifier(settings=Settings.from_environment({"DATABASE_URL": settings.database_url, **both}))
+    assert notifier.send_combined_notification()["error"] is None
+    slack.clear()
+    ready.execute("UPDATE slack_notifications SET event_at = event_at - interval '12 minutes' WHERE task_id = ''")
+    ready.execute("UPDATE tasks SET status = 'finished', updated_at = now()")
+    ready.fail()
+    ready.fail()
+    ready.add("queued", created=90)
+    before = ledger(ready.connection)
+    assert runs(checked(code=0, **both)) == [
+        f"✓ {of_failed}: last run 12 min ago; a run now would report 2 failed tasks and 1 healed task",
+        f"✓ {of_stuck}: last run 12 min ago; a run now would report 1 stuck task",
+    ]
+    assert ledger(ready.connection) == before
+
+
+def test_a_kind_that_no_run_has_looked_for_is_named(checked, ready, slack, notifier):
+    assert notifier.send_failed_tasks_notification()
+    name = f"SLACK_WEBHOOK ({fingerprint(slack.webhook())})"
+    last = "last run 0 min ago for failed tasks, never for stuck tasks"
+    assert runs(checked(code=0)) == [f"✓ {name}: {last}; a run now would report nothing"]
+    assert notifier.send_combined_notification()["error"] is None
+    ready.execute(
+        "UPDATE slack_notifications SET event_at = now() - interval '5 hours' WHERE task_id = '' AND alert = 'stuck'"
+    )
+    last = "last run 0 min ago for failed tasks, 5 h 0 min ago for stuck tasks"
+    assert runs(checked(code=0)) == [f"✓ {name}: {last}; a run now would report nothing"]
+
+
+def test_a_run_that_is_at_work_is_said_and_not_waited_for(checked, ready, slack, notifier, settings):
+    assert notifier.send_combined_notification()["error"] is None
+    ready.fail()
+    with slack.hold() as held:
+        at_work = threading.Thread(target=notifier.send_failed_tasks_notification)
+        at_work.start()
+        held.wait_received()
+        found = [*slack_notifier._check_database(settings, Deadline.after(30))]
+        held.go()
+        at_work.join()
+    name = f"SLACK_WEBHOOK ({fingerprint(slack.webhook())})"
+    assert found[-1] == Finding(GOOD, f"{name}: a run is at work there now")
+
+
+def test_of_many_destinations_the_first_ten_are_tried(ready, slack, settings):
+    users = {f"test-api-key-{number:05}": slack.webhook("user") for number in range(13)}
+    for user in users:
+        ready.fail(user_api_key=user)
+    settings = settings._replace(user_webhooks=users)
+    found = [*slack_notifier._check_database(settings, Deadline.after(60))]
+    lines = [finding.what for finding in found if re.search("a run now|more$", finding.what)]
+    assert len(lines) == 11
+    assert re.match(r"SLACK_WEBHOOK \(.*would report 13 failed tasks$", lines[0])
+    assert {re.sub(r"\(\w+\)", "()", line) for line in lines[1:-1]} == {
+        "the channel of user test-api... (): no run yet; a run now would report 1 failed task"
+    }
+    assert lines[-1] == "… and 4 destinations more"
+
+
+def test_a_statement_that_breaks_a_run_breaks_the_check(checked, ready, notifier, slack):
+    ready.execute("ALTER TABLE tasks ALTER started_at TYPE text")
+    error = notifier.send_combined_notification()["error"]
+    slack.clear()
+    assert "cannot be matched" in error
+    assert f"✗ {error}" in re.sub(r"\n +", " ", checked(code=1)).splitlines()
+
+
+def test_what_a_run_would_log_as_missing_is_a_line(checked, ready, slack):
+    environment = {"SLACK_WEBHOOK": "", "SLACK_WEBHOOK_FAILED": slack.webhook()}
+    assert "✗ no webhook for stuck messages: set SLACK_WEBHOOK" in runs(checked(code=1, **environment))
+
+
+def test_a_role_that_may_create_no_temporary_table_is_no_mistake_before_the_first_run(as_role, ready, role):
+    name = ready.connection.info.dbname
+    ready.execute(f'REVOKE TEMPORARY ON DATABASE "{name}" FROM PUBLIC')
+    try:
+        assert not [line for line in as_role() if line[0] != GOOD]
+    finally:
+        ready.execute(f'GRANT TEMPORARY ON DATABASE "{name}" TO PUBLIC')
 
 
 @pytest.mark.parametrize(
@@ -324,7 +454,7 @@ def test_dead_webhooks_are_told_from_living_ones_by_name_and_nothing_is_posted(
         **proxied,
     )
     remedy = "  → the webhook was removed or disabled, create a new webhook and put its URL into the setting"
-    lines = [line for line in out.splitlines() if re.search(r"\([0-9a-f]{6}\)|the webhook was", line)]
+    lines = [line for line in out.splitlines() if re.search(r"\([0-9a-f]{6}\): [^n]|the webhook was", line)]
     assert lines == [
         f"✓ SLACK_WEBHOOK, 1st URL ({fingerprint(webhook('one'))}): Slack knows the webhook",
         f"✓ SLACK_WEBHOOK, 2nd URL ({fingerprint(webhook('two'))}): Slack knows the webhook",

@@ -88,6 +88,7 @@ CLAIM: dict[str, object] = {
     "first": datetime.now(timezone.utc),
     "listed": slack_notifier.MAX_LISTED_TASKS,
     "each": slack_notifier.MAX_TASKS_OF_A_CAUSE,
+    "nullable": True,
 }
 ALERTS = {alert.name: {"alert": alert.name, "reported_as": alert.reported_as} for alert in slack_notifier.ALERTS}
 

@@ -32,6 +32,7 @@ DEADLINES = "tests/test_deadlines.py::test_"
 MESSAGES = "tests/test_messages.py::test_"
 UPGRADE = "tests/test_upgrade.py::test_"
 CHECK = "tests/test_check.py::test_"
+ODD = "tests/test_odd_tables.py::test_"
 START = "tests/test_start.py::test_"
 IDLE = "tests/test_idle_cost.py::test_"
 
@@ -1027,6 +1028,55 @@ BREAKS = [
         "return int(BAD in marks)",
         "return int(marks != {GOOD})",
         f"{CHECK}doubts_alone_are_exit_0",
+    ),
+    Break(
+        "--check waits for a run that is at work",
+        'if "" not in state:',
+        "if not state:",
+        f"{CHECK}a_run_that_is_at_work_is_said_and_not_waited_for",
+    ),
+    Break(
+        "--check needs a right that a run does not",
+        'if state["may_create_temporary"] or not state["unborn"]:',
+        'if state["may_create"] or not state["unborn"]:',
+        f"{CHECK}a_role_that_may_create_no_temporary_table_is_no_mistake_before_the_first_run",
+    ),
+    # Odd tables.
+    Break(
+        "a status in capitals is passed over",
+        "for word in found if word not in known}",
+        "for word in found if word.lower() not in known}",
+        f"{ODD}statuses_that_are_not_ours_are_named",
+    ),
+    Break(
+        "only the first status is looked at",
+        "tasks.status > found.status ORDER",
+        "tasks.status < found.status ORDER",
+        f"{ODD}statuses_that_are_not_ours_are_named",
+    ),
+    Break(
+        "a date beyond all calendars breaks a run",
+        "max(greatest(least(at, '9999-12-30'), '0001-01-02'))",
+        "max(at)",
+        f"{ODD}a_date_beyond_all_calendars_costs_no_alert",
+    ),
+    Break(
+        "the quiet hours of a queue are a wrong clock",
+        'found["busy_hours"] >= 22',
+        'found["busy_hours"]',
+        f"{ODD}a_worker_that_does_not_write_utc_is_said",
+    ),
+    Break(
+        "a worker's call looks for what is odd",
+        "list(self._oddities(state)) if self.thorough else []",
+        "list(self._oddities(state))",
+        f"{ODD}a_workers_call_looks_for_nothing_odd",
+    ),
+    Break(
+        "a program gets a task too many",
+        "return tasks[:READ_TASKS]",
+        "return tasks",
+        f"{ODD}a_program_gets_two_thousand_tasks_and_is_warned_of_more",
     ),
     # Command line.
     Break(
