@@ -2340,7 +2340,9 @@ class Ledger:
         facts = {"never_started": first["never_started"]}
         if alert.facts:
             for row in self.optional_rows("the figures", alert.facts, until, since=since, **facts):
-                facts.update(row)
+                # They are of a moment later. Where a task has changed since, they would contradict the claim.
+                if row.get("failed", total) >= total:
+                    facts.update(row)
         if not partial:
             # Not those of the other kind, whose look may begin a long time ago.
             cleaned = ["cause", *(other.name for other in ALERTS if other.kind == alert.kind)]

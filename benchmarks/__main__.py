@@ -4,6 +4,7 @@ python -m benchmarks              all of it, some minutes
 python -m benchmarks --quick      smaller tables and fewer runs, for CI: exit code 1 if a ratio is far off its target
 python -m benchmarks loads        what becomes of an alert under loads that starve it
 python -m benchmarks chaos        what is missed and repeated when everything fails at once
+python -m benchmarks days         whether each sentence is true in some simulated days, and anything missed or repeated
 python -m benchmarks mutations    whether a test finds each of many small breaks of the module
 """
 
@@ -302,7 +303,11 @@ def show(line: Line) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What the notifier costs.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="What the notifier costs.",
+        epilog=f"others, each with --help: {', '.join(OTHERS)}",
+    )
     parser.add_argument("--quick", action="store_true", help="smaller tables, fewer runs; for CI")
     parser.add_argument("--only", metavar="WORD", default="", help="only the groups of lines whose name has the word")
     arguments = parser.parse_args()
@@ -320,7 +325,12 @@ def main() -> int:
     return 1 if arguments.quick and far_off else 0
 
 
-OTHERS = {"loads": "benchmarks.loads", "chaos": "benchmarks.chaos.run", "mutations": "benchmarks.mutations.run"}
+OTHERS = {
+    "days": "benchmarks.days.run",
+    "loads": "benchmarks.loads",
+    "chaos": "benchmarks.chaos.run",
+    "mutations": "benchmarks.mutations.run",
+}
 
 if __name__ == "__main__":
     if sys.argv[1:] and sys.argv[1] in OTHERS:

@@ -1,0 +1,183 @@
+"""What is true at a moment: what a destination has been told (as Slack heard it), and so what is news to it.
+
+Nothing here is read from the notifier or its ledger: the rules are those of docs/reports.md, in Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from benchmarks.days.world import DAY, ENDED, ENDED_WELL, HOUR, MINUTE, OPEN, Row, Table
+
+TIMEOUT = WINDOW = 30 * MINUTE
+REMIND = 4 * HOUR
+SHORT_LIVED = 7 * DAY
+Rows = Mapping[str, Row]
+
+
+class Told(NamedTuple):
+    """When a task failed or gave its last sign of life, when that was told, and its cause or status then."""
+
+    event: datetime
+    at: datetime
+    cause: str
+
+
+class Due(NamedTuple):
+    """The tasks that a message must be about, and those that it may be about as well."""
+
+    must: Rows
+    may: Rows
+
+
+@dataclass
+class Destination:
+    """A channel and what it was told. `failures` and `stuck`: what is on record, as the sender knows that Slack has it.
+    `heard`: each failure that the channel has read of, with whether it was on record. `unsure`: tasks that changed
+    while a message about them was made, so that it may have told them or not.
+    """
+
+    channel: str
+    user: str = ""
+    kinds: tuple[str, ...] = ("failed",)
+    failures: dict[str, Told] = field(default_factory=dict)
+    stuck: dict[str, Told] = field(default_factory=dict)
+    heard: dict[tuple[str, datetime], bool] = field(default_factory=dict)
+    missed: dict[tuple[str, str, datetime], datetime] = field(default_factory=dict)
+    unsure: set[str] = field(default_factory=set)
+    reports: list[tuple[datetime, str, str, datetime, bool]] = field(default_factory=list)
+    called: dict[str, datetime] = field(default_factory=dict)
+
+    def minds(self, row: Row) -> bool:
+        return self.user in ("", row.user_api_key)
+
+    # What is news
+
+    def due(self, alert: str, table: Table, now: datetime) -> Due:
+        due: Due = getattr(self, f"_{alert}")(table, now)
+        sure = {
+            key: row for key, row in due.must.items() if key not in self.unsure and not self._was_missed(alert, row)
+        }
+        return Due(sure, {**due.may, **{key: row for key, row in due.must.items() if key not in sure}})
+
+    def _failed(self, table: Table, now: datetime) -> Due:
+        rows = filter(self.minds, table.of("failed"))
+        return Due({row.id: row for row in rows if self._is_new_failure(row)}, {})
+
+    def _is_new_failure(self, row: Row) -> bool:
+        told = self.failures.get(row.id)
+        if told is None:
+            return True
+        pause = WINDOW if told.cause == row.cause else MINUTE
+        return row.updated_at != told.event and row.updated_at - min(told.event, told.at) >= pause
+
+    def _healed(self, table: Table, now: datetime) -> Due:
+        return self._ended_well(self.failures, table, now)
+
+    def _recovered(self, table: Table, now: datetime) -> Due:
+        return self._ended_well(self.stuck, table, now)
+
+    @staticmethod
+    def _ended_well(told: Mapping[str, Told], table: Table, now: datetime) -> Due:
+        rows = [table.rows[key] for key in told if key in table.rows and table.rows[key].status in ENDED_WELL]
+        # What was told a week ago is forgotten as it goes.
+        new = {row.id: row for row in rows if now - told[row.id].at < SHORT_LIVED}
+        return Due(new, {row.id: row for row in rows if row.id not in new})
+
+    def all_stuck(self, table: Table, now: datetime) -> Rows:
+        rows = filter(self.minds, table.of(*OPEN))
+        return {row.id: row for row in rows if now - row.sign_of_life > TIMEOUT}
+
+    def _stuck(self, table: Table, now: datetime) -> Due:
+        """The new ones; reminders are the business of `reminders`."""
+        stuck = self.all_stuck(table, now)
+        return Due({key: row for key, row in stuck.items() if self._is_newly_stuck(row)}, {})
+
+    def _is_newly_stuck(self, row: Row) -> bool:
+        told = self.stuck.get(row.id)
+        if told is None or told.cause != OPEN[row.status]:
+            return True
+        return row.sign_of_life > max(told.event, told.at - TIMEOUT)
+
+    def reminders(self, table: Table, now: datetime) -> tuple[Rows, Rows]:
+        """The stuck tasks of which the last report is four hours old; and those whose reminder is overdue by now, as
+        reminders may thin out to one after as long again, at most a day."""
+        old = {key: row for key, row in self.all_stuck(table, now).items() if not self._is_newly_stuck(row)}
+        due = {key: row for key, row in old.items() if now - self.stuck[key].at >= REMIND}
+        pauses = {key: min(DAY, self.stuck[key].at - self.stuck[key].event) for key in due}
+        return due, {key: row for key, row in due.items() if now - self.stuck[key].at >= pauses[key]}
+
+    def _was_missed(self, alert: str, row: Row) -> bool:
+        return (alert, row.id, row.updated_at) in self.missed
+
+    # What was told
+
+    def note(self, alert: str, rows: Iterable[Row], now: datetime, *, recorded: bool) -> None:
+        """Remembers a message about these tasks; `recorded`: its sender knows that it arrived."""
+        for row in rows:
+            if alert == "failed":
+                key = (row.id, row.updated_at)
+                if not self.heard.get(key):
+                    self.reports.append((now, row.cause, row.id, row.updated_at, recorded))
+                self.heard[key] = recorded or self.heard.get(key, False)
+            if not recorded:
+                continue
+            if alert == "failed":
+                self.failures[row.id] = Told(row.updated_at, now, row.cause)
+            elif alert == "stuck":
+                self.stuck[row.id] = Told(row.sign_of_life, now, OPEN[row.status])
+            elif alert == "healed":
+                self.failures.pop(row.id, None)
+            if alert != "stuck":
+                self.stuck.pop(row.id, None)
+
+    # Figures
+
+    def times(self, cause: str, now: datetime) -> tuple[int, int]:
+        """How many failures of the cause were told before, today and on the six UTC days before: for sure; perhaps."""
+        first = now.date() - timedelta(days=6)
+        told: dict[tuple[str, datetime], bool] = {}
+        for at, of, task_id, event, recorded in self.reports:
+            if of == cause and at.date() >= first:
+                told[task_id, event] = told.get((task_id, event), False) or recorded
+        sure = sum(told.values())
+        # A failure in a message whose answer was lost is told again and then counts; or it has healed meanwhile.
+        return sure, len(told) + len(self.unsure)
+
+    def told_within(self, cause: str, now: datetime, span: timedelta) -> bool:
+        return any(of == cause and now - span < at < now and sure for at, of, _, _, sure in self.reports)
+
+    def in_span(self, table: Table, start: datetime, now: datetime) -> Iterator[Row]:
+        """The tasks that ended in the span. What lies more than an hour ahead is an odd date."""
+        for row in table.of(*ENDED):
+            if self.minds(row) and start <= row.updated_at <= now + HOUR:
+                yield row
+
+    def healed_since(self, table: Table, start: datetime, now: datetime) -> tuple[set[str], set[str]]:
+        """The tasks that ended well in the span and were told as failed: those on record; and besides, those of
+        messages of which the sender does not know that they arrived."""
+        ended = {row.id for row in self.in_span(table, start, now) if row.status in ENDED_WELL}
+        sure = {task_id for (task_id, _), recorded in self.heard.items() if recorded}
+        return ended & sure, ended & {task_id for task_id, _ in self.heard}
+
+
+def last_activity(table: Table) -> datetime | None:
+    """When a worker last started or ended a task that still is in the table, by the workers' clocks."""
+    return max((row.acted for row in table.rows.values() if row.acted), default=None)
+
+
+def may_be_activity(table: Table, now: datetime) -> datetime | None:
+    """When a task that was started once was last changed, by a worker or by others: its row cannot say. An odd date
+    is none."""
+    started = (row.updated_at for row in table.rows.values() if row.started_at and row.updated_at <= now + HOUR)
+    return max(started, default=None)
+
+
+def waits_too_long(row: Row) -> bool:
+    """Whether it waits for a worker, or failed unstarted after it waited longer than the timeout."""
+    if row.status == "failed":
+        return row.started_at is None and row.updated_at - row.created_at > TIMEOUT
+    return row.status == "queued"
