@@ -116,8 +116,8 @@ LEAST_DETAILS_SECONDS = 0.2
 LOCK_WAIT_SECONDS = 10
 CALL_LOCK_WAIT_SECONDS = 0.5
 LOCK_PAUSE_SECONDS = 0.05
-# How long a call looks whether it is rate-limited.
-PACE_SECONDS = 0.15
+# How long a call waits for a lock on the ledger before it knows whether it is rate-limited.
+PACE_MILLISECONDS = 150
 # The server drops a claim whose client has been silent for this long.
 CLAIM_HOLD_SECONDS = DELIVERY_SECONDS + LEAST_SHARE_SECONDS
 # The most tasks that one claim takes; and the most where that takes too long.
@@ -266,8 +266,16 @@ def _run_within(seconds: float, action: Callable[[Sockets], Result], *, may_have
         sockets.close()
 
     thread = threading.Thread(target=run, name=_DELIVERY_THREAD, daemon=True)
-    thread.start()
-    thread.join(seconds)
+    try:
+        thread.start()
+    except RuntimeError:
+        # The system allows no more threads. The name keeps the webhook's path out of the log.
+        thread = threading.current_thread()
+        name, thread.name = thread.name, _DELIVERY_THREAD
+        run()
+        thread.name = name
+    else:
+        thread.join(seconds)
     if errors:
         raise errors[0]
     if not results:
@@ -777,8 +785,8 @@ def _utc(moment: datetime) -> datetime:
 
 
 def ordinal(number: int) -> str:
-    """Returns 1st, 2nd, 3rd, 4th and so on; for numbers up to 20."""
-    return {1: "1st", 2: "2nd", 3: "3rd"}.get(number, f"{number}th")
+    """Returns 1st, 2nd, 3rd, 4th and so on."""
+    return f"{number}{'th' if 10 < number % 100 < 20 else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
 
 
 def plural(count: float, noun: str) -> str:
@@ -1357,6 +1365,7 @@ SELECT set_config(name, value, true) FROM (VALUES
 ) AS wanted (name, value) WHERE current_setting(name, true) IS NOT NULL
 """
 STATEMENT_TIMEOUT = "SET LOCAL statement_timeout = %(statement_milliseconds)s"
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = %(lock_milliseconds)s"
 
 # The shown part of a task's error: the two ends of a very long one. `|| ''` makes PostgreSQL decompress the value once
 # instead of at each use; the collation lets expressions search a column of any other.
@@ -1570,13 +1579,20 @@ NULLS = """
 SELECT EXISTS (SELECT FROM tasks WHERE tasks.status::text = 'failed' AND tasks.updated_at IS NULL) AS nulls
 """
 
+# Users' channels are many, and few have news. Under this name in place of a destination they share state rows: until
+# when all of them are complete but those that have a row of their own there (`task_id`: the channel's destination),
+# from when a run finds news for a channel until a run has reported it.
+USERS = "users"
 # Adds the state rows that a destination lacks for these alerts, which begin here; an insert of one that is there would
 # wait for the run that changes it. Committed before the first claim, so that nothing is lost if that is not delivered.
-START = """
+# The users' channels begin a week ago: version 2 had rows of each, so the gap before an upgrade is theirs.
+START = f"""
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
-SELECT destination.destination, alert.alert, '', now(), '-infinity'
+SELECT destination.destination, alert.alert, '',
+       now() - CASE WHEN destination.destination = '{USERS}' AND alert.alert NOT IN ('', 'cause')
+           THEN interval '7 days' ELSE '0' END, '-infinity'
 FROM unnest(%(destinations)s::text[]) AS destination (destination)
-CROSS JOIN unnest(%(alerts)s::text[] || '{"",cause}'::text[]) AS alert (alert)
+CROSS JOIN unnest(%(alerts)s::text[] || '{{"",cause}}'::text[]) AS alert (alert)
 WHERE NOT EXISTS (
     SELECT FROM slack_notifications AS state
     WHERE state.destination = destination.destination AND state.alert = alert.alert AND state.task_id = ''
@@ -1589,7 +1605,9 @@ ON CONFLICT (destination, alert, task_id) DO NOTHING
 # each minute since, as more would say the same. A pace further ahead than those can bring it is that of a wrong clock.
 _IS_RATE_LIMITED = f"""(%(paced)s AND notified_at > now() + interval '{(STORM_BURST - 1) * STORM_SECONDS} seconds'
     AND notified_at < now() + interval '{(STORM_BURST + 1) * STORM_SECONDS} seconds')"""
+# It waits for no lock on the ledger, as a call that is rate-limited has to be over at once.
 RATE_LIMITED = f"""
+SET LOCAL lock_timeout = {PACE_MILLISECONDS};
 SELECT destination FROM slack_notifications
 WHERE destination = ANY(%(destinations)s) AND alert = '' AND task_id = '' AND {_IS_RATE_LIMITED}
 """
@@ -1610,8 +1628,8 @@ _IS_OF_USER = "(%(user)s = '' OR tasks.user_api_key::text = %(user)s)"
 _CHANGED_AT = "least(coalesce(tasks.updated_at, tasks.created_at)::timestamptz, '9999-12-30')"
 
 
-def _changed_since(moment: str) -> str:
-    return f"(tasks.updated_at >= {moment} OR %(nulls)s AND tasks.updated_at IS NULL AND tasks.created_at >= {moment})"
+def _changed_since(moment: str, created: str) -> str:
+    return f"(tasks.updated_at >= {moment} OR %(nulls)s AND tasks.updated_at IS NULL AND tasks.created_at >= {created})"
 
 
 # A task that failed, or recovered, is no longer reported as stuck.
@@ -1627,10 +1645,6 @@ def _record(alert: str, task_id: str) -> str:
     ) AS recorded"""
 
 
-# Users' channels are many, and few have news. Under this name in place of a destination they share state rows: until
-# when all of them are complete but those that have a row of their own there (`task_id`: the channel's destination),
-# from when a run finds news for a channel until a run has reported it.
-USERS = "users"
 _USERS_ROW = f"destination = '{USERS}' AND alert = %(alert)s AND task_id = %(destination)s"
 
 # A time until which an alert was complete. One that lies ahead is that of a wrong clock, so the look goes back a week.
@@ -1640,10 +1654,11 @@ _COMPLETE = "CASE WHEN event_at <= now() + interval '1 minute' THEN event_at ELS
 # 2 did not note.
 _STATE = f"""state AS (
     SELECT complete, seen, greatest(complete - interval '{LATE_MINUTES} minutes', first_run - %(window)s,
-                                    CASE WHEN %(reported_as)s <> '' THEN notified_at END) AS beginning
+                                    CASE WHEN %(reported_as)s <> '' THEN notified_at END) AS beginning,
+           greatest(now() - interval '7 days', first_run - %(window)s) AS earliest
     FROM (
-        SELECT greatest({_COMPLETE}, (SELECT event_at FROM slack_notifications WHERE {_USERS_ROW})) AS complete,
-               least(event_at, (SELECT event_at FROM slack_notifications WHERE {_STATE_ROW})) AS first_run,
+        SELECT greatest({_COMPLETE}, (SELECT {_COMPLETE} FROM slack_notifications WHERE {_USERS_ROW})) AS complete,
+               least({_COMPLETE}, (SELECT {_COMPLETE} FROM slack_notifications WHERE {_STATE_ROW})) AS first_run,
                notified_at, times AS seen
         FROM slack_notifications WHERE {_ALERT_ROW}
     ) AS alert
@@ -1652,7 +1667,7 @@ _STATE = f"""state AS (
 # was reported in those two hours is not looked up again and again. `seen`: all transactions before that one had ended.
 # Their numbers are used again, so half of them count as later.
 _IS_UNSEEN = """(tasks.updated_at >= (SELECT complete FROM state)
-    OR coalesce((%(version)s::text::bigint - (SELECT seen FROM state)) & 4294967295 < 2147483648, true))"""
+    OR coalesce((nullif(%(version)s::text, '0')::bigint - (SELECT seen FROM state)) & 4294967295 < 2147483648, true))"""
 _SEEN = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
 
@@ -1704,6 +1719,23 @@ _LISTED = """groups AS (
 )"""
 
 
+# How many of the tasks that ended in the `span` of the report failed, how many users that hit, and how many of which
+# the destination was notified as failed have ended well instead.
+_FAILED_FACTS = f"""
+    SELECT count(*) FILTER (WHERE tasks.status::text = 'failed') AS failed, count(*) AS ended,
+           count(DISTINCT user_api_key::text) FILTER (WHERE tasks.status::text = 'failed') AS users,
+           count(*) FILTER (WHERE tasks.status::text IN ({_ENDED_WELL}) AND EXISTS (
+               SELECT FROM slack_notifications AS recorded
+               WHERE destination = %(destination)s AND alert IN ('failed', 'healed') AND task_id = {_ID})) AS recovered
+    FROM tasks WHERE tasks.status::text IN ('failed', {_ENDED_UNFAILED}) AND {_IS_OF_USER}
+      AND {_changed_since(*["(SELECT span FROM figures)"] * 2)}
+      AND coalesce(tasks.updated_at, tasks.created_at) <= now() + interval '1 hour'"""
+# How many tasks wait, how many are in progress, and how many of both are stuck.
+_STUCK_FACTS = f"""
+    SELECT count(*) FILTER (WHERE status::text = 'queued') AS queued,
+           count(*) FILTER (WHERE status::text <> 'queued') AS in_progress, count(*) FILTER (WHERE {_IS_STUCK}) AS stuck
+    FROM tasks WHERE {_IS_OPEN} AND {_IS_OF_USER}"""
+
 # What a claim changes beside the rows of its tasks: the time until which the alert is complete, the pace of worker's
 # calls, the counts of causes. If the claim of a recovery takes only a part, the next look goes on where that ends, as
 # two hours before it may hold just as many tasks; a microsecond later at least, where very many have one updated_at.
@@ -1730,7 +1762,7 @@ _CLAIMED_STATE = f"""completed AS (
 )"""
 
 
-def _claim(news: str) -> str:
+def _claim(news: str, facts: str = "SELECT WHERE false") -> str:
     """Returns the statement that claims what is `news`, or the oldest of it where that is very much: records the tasks
     and deletes the rows that these replace. One statement, so that it sees one state of the tasks. Its rows are the
     tasks to be listed; one row without a task if there is no news after all."""
@@ -1751,11 +1783,17 @@ WITH {_STATE}, news AS (
     DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(SELECT unnest(replaced) FROM claimed))
 ), figures AS (
     SELECT (SELECT count(*) FROM recorded) AS claimed, count(*) = %(part)s AS partial, max(event_at) AS last,
-           min(event_at) FILTER (WHERE is_news) AS oldest FROM news
+           min(event_at) FILTER (WHERE is_news) AS oldest,
+           CASE WHEN min(event_at) FILTER (WHERE is_news) < now() - %(window)s
+               THEN least(min(event_at) FILTER (WHERE is_news), (SELECT complete FROM state))
+               ELSE now() - %(window)s END AS span
+    FROM news
 ), {_CLAIMED_STATE}, {_LISTED}
-SELECT claimed, partial, oldest, complete, now() AS claimed_at, %(alert)s AS alert, cause, total, users, causes,
+SELECT claimed, partial, oldest, span, now() AS claimed_at, CASE WHEN claimed > 0 AND %(with_facts)s
+           THEN (SELECT row_to_json(facts) FROM ({facts}) AS facts) END AS facts,
+       %(alert)s AS alert, cause, total, users, causes,
        never_started, is_recent, before, place, event_at AS since, began, {_SHOWN_TASK}
-FROM figures CROSS JOIN state LEFT JOIN listed ON true LEFT JOIN tasks ON tasks.id = listed.id
+FROM figures LEFT JOIN listed ON true LEFT JOIN tasks ON tasks.id = listed.id
 ORDER BY rank, task_id
 """
 
@@ -1772,8 +1810,9 @@ FAILED_NEWS = f"""
     FROM tasks
     CROSS JOIN LATERAL (SELECT {_CHANGED_AT} AS at) AS failed
     LEFT JOIN {_record("'failed'", _ID)} ON true
-    WHERE tasks.status::text = 'failed' AND {_changed_since("(SELECT beginning FROM state)")}
-      AND {_IS_UNSEEN} AND {_IS_OF_USER} AND (recorded.at IS NULL
+    WHERE tasks.status::text = 'failed'
+      AND {_changed_since("(SELECT beginning FROM state)", "(SELECT earliest FROM state)")} AND {_IS_UNSEEN}
+      AND {_IS_OF_USER} AND (recorded.at IS NULL
           OR failed.at <> recorded.event_at AND failed.at >= recorded.at + interval '1 minute'
           AND (failed.at >= recorded.at + %(window)s OR recorded.cause IS DISTINCT FROM {CAUSE}))"""
 
@@ -1811,7 +1850,7 @@ RECOVERED_NEWS = f"""
 _TASKS_OF_USERS = f"""
     SELECT 'failed' AS alert, user_api_key::text AS user_key, {_ID} AS task_id, {_CHANGED_AT} AS at, '' AS cause
     FROM tasks WHERE 'failed' = ANY(%(alerts)s) AND tasks.status::text = 'failed'
-      AND {_changed_since("(SELECT beginning FROM state)")}
+      AND {_changed_since("(SELECT beginning FROM state)", "(SELECT earliest FROM state)")}
     UNION ALL
     SELECT 'stuck', user_api_key::text, {_ID}, {_SIGN_OF_LIFE}::timestamptz, {_STUCK_STATUS}
     FROM tasks WHERE 'stuck' = ANY(%(alerts)s) AND {_IS_STUCK}
@@ -1819,7 +1858,7 @@ _TASKS_OF_USERS = f"""
     SELECT 'ended', user_api_key::text, {_ID}, NULL, ''
     FROM tasks WHERE tasks.status::text IN ({_ENDED_WELL}) AND tasks.updated_at >= (SELECT beginning FROM state)"""
 _STATE_OF_USERS = f"""state AS (
-    SELECT min({_COMPLETE}) - interval '{LATE_MINUTES} minutes' AS beginning
+    SELECT min({_COMPLETE}) - interval '{LATE_MINUTES} minutes' AS beginning, now() - interval '7 days' AS earliest
     FROM slack_notifications WHERE destination = '{USERS}' AND alert = ANY(%(alerts)s) AND task_id = ''
 )"""
 # The users of these tasks, with a hash to match them by: the text of a statement may end up in the server's log.
@@ -1837,7 +1876,7 @@ LEFT JOIN slack_notifications AS recorded ON recorded.destination = one.destinat
     AND recorded.task_id = task.task_id AND recorded.alert IN ('failed', 'stuck')
     AND task.alert IN ('ended', recorded.alert)
 WHERE CASE task.alert WHEN 'ended' THEN recorded.task_id IS NOT NULL
-    ELSE recorded.task_id IS NULL OR recorded.event_at < task.at OR task.alert = 'stuck'
+    ELSE recorded.task_id IS NULL OR recorded.event_at <> task.at OR task.alert = 'stuck'
         AND (recorded.cause <> task.cause OR recorded.notified_at <= now() - %(remind)s::interval) END
 UNION
 SELECT task_id FROM slack_notifications
@@ -1855,7 +1894,8 @@ WITH shared AS (
 )
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
 SELECT destination, alert, task_id, event_at, '-infinity' FROM (
-    SELECT one.destination, alert, '' AS task_id, event_at
+    SELECT one.destination, alert, '' AS task_id,
+           greatest(event_at, (SELECT event_at FROM shared WHERE alert = '')) AS event_at
     FROM shared CROSS JOIN unnest(%(destinations)s::text[]) AS one (destination)
     UNION ALL
     SELECT '{USERS}', alert, one.destination, event_at
@@ -1871,33 +1911,12 @@ ON CONFLICT (destination, alert, task_id) DO NOTHING
 # When a worker last did anything: started a task, or ended one otherwise than as a failure that never started, which is
 # what a checker of timeouts makes of tasks that wait. A task that was queued again has been started before. A time that
 # lies more than an hour ahead is a mistake.
-_LAST_ACTIVITY = f"""
-(SELECT max(latest.at)::timestamptz FROM {_STATUSES} AS status CROSS JOIN LATERAL (
-    SELECT greatest(updated_at, started_at) AS at FROM tasks
+LAST_ACTIVITY = f"""
+SELECT max(latest.at)::timestamptz AS last_activity FROM {_STATUSES} AS status CROSS JOIN LATERAL (
+    SELECT greatest(updated_at, CASE WHEN started_at <= now() + interval '1 hour' THEN started_at END) AS at FROM tasks
     WHERE tasks.status = status.word AND updated_at <= now() + interval '1 hour'
       AND (word::text NOT IN ('queued', 'failed') OR started_at IS NOT NULL)
-    ORDER BY tasks.updated_at DESC LIMIT 1) AS latest)
-"""
-
-# How many of the tasks that ended in the span of the report failed, how many users that hit, and how many of which the
-# destination was notified as failed have ended well instead.
-FAILED_FACTS = f"""
-SELECT count(*) FILTER (WHERE tasks.status::text = 'failed') AS failed, count(*) AS ended,
-       count(DISTINCT user_api_key::text) FILTER (WHERE tasks.status::text = 'failed') AS users,
-       count(*) FILTER (WHERE tasks.status::text IN ({_ENDED_WELL}) AND EXISTS (
-           SELECT FROM slack_notifications AS recorded
-           WHERE destination = %(destination)s AND alert IN ('failed', 'healed') AND task_id = {_ID})) AS recovered,
-       CASE WHEN %(never_started)s > 0 THEN {_LAST_ACTIVITY} END AS last_activity
-FROM tasks WHERE tasks.status::text IN ('failed', {_ENDED_UNFAILED}) AND {_IS_OF_USER}
-  AND {_changed_since("coalesce(%(since)s::timestamptz, now() - %(window)s)")}
-  AND coalesce(tasks.updated_at, tasks.created_at) <= now() + interval '1 hour'
-"""
-# How many tasks wait, how many are in progress, and how many of both are stuck.
-STUCK_FACTS = f"""
-SELECT count(*) FILTER (WHERE status::text = 'queued') AS queued,
-       count(*) FILTER (WHERE status::text <> 'queued') AS in_progress,
-       count(*) FILTER (WHERE {_IS_STUCK}) AS stuck, {_LAST_ACTIVITY} AS last_activity
-FROM tasks WHERE {_IS_OPEN} AND {_IS_OF_USER}
+    ORDER BY tasks.updated_at DESC LIMIT 1) AS latest
 """
 
 # Notes that a critical alert calls people: at most once an hour, but for a cause that was not reported within the hour.
@@ -1939,7 +1958,7 @@ class Alert(NamedTuple):
     """A kind of alert: its name in the ledger, whose webhooks it goes to, the statements that look for news and claim
     it, its message.
 
-    `facts` reads figures for the message, in one row. `recovery` is the alert that names those of its tasks that have
+    `recovery` is the alert that names those of its tasks that have
     ended well since; there, `reported_as` names this one.
     """
 
@@ -1948,7 +1967,6 @@ class Alert(NamedTuple):
     look: str
     claim: str
     message: Callable[[News, float, Style], Message]
-    facts: str = ""
     reported_as: str = ""
     recovery: Alert | None = None
 
@@ -1957,8 +1975,8 @@ class Alert(NamedTuple):
 _RECOVERY = (_look(RECOVERED_NEWS), _claim(RECOVERED_NEWS))
 HEALED = Alert("healed", "failed", *_RECOVERY, healed_message, reported_as="failed")
 RECOVERED = Alert("recovered", "stuck", *_RECOVERY, recovered_message, reported_as="stuck")
-FAILED = Alert("failed", "failed", _look(FAILED_NEWS), _claim(FAILED_NEWS), failed_message, FAILED_FACTS, "", HEALED)
-STUCK = Alert("stuck", "stuck", _look(STUCK_NEWS), _claim(STUCK_NEWS), stuck_message, STUCK_FACTS, "", RECOVERED)
+FAILED = Alert("failed", "failed", _look(FAILED_NEWS), _claim(FAILED_NEWS, _FAILED_FACTS), failed_message, "", HEALED)
+STUCK = Alert("stuck", "stuck", _look(STUCK_NEWS), _claim(STUCK_NEWS, _STUCK_FACTS), stuck_message, "", RECOVERED)
 ALERTS = (FAILED, HEALED, STUCK, RECOVERED)
 
 _CONNECTION_DEFAULTS = {"fallback_application_name": "slack_notifier", "client_encoding": "UTF8"}
@@ -2016,7 +2034,8 @@ class Ledger:
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
-        self._timer.join()
+        if self._timer.ident:
+            self._timer.join()
         self.connection.close()
         self._sockets.close()
 
@@ -2046,7 +2065,8 @@ class Ledger:
         self._sockets.add(self.connection.fileno())
         self._timer = threading.Timer(self.deadline.seconds_left, self._sockets.cut)
         self._timer.daemon = True
-        self._timer.start()
+        with suppress(RuntimeError):
+            self._timer.start()
 
     @contextmanager
     def transaction(self, *statements: str, until: Deadline | None = None, **parameters: object) -> Iterator[None]:
@@ -2209,7 +2229,7 @@ class Ledger:
                 (state,) = self.fetch(ALONE, CREATE_LEDGER, STATE) if state["unborn"] else self.fetch(ALONE, STATE)
             if self.paced and state["up_to_date"] and not is_temporary:
                 self._check_pace(destinations)
-            prepare = [START] if state["up_to_date"] else [UPGRADE, START]
+            prepare = [LOCK_TIMEOUT, START] if state["up_to_date"] else [UPGRADE, START]
             if is_temporary:
                 prepare = [CREATE_TEMPORARY_LEDGER, START]
             if is_temporary or self.dry_run:
@@ -2227,8 +2247,8 @@ class Ledger:
     def _check_pace(self, destinations: Sequence[str]) -> None:
         """Raises DatabaseError, `busy`, if all these destinations are rate-limited, or the ledger is locked."""
         try:
-            limited = self.fetch(RATE_LIMITED, seconds=PACE_SECONDS)
-        except psycopg2.errors.QueryCanceled:
+            limited = self.fetch(RATE_LIMITED)
+        except psycopg2.errors.LockNotAvailable:
             raise DatabaseError("The ledger is locked: a later run reports what failed", busy=True) from None
         if destinations and len(limited) == len(destinations):
             raise DatabaseError("Rate-limited in a storm: a later run reports what failed", busy=True)
@@ -2268,6 +2288,7 @@ class Ledger:
             "listed": MAX_CAUSES,
             "each": MAX_READ_TASKS,
             "part": CLAIM_TASKS,
+            "with_facts": True,
         }
         claim_by = until.before(POST_SECONDS)
         try:
@@ -2277,7 +2298,7 @@ class Ledger:
             if not error.too_slow:
                 raise
             logger.warning("%s; trying again with at most %s tasks", error, CLAIM_FEW_TASKS)
-            parameters["part"] = CLAIM_FEW_TASKS
+            parameters |= {"part": CLAIM_FEW_TASKS, "with_facts": False}
             held, news = self._claimed(alerts, parameters, claim_by, 0)
         with held:
             yield news
@@ -2322,33 +2343,31 @@ class Ledger:
         return True
 
     def _news(self, until: Deadline, claimed_by: Deadline) -> News | None:
-        """Claims what is news of the alert, then reads what its message can do without: the figures."""
+        """Claims what is news of the alert, then reads what its message can do without."""
         alert, started = self.alert, monotonic()
         first, *others = self.fetch(alert.claim, seconds=claimed_by.seconds_left)
         total, partial, claimed_at = first["claimed"], first["partial"], first["claimed_at"]
         logger.debug("Claimed %s in %.0f ms", plural(total, f"{alert.name} task"), (monotonic() - started) * 1000)
         if not total:
             return None
-        since = None
         tasks = [task for task in (first, *others) if task["id"] is not None]
         causes: dict[str, Row] = {}
-        if alert is FAILED:
-            if first["oldest"] < claimed_at - timedelta(minutes=FAILED_WINDOW_MINUTES):
-                since = min(first["oldest"], first["complete"])
-            for task in sorted(tasks, key=lambda task: task["place"]):
-                causes.setdefault(task["cause"], task)
-        facts = {"never_started": first["never_started"]}
-        if alert.facts:
-            for row in self.optional_rows("the figures", alert.facts, until, since=since, **facts):
-                # They are of a moment later. Where a task has changed since, they would contradict the claim.
-                if row.get("failed", total) >= total:
-                    facts.update(row)
+        for task in sorted(tasks, key=lambda task: task["place"]):
+            causes.setdefault(task["cause"], task)
+        facts = {**(first["facts"] or {}), "never_started": first["never_started"]}
+        if facts["never_started"] or "queued" in causes:
+            for row in self.optional_rows("whether workers are there", LAST_ACTIVITY, until):
+                facts.update(row)
         if not partial:
             # Not those of the other kind, whose look may begin a long time ago.
             cleaned = ["cause", *(other.name for other in ALERTS if other.kind == alert.kind)]
             self.optional_rows("tidying up", CLEAN_UP, until, cleaned=cleaned)
+        since = None
+        if alert is FAILED and first["oldest"] < claimed_at - timedelta(minutes=FAILED_WINDOW_MINUTES):
+            since = first["span"]
         others_reported = facts.get(alert.name, 0) > total
-        return News(tasks, total, claimed_at, since, list(causes.values()), facts, others_reported, partial)
+        shown = list(causes.values()) if alert is FAILED else ()
+        return News(tasks, total, claimed_at, since, shown, facts, others_reported, partial)
 
 
 def read_tasks(database_url: str, statement: str, minutes: float) -> Rows:
@@ -2542,6 +2561,9 @@ def _request(method: str, url: str, until: Deadline, payload: object = None) -> 
 
     for name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
         logging.getLogger(name).addFilter(_may_be_logged)
+    if payload is not None and until.seconds_left < LEAST_POST_SECONDS:
+        # To load these may take long on a busy machine.
+        raise OutOfTime("no time left for it in this run")
     timeout = (min(WEBHOOK_CONNECT_SECONDS, until.seconds_left), min(WEBHOOK_READ_SECONDS, until.seconds_left))
 
     def send(sockets: Sockets) -> tuple[int, Mapping[str, str], str]:

@@ -34,7 +34,7 @@ def report(start) -> None:
         pytest.param(slack_notifier.BEGIN, id="before the ledger is created"),
         pytest.param(slack_notifier.CREATE_LEDGER, id="while the ledger is created"),
         pytest.param(slack_notifier.FAILED.claim, id="before the claim"),
-        pytest.param(slack_notifier.FAILED_FACTS, id="before the message"),
+        pytest.param(slack_notifier.CLEAN_UP, id="before the message"),
     ],
 )
 def test_a_first_run_killed_before_it_posts_leaves_all_to_the_next(start, slack, tasks, proxy, database_url, statement):

@@ -598,13 +598,13 @@ PATCHES = [
     Patch(
         "the first run tells of old failures",
         "START",
-        "'', now(), '-infinity'",
-        "'', now() - interval '1 day', '-infinity'",
+        "now() - CASE",
+        "now() - interval '1 day' - CASE",
         [("begin", [100], "failed", True)],
     ),
     Patch(
         "a storm passes",
-        "_claim",
+        "_CLAIMED_STATE",
         "greatest(notified_at, now())",
         "now()",
         [*[("create", USERS[0])] * (BURST + 1), ("fail_one_after_the_other", "codec")],

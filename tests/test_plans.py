@@ -66,6 +66,7 @@ PARAMETERS: dict[str, object] = {
     "alert": "failed",
     "never_started": 1,
     "nulls": False,
+    "with_facts": True,
     "version": AsIs("tasks.xmin"),
     "hashes": ["1"],
     "destinations": ["here"],
@@ -147,7 +148,7 @@ def scanned_whole(plan: dict[str, Any]) -> list[str]:
 
 
 def test_the_statements_that_read_tasks_are_found() -> None:
-    assert {"FAILED_TASKS", "STUCK_TASKS", "FAILED_FACTS", "STUCK_FACTS", "CLEAN_UP", "NULLS"} <= set(STATEMENTS)
+    assert {"FAILED_TASKS", "STUCK_TASKS", "LAST_ACTIVITY", "CLEAN_UP", "NULLS"} <= set(STATEMENTS)
     assert {"ACTIVE_USERS", "USERS_WITH_NEWS", "look for failed", "claim recovered"} <= set(STATEMENTS)
 
 

@@ -239,12 +239,12 @@ def test_a_claim_that_takes_too_long_takes_few_tasks(settings, slack, tasks, mon
 
 
 @pytest.mark.slow
-def test_failures_are_told_where_each_read_of_the_tasks_takes_a_second_and_a_half(settings, slack, tasks, caplog):
+def test_failures_are_told_where_each_read_of_the_tasks_takes_a_second(settings, slack, tasks, caplog):
     """Its post has its time left."""
     task_id = tasks.fail()
     tasks.execute(
         "ALTER TABLE tasks RENAME TO real_tasks;"
-        "CREATE VIEW tasks AS SELECT real_tasks.* FROM real_tasks CROSS JOIN (SELECT pg_sleep(1.5) OFFSET 0) AS slow"
+        "CREATE VIEW tasks AS SELECT real_tasks.* FROM real_tasks CROSS JOIN (SELECT pg_sleep(1) OFFSET 0) AS slow"
     )
     slack_notifier.logger.info("The view is there")
     SlackNotifier(settings=settings).send_failed_tasks_notification()
