@@ -2591,7 +2591,7 @@ def _network_error(error: Exception, url: str) -> DeliveryError:
     reason = getattr(error.args[0] if error.args else None, "reason", None) or error
     kind, words = type(reason).__name__, _innermost_cause(reason, url)
     if kind in ("ConnectTimeoutError", "NewConnectionError", "NameResolutionError", "ProxyError"):
-        words = "there is no such host" if kind == "NameResolutionError" else words
+        words = "there is no such host" if type(reason.__context__).__name__ == "gaierror" else words
         return DeliveryError(f"no connection ({words})", retry_after=0)
     if kind == "SSLError":
         return DeliveryError(f"no TLS connection ({words})", "is the certificate right, does the server speak https?")
