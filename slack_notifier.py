@@ -744,14 +744,15 @@ def mask_key(key: object) -> str:
 
 
 def log_link(uri: object, words: str) -> str:
-    """Builds a Slack link, which no URI can end or relabel; '' where the URI is not http(s) or is too long."""
+    """Builds a Slack link, which no URI can end or relabel; '' where the URI is not http(s), long, or has a login."""
     from urllib.parse import quote
 
     # Slack knows schemes in lower case only.
     text = re.sub(r"(?i)^https?:", lambda scheme: scheme[0].lower(), _string(uri)[: LINK_CHARACTERS + 1])
     # A space or | breaks a link: https://docs.slack.dev/messaging/formatting-message-text#linking-urls
     url = escape(quote(text, safe="%/:=&?~#+!$,;'@()*[]", errors="replace"))
-    return f"<{url}|{words}>" if re.match(r"https?://[^/\s]", text) and len(url) <= LINK_CHARACTERS else ""
+    is_shown = re.match(r"https?://[^/?#@\\\s]+(?:[/?#]|$)", text) and len(url) <= LINK_CHARACTERS
+    return f"<{url}|{words}>" if is_shown else ""
 
 
 def format_time(moment: datetime | None) -> str:
@@ -863,12 +864,16 @@ _BARE_LOGIN = (
 )
 # A token begins in its own way, also after an underscore or a quote in percent-encoding.
 _PREFIXES = (
-    r"1//0|A[KS]IA|AIza|EAAA|FwoGZXIvYXdz|GOCSPX-|GOOG1E|IQoJb3JpZ2lu|SG\.|dckr_[op]at_|do[op]_v1_|gh[oprsu]_|"
-    r"github_pat_|glpat-|gsk_|hf_|npm_|nvapi-|pk_live_|pplx-|pypi-|r8_|[rs]k_|[rs]k-(?=[\w-]{20})|rpa_|sbp_|"
-    r"sntrys_|sq0(?:at|cs)p-|whsec_|xai-|xapp-|xox|xoxe\.|ya29\."
+    r"1//0|A[KS]IA|AIza|ATATT3|EAAA|FwoGZXIvYXdz|GOCSPX-|GOOG1E|IQoJb3JpZ2lu|NRAK-|SG\.|cfut_|dckr_[op]at_|do[op]_v1_|"
+    r"dp\.st\.(?:\w+\.)?|gh[oprsu]_|github_pat_|gl(?:cb|d|p?a)t-|glsa_|gsk_|hf_|hvs\.|lin_api_|lsv2_|npg_|npm_|nvapi-|"
+    r"ops_eyJ|pcsk_|pk_live_|pplx-|pscale_|pypi-|r8_|[rs]k_|[rs]k-(?=[\w-]{20})|rpa_|sb_secret_|sbp_|shpat_|signkey-|"
+    r"sntrys_|sq0(?:at|cs)p-|tgp_v1_|tr_prod_|tskey-|tvly-|vercel_blob_rw_|whsec_|xai-|xapp-|xox|xoxe\.|ya29\."
 )
 _TOKEN = (
     rf"(?:(?<![^\W_])|(?<=%22))(?:(?:{_PREFIXES})(?![a-z]+(?:_[a-z]+)+(?![\w-]))[\w-]{{12,}}(?:\.[\w-]+)?|"
+    # Names of files and functions begin like these as well.
+    r"(?:AQ\.|fw_|ntn_|phx_|re_|rnd_)(?=[\w-]*\d)(?=[\w-]*[A-Z])[\w-]{20,}|(?:fc-|dapi)[0-9a-f]{32}|csk-\w{40,}|"
+    r"luma-[0-9a-f-]{36,}|ABSK[\w+/=]{40,}|fm2_[\w+/=-]{12,}(?:,fm2_[\w+/=-]+)*|"
     r"eyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?|key-[0-9a-f]{32}|key_[0-9a-f]{64,}|K00\d[\w+/]{27}|live_\d+_\w{20,}|"
     r"[0-9a-f]{32}-us\d\d?|[0-9a-f]{8}-[0-9a-f-]{27}:[0-9a-f]{32}|[MNO][\w-]{22,28}\.[\w-]{5,7}\.[\w-]{25,})|"
     r"(?<!\d)\d{6,12}:AA[\w-]{30,}"

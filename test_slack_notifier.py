@@ -338,6 +338,12 @@ def test_masked_key_shows_its_start(key, shown):
         ("/var/log/task.log", ""),
         ("https://", ""),
         ("https:///path", ""),
+        # A login is a secret.
+        ("https://user:topsecret@logs.example.com/a", ""),
+        ("https://topsecret@logs.example.com", ""),
+        ("https://user:topse\\cret@logs.example.com/a", ""),
+        ("https://logs.example.com?user=a@b", "<https://logs.example.com?user=a@b|View Logs>"),
+        ("https://logs.example.com/a@b", "<https://logs.example.com/a@b|View Logs>"),
         ("", ""),
         (None, ""),
     ],
