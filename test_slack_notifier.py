@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
-from hypothesis import HealthCheck, example, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
+try:
+    import pytest
+    from hypothesis import HealthCheck, example, given
+    from hypothesis import settings as hypothesis_settings
+    from hypothesis import strategies as st
+except ModuleNotFoundError as missing:
+    sys.exit(f"{missing}: {sys.executable} -m pip install -r requirements-dev.txt")
 
 import slack_notifier
 from sandbox.pictures import HEADLESS, find_browser
