@@ -2571,8 +2571,8 @@ def _plain_words(text: str, secret: str) -> str:
 
 def _innermost_cause(error: Exception, secret: str) -> str:
     """Returns the plain words of the last part of an error's text, which is its innermost cause; else all of them."""
-    words = _plain_words(re.split(r"[\]:] |\(b?'|, b?'", str(error))[-1].rstrip("'\")}"), secret)
-    return words if words != _MASK else _plain_words(str(error), secret)
+    words = _plain_words(re.split(r"[\]:] |\(b?'|, b?'", str(error))[-1].strip("'\")}"), secret)
+    return words if words != _MASK else _plain_words(getattr(error, "strerror", None) or str(error), secret)
 
 
 @contextmanager
