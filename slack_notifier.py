@@ -227,9 +227,8 @@ class Sockets:
         self._lock = threading.Lock()
 
     def add(self, descriptor: int) -> None:
-        """Watches a socket by a descriptor of our own, as its owner may wrap or close its own at any time."""
+        """Watches a socket by a descriptor of our own, as its owner may close its own; to cut it takes no other one."""
         try:
-            # Made now, because there may be no descriptor left when it has to be cut.
             watched = socket.socket(fileno=os.dup(descriptor))
         except OSError as error:
             raise DeliveryError(f"no connection ({error.strerror})", retry_after=0) from None
@@ -2499,8 +2498,8 @@ def deliver(webhook: str, message: Message, until: Deadline, least_seconds: floa
             is_too_long = error.length_refused and len(message.text) > OTHERS_TEXT_CHARACTERS
             if (is_too_long or (error.layout_refused and message.blocks)) and until.seconds_left >= least_seconds:
                 logger.error("Slack refused the message's layout (%s): sending it as text only", error.reason)
-                length = OTHERS_TEXT_CHARACTERS - 3 if is_too_long else len(message.text)
-                message = Message(shorten(message.text, length), [])
+                text = shorten(message.text, OTHERS_TEXT_CHARACTERS - 3) if is_too_long else message.text
+                message = Message(text, [])
                 continue
             pause = next(pauses, None)
             if pause is None or error.retry_after is None:
@@ -2537,8 +2536,7 @@ def _refusal(status: int, headers: Mapping[str, str], body: str, webhook: str = 
         # Slack has answered an invalid layout so, too.
         return DeliveryError(reason, retry_after=0, layout_refused=status == 500 and not word)
     remedy = "the URL redirects elsewhere, is it the webhook's?" if 300 <= status < 400 else "check the webhook's URL"
-    if status == 407:
-        remedy = _host_settings("http_proxy|all_proxy")
+    remedy = _host_settings("http_proxy|all_proxy") if status == 407 else remedy
     return DeliveryError(reason, remedy, length_refused=status == 400 and not _is_slack(_web_address(webhook)))
 
 
@@ -2864,12 +2862,8 @@ def _comes_from_a_signal_handler(error: Exception) -> bool:
     """Returns whether a signal handler of the program that called us raised the error, such as a task queue's time
     limit: in its traceback, only a handler's frame was given the frame before it, which the signal interrupted."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return any(
-        given is interrupted
-        for interrupted, handler in zip(frames, frames[1:])
-        for value in handler.f_locals.values()
-        for given in (value if isinstance(value, tuple) else (value,))
-    )
+    given = [(frame, value) for frame, called in zip(frames, frames[1:]) for value in called.f_locals.values()]
+    return any(frame is one for frame, value in given for one in (value if isinstance(value, tuple) else [value]))
 
 
 class Run:

@@ -1159,8 +1159,8 @@ BREAKS = [
     ),
     Break(
         "another host gets the whole text again",
-        "length = OTHERS_TEXT_CHARACTERS - 3 if is_too_long else len(message.text)",
-        "length = len(message.text)",
+        "text = shorten(message.text, OTHERS_TEXT_CHARACTERS - 3) if is_too_long else message.text",
+        "text = message.text",
         f"{DELIVERY}text_that_another_host_may_find_too_long_is_sent_again_in_under_2000_characters",
     ),
     Break(
