@@ -39,6 +39,7 @@ import json
 import logging
 import os
 import re
+import socket
 import sys
 import threading
 import traceback
@@ -53,13 +54,15 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 if __name__ == "__main__":
+    # Ctrl-C while the rest loads prints no traceback.
+    sys.excepthook = lambda kind, *error: None if kind is KeyboardInterrupt else sys.__excepthook__(kind, *error)
     # A run says in one line what is missing, before it fails half-way. A program that imports this gets Python's error.
     if sys.version_info < (3, 9):  # noqa: UP036
         sys.exit(f"slack_notifier.py needs Python 3.9 or newer, this is {sys.version.split()[0]}: {sys.executable}")
     for package in ("psycopg2", "requests", "dotenv"):
         if not any(finder.find_spec(package, None) for finder in sys.meta_path):
-            requirements = os.path.join(os.path.dirname(os.path.abspath(__file__)), "requirements.txt")
-            sys.exit(f"Package {package} is missing: {sys.executable} -m pip install -r {requirements}")
+            folder = os.path.dirname(os.path.abspath(__file__))
+            sys.exit(f"Package {package} is missing: {sys.executable} -m pip install -r {folder}/requirements.txt")
 
 import psycopg2
 import psycopg2.errors
@@ -104,6 +107,8 @@ LEAST_SHARE_SECONDS = POST_SECONDS + COMMIT_SECONDS + 1
 WEBHOOK_CONNECT_SECONDS = 5
 WEBHOOK_READ_SECONDS = 10
 WEBHOOK_PAUSES_SECONDS = (1, 2, 4, 8)
+# Discord takes no longer text than this.
+OTHERS_TEXT_CHARACTERS = 2000
 
 OLDEST_SERVER = 140000
 DATABASE_CONNECT_SECONDS = 5
@@ -172,13 +177,13 @@ class DatabaseError(NotifierError):
 
 class DeliveryError(NotifierError):
     """Raised if a message was not accepted. `word`: Slack's name of the error. `retry_after`: seconds after which it
-    may heal; None: it will not. For `layout_refused` the text alone may be accepted. `may_have_arrived`: only the
-    answer is missing."""
+    may heal; None: it will not. For `layout_refused` the text alone may be accepted, for `length_refused` a shorter
+    one. `may_have_arrived`: only the answer is missing."""
 
     separator = ": "
     word = ""
     retry_after: float | None = None
-    layout_refused, may_have_arrived = False, False
+    layout_refused, length_refused, may_have_arrived = False, False, False
 
     def __str__(self) -> str:
         return super().__str__() + ("; the message may have arrived" if self.may_have_arrived else "")
@@ -214,44 +219,49 @@ class Deadline(NamedTuple):
 
 
 class Sockets:
-    """Sockets of an operation that we may have to abort: cut() shuts them down, so every wait on them returns."""
+    """Sockets of an operation that we may have to abort: cut() ends every wait on them. `ready`: one can send."""
 
     def __init__(self) -> None:
-        self.is_cut = False
-        self._descriptors: list[int] = []
+        self.is_cut, self.ready = False, False
+        self._sockets: list[socket.socket] = []
         self._lock = threading.Lock()
 
     def add(self, descriptor: int) -> None:
-        """Watches a socket by a descriptor of our own, as its owner may wrap or close its own at any time."""
+        """Watches a socket by a descriptor of our own, as its owner may close its own; to cut it takes no other one."""
+        try:
+            watched = socket.socket(fileno=os.dup(descriptor))
+        except OSError as error:
+            raise DeliveryError(f"no connection ({error.strerror})", retry_after=0) from None
         with self._lock:
-            self._descriptors.append(os.dup(descriptor))
+            self._sockets.append(watched)
         if self.is_cut:
             self.cut()
 
     def cut(self) -> None:
         """Shuts all of them down, and those that are added later."""
-        import socket
-
         with self._lock:
             self.is_cut = True
-            for descriptor in self._descriptors:
-                with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as watched:
+            for watched in self._sockets:
+                with suppress(OSError):
                     watched.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         with self._lock:
-            while self._descriptors:
-                os.close(self._descriptors.pop())
+            while self._sockets:
+                self._sockets.pop().close()
 
 
 Result = TypeVar("Result")
-_DELIVERY_THREAD = "slack-notifier-delivery"
+# The threads whose requests are ours.
+_delivering: set[int] = set()
 
 
-def _run_within(seconds: float, action: Callable[[Sockets], Result], *, may_have_arrived: bool = False) -> Result:
-    """Runs `action` in a thread and returns its result or raises its error; OutOfTime when the time is up. In a thread,
-    because a DNS lookup cannot be given a timeout. The sockets that the action has added are then shut down, and its
-    late result is discarded."""
+def _run_within(
+    seconds: float, action: Callable[[Sockets], Result], explain: Callable[[Any, Sockets], Exception] | None = None
+) -> Result:
+    """Runs `action` in a thread and returns its result or raises its error, explained; OutOfTime when the time is up.
+    In a thread, because a DNS lookup cannot be given a timeout. The sockets that the action has added are then shut
+    down, and its late result is discarded; likewise when a signal handler of the program raises an error."""
     if seconds <= 0:
         raise OutOfTime("no time left for it in this run")
     sockets = Sockets()
@@ -259,28 +269,31 @@ def _run_within(seconds: float, action: Callable[[Sockets], Result], *, may_have
     errors: list[BaseException] = []
 
     def run() -> None:
+        _delivering.add(threading.get_ident())
         try:
             results.append(action(sockets))
         except BaseException as error:
-            errors.append(error)
+            is_foreign = isinstance(error, Exception) and not isinstance(error, NotifierError)
+            errors.append(explain(error, sockets) if explain and is_foreign else error)
+        _delivering.discard(threading.get_ident())
         sockets.close()
 
-    thread = threading.Thread(target=run, name=_DELIVERY_THREAD, daemon=True)
+    thread = threading.Thread(target=run, name="slack-notifier-delivery", daemon=True)
     try:
-        thread.start()
-    except RuntimeError:
-        # The system allows no more threads. The name keeps the webhook's path out of the log.
-        thread = threading.current_thread()
-        name, thread.name = thread.name, _DELIVERY_THREAD
-        run()
-        thread.name = name
-    else:
-        thread.join(seconds)
+        with suppress(RuntimeError):
+            thread.start()
+        if thread.ident:
+            thread.join(seconds)
+        else:
+            # The system has no thread left, so the time-out of each socket has to do.
+            run()
+    finally:
+        is_over = bool(results or errors)
+        sockets.cut()
+    if not is_over:
+        raise OutOfTime(f"no complete answer within {seconds:.0f} s", may_have_arrived=sockets.ready)
     if errors:
         raise errors[0]
-    if not results:
-        sockets.cut()
-        raise OutOfTime(f"no complete answer within {seconds:.0f} s", may_have_arrived=may_have_arrived)
     return results[0]
 
 
@@ -354,6 +367,7 @@ class Settings(NamedTuple):
     email: Email | None = None
     heartbeat_url: str = ""
     debug: bool = False
+    webhook_name: str = "SLACK_WEBHOOK"
 
     @classmethod
     def from_environment(cls, environ: Environment = os.environ, webhook_url: str | None = None) -> Settings:
@@ -384,7 +398,10 @@ class Settings(NamedTuple):
                     value = {**fields.get("webhooks", {}), **value}
                 fields[variable.field] = value
             except SettingError as error:
-                errors.append(str(error))
+                # Of variables that are read together, the error begins with the one that is wrong.
+                wrong = str(error).partition(" ")[0]
+                value = variables_in_words({wrong: env.get(wrong, "")}).partition(": ")[2]
+                errors.append(f"{error}, not '{value}'" if value else str(error))
         return cls(**fields), list(dict.fromkeys(errors))
 
     def with_webhook(self, url: str) -> Settings:
@@ -393,7 +410,7 @@ class Settings(NamedTuple):
 
     def destinations(self, kind: str, *, users: bool = True) -> list[Destination]:
         """Returns where messages of this kind go: "failed", "stuck", "created", "started", or "" for any other."""
-        variable, webhooks = "SLACK_WEBHOOK", self.webhooks.get("", ())
+        variable, webhooks = self.webhook_name, self.webhooks.get("", ())
         if kind and self.webhooks.get(kind):
             variable, webhooks = f"SLACK_WEBHOOK_{kind.upper()}", self.webhooks[kind]
         found = []
@@ -427,7 +444,12 @@ def _flag(env: Environment, name: str) -> bool:
         return True
     if word in ("false", "0", "no", "off"):
         return False
-    raise SettingError(f"{name} must be true or false (or 1/0, yes/no, on/off)")
+    rule = f"{name} must be true or false (or 1/0, yes/no, on/off)"
+    if name != "DEBUG":
+        raise SettingError(rule)
+    # Other programs that share the environment use this name as well.
+    logger.warning("%s: it is off", rule)
+    return False
 
 
 def _whole_number(env: Environment, name: str, least: int, most: int = 999_999) -> int:
@@ -442,16 +464,17 @@ def _database_url(env: Environment, name: str) -> str:
         raise SettingError("DATABASE_URL must be a PostgreSQL URL: postgresql://user:password@host/database")
     url = re.sub(r"^(postgres(?:ql)?)\+\w+://", r"\1://", env[name])
     invalid = SettingError(
-        "DATABASE_URL is not a valid PostgreSQL URL: percent-encode special characters in it (@ as %40, / as %2F), "
-        "and use only parameters that libpq knows (sslmode, not ssl)"
+        "DATABASE_URL is not a valid PostgreSQL URL: percent-encode special characters in it (@ as %40, / as %2F, "
+        "% as %25), and use only parameters that libpq knows (sslmode, not ssl)"
     )
     try:
-        host = psycopg2.extensions.parse_dsn(url).get("host", "")
-    except psycopg2.Error:
+        parts = psycopg2.extensions.parse_dsn(url)
+    except (psycopg2.Error, UnicodeDecodeError):
         # The driver's text quotes the part that it cannot read, which may be of the password.
         raise invalid from None
-    # An unencoded @ ends up in the host, an unencoded / makes a port or a database of the password's pieces.
-    if "@" in host or re.search(r"://[^/?]*/[^?]*@", url):
+    # An unencoded @ or / makes a host, a port or a database of the password's pieces, a forgotten host a port of all.
+    port = re.fullmatch(r"\d{0,5}(?:,\d{0,5})*", parts.get("port", ""))
+    if not port or re.search("://(?:[^/@]*@[^/?]*|[^/?]*/[^?]*)@", url):
         raise invalid
     return url
 
@@ -478,7 +501,8 @@ def _incoming_webhook(name: str, url: str) -> str:
 
 def _user_webhooks(env: Environment, name: str) -> dict[str, str]:
     try:
-        with open(env[name], encoding="utf-8") as file:
+        # To open a pipe that nobody writes to takes for ever.
+        with open(env[name] if os.path.isfile(env[name]) else "", encoding="utf-8") as file:
             users = json.load(file)
     except (OSError, ValueError, RecursionError) as error:
         raise SettingError(f"{name} must name a readable JSON file ({type(error).__name__})") from None
@@ -538,7 +562,7 @@ def _task_template(env: Environment, name: str) -> str:
 
 
 # Not every mail server takes an address, or a login, that is not ASCII.
-_ADDRESS = r"(?a)[^\s,<>@\x80-\U0010ffff]+@[^\s,<>@\x80-\U0010ffff]+"
+_ADDRESS = r"(?a)[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@[\w-]+(?:\.[\w-]+)*"
 
 
 def _email(env: Environment, _: str) -> Email | None:
@@ -752,14 +776,15 @@ def mask_key(key: object) -> str:
 
 
 def log_link(uri: object, words: str) -> str:
-    """Builds a Slack link, which no URI can end or relabel; '' where the URI is not http(s) or is too long."""
+    """Builds a Slack link, which no URI can end or relabel; '' where the URI is not http(s), long, or has a login."""
     from urllib.parse import quote
 
     # Slack knows schemes in lower case only.
     text = re.sub(r"(?i)^https?:", lambda scheme: scheme[0].lower(), _string(uri)[: LINK_CHARACTERS + 1])
     # A space or | breaks a link: https://docs.slack.dev/messaging/formatting-message-text#linking-urls
     url = escape(quote(text, safe="%/:=&?~#+!$,;'@()*[]", errors="replace"))
-    return f"<{url}|{words}>" if re.match(r"https?://[^/\s]", text) and len(url) <= LINK_CHARACTERS else ""
+    is_shown = re.match(r"https?://[^/?#@\\\s]+(?:[/?#]|$)", text) and len(url) <= LINK_CHARACTERS
+    return f"<{url}|{words}>" if is_shown else ""
 
 
 def format_time(moment: datetime | None) -> str:
@@ -871,12 +896,16 @@ _BARE_LOGIN = (
 )
 # A token begins in its own way, also after an underscore or a quote in percent-encoding.
 _PREFIXES = (
-    r"1//0|A[KS]IA|AIza|EAAA|FwoGZXIvYXdz|GOCSPX-|GOOG1E|IQoJb3JpZ2lu|SG\.|dckr_[op]at_|do[op]_v1_|gh[oprsu]_|"
-    r"github_pat_|glpat-|gsk_|hf_|npm_|nvapi-|pk_live_|pplx-|pypi-|r8_|[rs]k_|[rs]k-(?=[\w-]{20})|rpa_|sbp_|"
-    r"sntrys_|sq0(?:at|cs)p-|whsec_|xai-|xapp-|xox|xoxe\.|ya29\."
+    r"1//0|A[KS]IA|AIza|ATATT3|EAAA|FwoGZXIvYXdz|GOCSPX-|GOOG1E|IQoJb3JpZ2lu|NRAK-|SG\.|cfut_|dckr_[op]at_|do[op]_v1_|"
+    r"dp\.st\.(?:\w+\.)?|gh[oprsu]_|github_pat_|gl(?:cb|d|p?a)t-|glsa_|gsk_|hf_|hvs\.|lin_api_|lsv2_|npg_|npm_|nvapi-|"
+    r"ops_eyJ|pcsk_|pk_live_|pplx-|pscale_|pypi-|r8_|[rs]k_|[rs]k-(?=[\w-]{20})|rpa_|sb_secret_|sbp_|shpat_|signkey-|"
+    r"sntrys_|sq0(?:at|cs)p-|tgp_v1_|tr_prod_|tskey-|tvly-|vercel_blob_rw_|whsec_|xai-|xapp-|xox|xoxe\.|ya29\."
 )
 _TOKEN = (
     rf"(?:(?<![^\W_])|(?<=%22))(?:(?:{_PREFIXES})(?![a-z]+(?:_[a-z]+)+(?![\w-]))[\w-]{{12,}}(?:\.[\w-]+)?|"
+    # Names of files and functions begin like these as well.
+    r"(?:AQ\.|fw_|ntn_|phx_|re_|rnd_)(?=[\w-]*\d)(?=[\w-]*[A-Z])[\w-]{20,}|(?:fc-|dapi)[0-9a-f]{32}|csk-\w{40,}|"
+    r"luma-[0-9a-f-]{36,}|ABSK[\w+/=]{40,}|fm2_[\w+/=-]{12,}(?:,fm2_[\w+/=-]+)*|"
     r"eyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?|key-[0-9a-f]{32}|key_[0-9a-f]{64,}|K00\d[\w+/]{27}|live_\d+_\w{20,}|"
     r"[0-9a-f]{32}-us\d\d?|[0-9a-f]{8}-[0-9a-f-]{27}:[0-9a-f]{32}|[MNO][\w-]{22,28}\.[\w-]{5,7}\.[\w-]{25,})|"
     r"(?<!\d)\d{6,12}:AA[\w-]{30,}"
@@ -1982,7 +2011,9 @@ ALERTS = (FAILED, HEALED, STUCK, RECOVERED)
 _CONNECTION_DEFAULTS = {"fallback_application_name": "slack_notifier", "client_encoding": "UTF8"}
 _BUSY = "Another run is telling this destination, or a session holds its rows in slack_notifications"
 # Errors that trying again does not heal. The driver has no code for them, only the server's words.
-_IS_FINAL_ERROR = r"password authentication failed|(?:database|role) \".*\" does not exist|no pg_hba.conf entry"
+_IS_FINAL_ERROR = (
+    r"password authentication failed|no password supplied|(?:database|role) \".*\" does not exist|no pg_hba.conf entry"
+)
 
 
 def _moment(text: Any, cursor: Any) -> Any:
@@ -2044,8 +2075,11 @@ class Ledger:
             try:
                 seconds = self.deadline.seconds_left
                 self.connection = _run_within(seconds, lambda _: psycopg2.connect(**self._options))
+                # The driver would wait for ever on a server that falls silent after the login.
+                self._sockets = Sockets()
+                self._sockets.add(self.connection.fileno())
                 break
-            except OutOfTime as error:
+            except DeliveryError as error:
                 reason, remedy = error.reason, ""
             except (psycopg2.Error, UnicodeDecodeError) as error:
                 reason, remedy = self._words(error), "check DATABASE_URL"
@@ -2060,11 +2094,9 @@ class Ledger:
         # A server could send notices without end, and the driver would keep them.
         self.connection.notices = None
         psycopg2.extensions.register_type(_MOMENT, self.connection)
-        # The driver would wait for ever on a server that falls silent after the login.
-        self._sockets = Sockets()
-        self._sockets.add(self.connection.fileno())
         self._timer = threading.Timer(self.deadline.seconds_left, self._sockets.cut)
         self._timer.daemon = True
+        # Without a thread, only the server's own time-out ends a statement.
         with suppress(RuntimeError):
             self._timer.start()
 
@@ -2139,8 +2171,11 @@ class Ledger:
 
     def _words(self, error: Exception) -> str:
         """Returns the driver's words in one line, without the password, which they may quote."""
-        text, password = one_line(re.split("\n(?:LINE|CONTEXT)", str(error))[0]), self._options.get("password")
-        return redact(re.sub(rf"(?<!\w){re.escape(password)}(?!\w)", _MASK, text) if password else text)
+        text, password = re.split("\n(?:LINE|CONTEXT)", str(error))[0], self._options.get("password", "")
+        # A word or a small number stays: "[masked] authentication failed" would tell it.
+        if not re.fullmatch(r"(?s)[^\W\d_]{0,14}|\d{1,5}|.{1,3}", password):
+            text = re.sub(rf"(?<!\w){re.escape(password)}(?!\w)", _MASK, text)
+        return redact(one_line(text))
 
     def _translated(self, error: Exception) -> NotifierError:
         """Returns what an error of the driver means in this transaction."""
@@ -2435,7 +2470,7 @@ def ledger_remedy(state: Row) -> str:
 
 def _may_be_logged(record: logging.LogRecord) -> bool:
     """Filters what urllib3 logs: of our requests only the host, as the other records hold the webhook's path."""
-    return threading.current_thread().name != _DELIVERY_THREAD or str(record.msg).startswith("Starting new HTTP")
+    return threading.get_ident() not in _delivering or str(record.msg).startswith("Starting new HTTP")
 
 
 # Slack's error words and what to do about each; none of them heals by itself.
@@ -2458,7 +2493,7 @@ _PLAIN_WORD = r"(?:[aAI]|(?:[A-Z][a-z]|[a-z]{2})[a-z]{0,14}(?:['_-][a-z]{1,15})*
 
 
 def deliver(webhook: str, message: Message, until: Deadline, least_seconds: float = POST_SECONDS) -> None:
-    """Delivers the message by then or raises DeliveryError. The text alone goes out where Slack refuses the blocks.
+    """Delivers the message by then or raises DeliveryError. Where its layout or length is refused, less of it goes out.
 
     A failure that may heal is followed by another attempt, with growing pauses, while `least_seconds` are left for it.
     One that may have arrived is not sent again here: a webhook has no key by which Slack could recognise a repeat.
@@ -2469,9 +2504,11 @@ def deliver(webhook: str, message: Message, until: Deadline, least_seconds: floa
             _post(webhook, message.payload(), until)
             return
         except DeliveryError as error:
-            if error.layout_refused and message.blocks and until.seconds_left >= least_seconds:
-                logger.error("Slack refused the message's layout (%s): sending it as text only", error)
-                message = message._replace(blocks=[])
+            is_too_long = error.length_refused and len(message.text) > OTHERS_TEXT_CHARACTERS
+            if (is_too_long or (error.layout_refused and message.blocks)) and until.seconds_left >= least_seconds:
+                logger.error("Slack refused the message's layout (%s): sending it as text only", error.reason)
+                text = shorten(message.text, OTHERS_TEXT_CHARACTERS - 3) if is_too_long else message.text
+                message = Message(text, [])
                 continue
             pause = next(pauses, None)
             if pause is None or error.retry_after is None:
@@ -2505,9 +2542,11 @@ def _refusal(status: int, headers: Mapping[str, str], body: str, webhook: str = 
     if status == 429:
         return DeliveryError(f"{reason} (rate limited)", retry_after=_retry_after(headers))
     if status >= 500:
-        return DeliveryError(reason, retry_after=0)
+        # Slack has answered an invalid layout so, too.
+        return DeliveryError(reason, retry_after=0, layout_refused=status == 500 and not word)
     remedy = "the URL redirects elsewhere, is it the webhook's?" if 300 <= status < 400 else "check the webhook's URL"
-    return DeliveryError(reason, remedy)
+    remedy = _host_settings("http_proxy|all_proxy") if status == 407 else remedy
+    return DeliveryError(reason, remedy, length_refused=status == 400 and not _is_slack(_web_address(webhook)))
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
@@ -2538,8 +2577,9 @@ def _plain_words(text: str, secret: str) -> str:
 
 
 def _innermost_cause(error: Exception, secret: str) -> str:
-    """Returns the plain words of the last part of an error's text, which is its innermost cause."""
-    return _plain_words(re.split(r"[\]:] |\(b?'|, b?'", str(error))[-1].rstrip("'\")}"), secret)
+    """Returns the plain words of the last part of an error's text, which is its innermost cause; else all of them."""
+    words = _plain_words(re.split(r"[\]:] |\(b?'|, b?'", str(error))[-1].strip("'\")}"), secret)
+    return words if words != _MASK else _plain_words(getattr(error, "strerror", None) or str(error), secret)
 
 
 @contextmanager
@@ -2555,22 +2595,21 @@ def _untraced() -> Iterator[None]:
 
 def _request(method: str, url: str, until: Deadline, payload: object = None) -> tuple[int, Mapping[str, str], str]:
     """Returns status, headers and the start of the body of an answer; DeliveryError if there is none by then."""
-    # Most runs have nothing to report, and requests takes longer to load than they take to run.
-    import requests
-    import urllib3.exceptions
-
+    timeout = (min(WEBHOOK_CONNECT_SECONDS, until.seconds_left), min(WEBHOOK_READ_SECONDS, until.seconds_left))
     for name in ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"):
         logging.getLogger(name).addFilter(_may_be_logged)
-    if payload is not None and until.seconds_left < LEAST_POST_SECONDS:
-        # To load these may take long on a busy machine.
-        raise OutOfTime("no time left for it in this run")
-    timeout = (min(WEBHOOK_CONNECT_SECONDS, until.seconds_left), min(WEBHOOK_READ_SECONDS, until.seconds_left))
 
     def send(sockets: Sockets) -> tuple[int, Mapping[str, str], str]:
+        # Most runs have nothing to report, and requests takes longer to load than they take to run.
+        import requests
+
         # A compressed answer of a few bytes could become endlessly many.
         headers = {**requests.utils.default_headers(), "Accept-Encoding": "identity"}
         request = requests.Request(method, url, headers, json=payload).prepare()
         options: Any = requests.Session().merge_environment_settings(url, {}, True, None, None)
+        if payload is not None and until.seconds_left < LEAST_POST_SECONDS:
+            # To load requests may take long on a busy machine.
+            raise OutOfTime("no time left for it in this run")
         # A session would follow a redirect, where a POST becomes a GET that finds a friendly 200, or load all of it.
         with closing(_adapter(sockets)) as adapter, _untraced():
             with adapter.send(request, timeout=timeout, **options) as response:
@@ -2578,11 +2617,8 @@ def _request(method: str, url: str, until: Deadline, payload: object = None) -> 
                 body = response.raw.read(500, decode_content=False)
             return response.status_code, response.headers, body.decode(errors="replace")
 
-    try:
-        return _run_within(until.seconds_left, send, may_have_arrived=True)
-    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
-        # The exception's own text and its chain hold the webhook's path.
-        raise _network_error(error, url) from None
+    # The exceptions' own texts and their chains hold the webhook's path.
+    return _run_within(until.seconds_left, send, lambda error, sockets: _network_error(error, url, sockets.ready))
 
 
 def _adapter(sockets: Sockets) -> Any:
@@ -2597,6 +2633,10 @@ def _adapter(sockets: Sockets) -> Any:
                 # The debug output of http.client holds the path.
                 debuglevel = 0
 
+                def connect(self) -> None:
+                    super().connect()
+                    sockets.ready = True
+
                 def _new_conn(self) -> Any:
                     connection = super()._new_conn()
                     sockets.add(connection.fileno())
@@ -2608,20 +2648,34 @@ def _adapter(sockets: Sockets) -> Any:
     return Adapter()
 
 
-def _network_error(error: Exception, url: str) -> DeliveryError:
+def _network_error(error: Exception, url: str, was_connected: bool) -> DeliveryError:
     """Returns the error for a request without an answer. Only before there is a connection nothing can have arrived."""
     reason = getattr(error.args[0] if error.args else None, "reason", None) or error
     kind, words = type(reason).__name__, _innermost_cause(reason, url)
-    if kind in ("ConnectTimeoutError", "NewConnectionError", "NameResolutionError", "ProxyError"):
-        words = "there is no such host" if kind == "NameResolutionError" else words
-        return DeliveryError(f"no connection ({words})", retry_after=0)
+    if was_connected:
+        is_late = kind in ("ReadTimeout", "ReadTimeoutError")
+        words = "no answer in time" if is_late else f"connection lost ({words or kind})"
+        return DeliveryError(words, may_have_arrived=True)
+    if kind in ("InvalidJSONError", "TypeError"):
+        return DeliveryError(f"the message cannot be used ({words})")
+    heals = kind in ("ConnectTimeoutError", "NewConnectionError", "NameResolutionError", "ProxyError")
+    is_wrong = isinstance(error, ValueError)
+    proxies = f"{url.partition(':')[0].lower()}_proxy|all_proxy"
+    remedy = _host_settings(proxies if heals or is_wrong else f"{proxies}|(requests|curl)_ca_bundle|sslkeylogfile")
     if kind == "SSLError":
-        return DeliveryError(f"no TLS connection ({words})", "is the certificate right, does the server speak https?")
-    if isinstance(error, ValueError) or kind == "InvalidJSONError":
-        return DeliveryError(f"the {'message' if kind == 'InvalidJSONError' else 'URL'} cannot be used ({kind})")
-    if kind in ("ReadTimeout", "ReadTimeoutError"):
-        return DeliveryError("no answer in time", may_have_arrived=True)
-    return DeliveryError(f"connection lost ({words or kind})", may_have_arrived=True)
+        hint = "is the certificate right, does the server speak https?"
+        return DeliveryError(f"no TLS connection ({words})", f"{hint} {remedy}".rstrip())
+    if is_wrong:
+        return DeliveryError(f"the URL cannot be used ({words or kind})", remedy)
+    if type(reason.__context__).__name__ == "gaierror":
+        words = "there is no such host"
+    return DeliveryError(f"no connection ({words or kind})", remedy, retry_after=0 if heals else None)
+
+
+def _host_settings(names: str) -> str:
+    """Asks whether these variables of the host, by which it changes connections, are wrong; '' where none is set."""
+    found = sorted(name for name in os.environ if re.fullmatch(names, name.lower()) and os.environ[name])
+    return f"is {' or '.join(found)} wrong?" if found else ""
 
 
 # Errors of the mail server and what to do about each.
@@ -2639,11 +2693,13 @@ _MAIL_ADVICE = {
 
 def send_email(email: Email, message: Message | None, reason: str, until: Deadline) -> None:
     """Mails the message as text by then, or raises DeliveryError. Without a message it only logs in."""
-    try:
-        _run_within(until.seconds_left, lambda sockets: _smtp(email, message, reason, until, sockets))
-    except (OSError, ValueError) as error:
-        kind = type(error).__name__
-        raise DeliveryError(f"{_MAIL_ADVICE.get(kind, kind)} ({_innermost_cause(error, email.smtp_url)})") from None
+
+    def explain(error: Exception, _: Sockets) -> DeliveryError:
+        kind, words = type(error).__name__, _innermost_cause(error, email.smtp_url)
+        remedy = _host_settings("ssl_cert_(file|dir)") if kind == "SSLCertVerificationError" else ""
+        return DeliveryError(f"{_MAIL_ADVICE.get(kind, kind)} ({words})", remedy)
+
+    _run_within(until.seconds_left, lambda sockets: _smtp(email, message, reason, until, sockets), explain)
 
 
 def _smtp(email: Email, message: Message | None, reason: str, until: Deadline, sockets: Sockets) -> None:
@@ -2656,7 +2712,9 @@ def _smtp(email: Email, message: Message | None, reason: str, until: Deadline, s
 
     address = urlsplit(email.smtp_url)
     is_smtps = address.scheme == "smtps"
-    tls = ssl.create_default_context()
+    # Unlike the default context, this one opens no file that SSLKEYLOGFILE names.
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.load_default_certs()
 
     class Server(smtplib.SMTP):
         def _get_socket(self, host: str, port: int, timeout: float) -> Any:
@@ -2695,10 +2753,6 @@ def preview_as_text(message: Message) -> str:
         contents = block.get("fields") or block.get("elements") or [block["text"]]
         texts.append(" | ".join(content["text"] for content in contents))
     return plain("\n".join(texts) or message.text) + "\n"
-
-
-def preview_as_json(message: Message) -> str:
-    return json.dumps(message.payload(), ensure_ascii=False)
 
 
 class EmailBackup:
@@ -2767,13 +2821,17 @@ class Outbox:
 
 
 def _print(text: str) -> None:
+    if sys.stdout is None:
+        raise DeliveryError("Cannot write to the standard output: it is closed")
     try:
         print(text, flush=True)
-    except BrokenPipeError:
-        # The reader has enough, as in `--dry-run | head`; Python would complain once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        raise DeliveryError(f"Cannot write to the standard output: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        if __name__ == "__main__":
+            # Python would complain once more, of what is left to write, when it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # A reader that has enough, as in `--dry-run | head`, is no error.
+        if not isinstance(error, BrokenPipeError):
+            raise DeliveryError(f"Cannot write to the standard output: {getattr(error, 'strerror', error)}") from None
 
 
 # ---- Run -------------------------------------------------------------------------------------------------------------
@@ -2792,15 +2850,15 @@ class Outcome:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, stack: object) -> bool:
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception) or _comes_from_a_signal_handler(error):
             return False
         self.cannot_read = isinstance(error, DatabaseError) and error.cannot_read
         if isinstance(error, NotifierError):
             self.error = str(error)
         else:
             # A bug, of which the worker must not die. Its text may hold a secret; its kind and its place here do not.
-            lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == __file__]
-            self.error = f"Unexpected {type(error).__name__} at {os.path.basename(__file__)}:{lines[-1]}"
+            lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_globals is globals()]
+            self.error = f"Unexpected {type(error).__name__} at slack_notifier.py:{lines[-1]}"
             logger.debug("%s", "".join(traceback.format_tb(error.__traceback__)))
         logger.error("%s", self.error)
         return True
@@ -2810,6 +2868,14 @@ class Outcome:
         self.total = max(self.total, other.total)
         self.error = other.error or self.error
         self.cannot_read = self.cannot_read or other.cannot_read
+
+
+def _comes_from_a_signal_handler(error: Exception) -> bool:
+    """Returns whether a signal handler of the program that called us raised the error, such as a task queue's time
+    limit: in its traceback, only a handler's frame was given the frame before it, which the signal interrupted."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    given = [(frame, value) for frame, called in zip(frames, frames[1:]) for value in called.f_locals.values()]
+    return any(frame is one for frame, value in given for one in (value if isinstance(value, tuple) else [value]))
 
 
 class Run:
@@ -3071,10 +3137,8 @@ class Run:
             status, _, _ = _request("GET", url, Deadline.after(HEARTBEAT_SECONDS))
             if not 200 <= status < 300:
                 raise DeliveryError(f"HTTP {status}")
-        except (NotifierError, ValueError, RuntimeError) as error:
-            # No such host name, or no thread to be had: its own text may hold the URL.
-            reason = error if isinstance(error, NotifierError) else type(error).__name__
-            logger.warning("Heartbeat not sent: %s", reason)
+        except NotifierError as error:
+            logger.warning("Heartbeat not sent: %s", error)
 
 
 # ---- SlackNotifier ---------------------------------------------------------------------------------------------------
@@ -3097,8 +3161,13 @@ class SlackNotifier:
         self.settings = settings
         self.dry_run = dry_run
         self.preview: Preview = preview_as_text
-        if not self.enabled:
+        if not self.enabled and not any("webhooks" in VARIABLES[name].field for name in set_variables(os.environ)):
             logger.warning(NO_WEBHOOK)
+        if __name__ != "__main__":
+            # A child that the program forks during its first call would have half of what that loads.
+            with suppress(Exception):
+                for name in ("requests", "smtplib", "email.policy", "encodings.idna", "encodings.utf_16_le"):
+                    __import__(name)
 
     @property
     def enabled(self) -> bool:
@@ -3171,10 +3240,7 @@ class SlackNotifier:
 
     def send_event(self, event: Event, task: TaskEvent) -> bool:
         """Sends the event, even if the settings have switched its kind off."""
-
-        def build() -> Message:
-            return event_message(event, task, datetime.now(timezone.utc), self.settings.environment)
-
+        build = partial(event_message, event, task, datetime.now(timezone.utc), self.settings.environment)
         return self._run(EVENT_SECONDS).send([event.kind], f"a {event.kind} task", build)
 
     def watch(self, alerts: Sequence[Alert], timeout_minutes: float) -> list[Outcome]:
@@ -3462,7 +3528,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         logging.getLogger().setLevel(logging.DEBUG)
         logger.debug("Settings: %s", variables_in_words(os.environ))
     notifier = SlackNotifier(settings=settings, dry_run=arguments.dry_run)
-    notifier.preview = preview_as_json if arguments.json else preview_as_text
+    if arguments.json:
+        notifier.preview = lambda message: json.dumps(message.payload(), ensure_ascii=False)
     if arguments.event:
         return 2 if errors else int(not notifier.send_event(arguments.event, SAMPLE_TASK))
     wanted = [arguments.only] if arguments.only else [FAILED, STUCK]
@@ -3476,9 +3543,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _read_settings(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:
-    """Reads the .env file and the environment. Returns a line as well for each setting that is wrong or missing."""
-    errors = _load_env_file()
+    """Reads the .env file and the environment, which wins. Returns a line for each setting that is wrong or missing."""
+    errors = []
+    path = _env_file()
+    if path:
+        import dotenv
+
+        try:
+            # Without interpolation: a password may hold ${, and so does a template.
+            dotenv.load_dotenv(path, interpolate=False, encoding="utf-8-sig")
+        except (OSError, ValueError) as error:
+            errors.append(f"{path} cannot be read: {type(error).__name__}")
     settings, wrong = Settings.read(webhook_url=arguments.webhook_url)
+    if arguments.webhook_url:
+        settings = settings._replace(webhook_name="--webhook-url")
+        wrong = [re.sub("^webhook_url", "--webhook-url", error) for error in wrong]
     missing = []
     if not settings.database_url and not arguments.event:
         missing.append("DATABASE_URL environment variable not set")
@@ -3487,30 +3566,20 @@ def _read_settings(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:
     return settings, errors + wrong or missing
 
 
-def _load_env_file() -> list[str]:
-    """Sets what the .env file holds and the environment does not. Returns what is wrong with the file."""
-    path = _env_file()
-    if path:
-        import dotenv
-
-        try:
-            # Without interpolation: a password may hold ${, and so does a template.
-            dotenv.load_dotenv(path, interpolate=False)
-        except (OSError, ValueError) as error:
-            return [f"{path} cannot be read: {type(error).__name__}"]
-    return []
+_ENV_FILES = (".env", os.path.join(os.path.dirname(__file__), ".env"))
 
 
 def _env_file() -> str:
     """Returns the path of the .env in the current folder, else of the one beside this file, else ''."""
-    for path in (".env", os.path.join(os.path.dirname(os.path.abspath(__file__)), ".env")):
-        if os.path.isfile(path):
-            return os.path.abspath(path)
-    return ""
+    return next((os.path.abspath(path) for path in _ENV_FILES if os.path.isfile(path)), "")
 
 
 def _exposed_files() -> Iterator[Finding]:
-    """Yields a finding for each file of settings that others can read or change, and so post in our name."""
+    """Yields a finding for each file of settings that others can read or change, and so post in our name; and for a
+    .env that is no file."""
+    others = {os.path.abspath(path) for path in _ENV_FILES if os.path.lexists(path) and not os.path.isfile(path)}
+    for path in sorted(others):
+        yield Finding(DOUBTFUL, f"{path} is no file and was not read", "make it one, or rename it")
     program = os.stat(__file__)
     users = set_variables(os.environ).get("SLACK_USER_WEBHOOKS_FILE", "")
     for path in filter(os.path.isfile, (_env_file(), users)):
@@ -3538,6 +3607,8 @@ def _unknown_variables(names: Iterable[str]) -> Iterator[Finding]:
 
 if __name__ == "__main__":
     try:
-        raise SystemExit(main())
+        with Outcome():
+            raise SystemExit(main())
+        raise SystemExit(1)
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
-from hypothesis import HealthCheck, example, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
+try:
+    import pytest
+    from hypothesis import HealthCheck, example, given
+    from hypothesis import settings as hypothesis_settings
+    from hypothesis import strategies as st
+except ModuleNotFoundError as missing:
+    sys.exit(f"{missing}: {sys.executable} -m pip install -r requirements-dev.txt")
 
 import slack_notifier
 from sandbox.pictures import HEADLESS, find_browser
@@ -338,6 +341,12 @@ def test_masked_key_shows_its_start(key, shown):
         ("/var/log/task.log", ""),
         ("https://", ""),
         ("https:///path", ""),
+        # A login is a secret.
+        ("https://user:topsecret@logs.example.com/a", ""),
+        ("https://topsecret@logs.example.com", ""),
+        ("https://user:topse\\cret@logs.example.com/a", ""),
+        ("https://logs.example.com?user=a@b", "<https://logs.example.com?user=a@b|View Logs>"),
+        ("https://logs.example.com/a@b", "<https://logs.example.com/a@b|View Logs>"),
         ("", ""),
         (None, ""),
     ],

@@ -8,10 +8,13 @@ import sys
 from datetime import datetime, timezone
 from typing import Any
 
-import pytest
-from hypothesis import HealthCheck, example, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
+try:
+    import pytest
+    from hypothesis import HealthCheck, example, given
+    from hypothesis import settings as hypothesis_settings
+    from hypothesis import strategies as st
+except ModuleNotFoundError as missing:
+    sys.exit(f"{missing}: {sys.executable} -m pip install -r requirements-dev.txt")
 
 from sandbox.slack import pings
 from slack_notifier import Settings, SlackNotifier

@@ -404,7 +404,9 @@ def test_fault_lasts_until_released(slack: SlackStandIn, fault: str) -> None:
     slack.wait_for(1)
     assert sending.outcome is None
     slack.release()
-    assert isinstance(sending.result(), requests.RequestException)
+    answer = sending.result()
+    # Before version 2, urllib3 did not mind a body that ends too early.
+    assert isinstance(answer, requests.RequestException) or len(answer.content) < int(answer.headers["Content-Length"])
     assert len(slack.messages()) == (fault != "hang")
 
 

@@ -104,11 +104,12 @@ def test_ledger_is_shown_with_its_age_and_left_as_it_is(checked, ready, notifier
 
 
 def test_json_is_an_object_for_each_finding(cli, ready):
-    done = cli("--check", "--json", DEBUG="maybe")
+    done = cli("--check", "--json", SLACK_CRITICAL_COUNT="ten")
     found = [json.loads(line) for line in done.out.splitlines()]
     assert done.code == 1
     assert [list(finding) for finding in found] == [["mark", "what", "remedy"]] * len(found)
-    assert {"mark": BAD, "what": "DEBUG must be true or false (or 1/0, yes/no, on/off)", "remedy": ""} in found
+    what = "SLACK_CRITICAL_COUNT must be a whole number from 1 to 999999, not 'ten'"
+    assert {"mark": BAD, "what": what, "remedy": ""} in found
 
 
 @pytest.mark.parametrize(("mark", "code"), [(GOOD, 0), (DOUBTFUL, 0), (BAD, 1)])
@@ -127,7 +128,10 @@ def test_doubts_alone_are_exit_0(mark, code):
         ({"DATABASE_URI": "x"}, ["! DATABASE_URI is no setting", "  → did you mean DATABASE_URL?"]),
         ({"slack_webhook": "x"}, ["! slack_webhook is no setting", "  → did you mean SLACK_WEBHOOK?"]),
         ({"SLACK_BOT_TOKEN": "x"}, ["! SLACK_BOT_TOKEN is no setting", "  → see .env.example"]),
-        ({"DEBUG": "maybe"}, ["✗ DEBUG must be true or false (or 1/0, yes/no, on/off)"]),
+        (
+            {"SLACK_CRITICAL_COUNT": "ten"},
+            ["✗ SLACK_CRITICAL_COUNT must be a whole number from 1 to 999999, not 'ten'"],
+        ),
         (
             {"SLACK_WEBHOOK": ""},
             ["✗ no webhook to send to: set SLACK_WEBHOOK, or use --webhook-url or --dry-run"],

@@ -150,7 +150,7 @@ def in_seconds(seconds: float) -> str:
         ({"Retry-After": "1"}, 1, 1),
         ({"Retry-After": " 30 "}, 30, 30),
         ({"Retry-After": "3600"}, 3600, 3600),
-        ({"Retry-After": "9" * 5000}, 3600, 1e10),
+        ({"Retry-After": "9" * 5000}, 3600, 1e40),
         ({"Retry-After": "-5"}, 0, 0),
         ({"Retry-After": "soon"}, 0, 0),
         ({"Retry-After": "1.5"}, 0, 2),
@@ -274,6 +274,11 @@ ALERTS = {
     "429, again and again": Row(rate_limit("2", times=9), False, AS_MANY, CALL, "(rate limited)"),
     "429, longer than the call": Row(rate_limit("10"), False, 1, CALL, "(rate limited)"),
     "500 once": Row(answer(500, "rollup_error"), True, 2, LONG, SENT),
+    "a bare 500, once": Row(answer(500, ""), True, 2, LONG, LAYOUT.format("").replace("400 ", "500")),
+    "a bare 500, twice": Row(answer(500, "", then=(500, "")), True, 3, LONG, SENT),
+    "a bare 500, for ever": Row(
+        answer(500, "", times=None), False, range(3, 5), CALL, f"{NOT_SENT}…: HTTP 500"
+    ),
     "502 and 503": Row(answer(502, "", then=(503, "")), True, 3, LONG, SENT),
     "503 for ever": Row(answer(503, "", times=None), False, AS_MANY, CALL, f"{NOT_SENT}…: HTTP 503"),
     "no such port": Row(front(closed=True), False, AS_MANY, CALL, "no connection (Connection refused)"),
@@ -625,6 +630,28 @@ def test_refused_layout_is_sent_again_as_text_and_logged_as_an_error(outcomes, j
     assert second["text"] == first["text"]
     assert second["unfurl_links"] is False
     assert [level for text, level in outcome.levels.items() if "layout" in text] == ["ERROR"]
+
+
+@pytest.mark.parametrize(("length", "requests"), [(2000, 1), (2001, 2), (6000, 2)])
+def test_text_that_another_host_may_find_too_long_is_sent_again_in_under_2000_characters(
+    slack, caplog, length, requests
+):
+    with Scene() as scene:
+        answer = '{"content": ["Must be 2000 or fewer in length."]}'
+        webhook = scene.front(says(f"HTTP/1.1 400 Bad Request\r\nContent-Length: {len(answer)}\r\n\r\n{answer}"))
+        blocks = [{"type": "divider"}]
+        assert SlackNotifier(webhook, settings=Settings()).send_message("x" * length, blocks) is (requests == 2)
+        assert scene.fronts[0].connections == requests
+        for message in scene.slack.messages():
+            assert message["text"] == "x" * 1997 + "..."
+            assert "blocks" not in message
+    assert ("sending it as text only" in caplog.text) is (requests == 2)
+
+
+def test_slack_itself_takes_any_length():
+    assert not slack_notifier._refusal(400, {}, "whatever", SLACK).length_refused
+    assert slack_notifier._refusal(400, {}, "whatever", ELSEWHERE).length_refused
+    assert not slack_notifier._refusal(404, {}, "whatever", ELSEWHERE).length_refused
 
 
 @pytest.mark.slow

@@ -12,16 +12,18 @@ from support import FAILED, told
 
 import slack_notifier
 from sandbox.slack import pings
-from slack_notifier import VARIABLES, Settings, SlackNotifier, task_info, variables_in_words
+from slack_notifier import VARIABLES, Settings, SlackNotifier, one_line, task_info, variables_in_words
 
 WEBHOOK = "https://hooks.slack.com/services/T0/B0/topsecret"
 WEBHOOKS = ["SLACK_WEBHOOK", *(f"SLACK_WEBHOOK_{kind}" for kind in ("FAILED", "STUCK", "CREATED", "STARTED"))]
-FLAGS = ["SLACK_NOTIFY_ON_TASK_CREATION", "SLACK_NOTIFY_ON_TASK_START", "SLACK_NOTIFY_ON_RECOVERY", "DEBUG"]
+SWITCHES = ["SLACK_NOTIFY_ON_TASK_CREATION", "SLACK_NOTIFY_ON_TASK_START", "SLACK_NOTIFY_ON_RECOVERY"]
+FLAGS = [*SWITCHES, "DEBUG"]
 SMTP = {"SMTP_URL": "smtp://alerts:topsecret@mail.example.com:587", "ALERT_EMAIL_TO": "ops@example.com"}
 
 
 def test_every_field_is_filled_by_a_variable():
-    assert {variable.field for variable in VARIABLES.values()} == set(Settings._fields)
+    # The last field names what the command line was given in place of a variable.
+    assert {variable.field for variable in VARIABLES.values()} == {*Settings._fields} - {"webhook_name"}
 
 
 @pytest.mark.parametrize("value", [None, "", "  "], ids=["unset", "empty", "blank"])
@@ -76,7 +78,7 @@ WRONG = [
     ],
     *[(name, [f"{WEBHOOK} x", *NO_ADDRESSES], "must be") for name in [*WEBHOOKS, "HEARTBEAT_URL"]],
     *[(name, [",", " , "], "must be an incoming webhook") for name in WEBHOOKS],
-    *[(name, ["maybe", "2", "ja", "truee", "tru", "-"], "true or false (or 1/0, yes/no, on/off)") for name in FLAGS],
+    *[(name, ["maybe", "2", "ja", "truee", "tru", "-"], "true or false (or 1/0, yes/no, on/off)") for name in SWITCHES],
     ("SLACK_REMIND_MINUTES", ["-1", "1.5", "soon", "1000000", "0x10", "٣", "1e3"], "whole number from 0 to 999999"),
     ("SLACK_CRITICAL_COUNT", ["0", "-1", "ten", "1000000"], "whole number from 1 to 999999"),
     ("SLACK_CRITICAL_SHARE", ["101", "-1", "50%", "half"], "whole number from 0 to 100"),
@@ -119,26 +121,39 @@ WRONG = [
 def test_every_variable_has_wrong_values_of_its_own():
     of_their_own = {name for name, _, words in WRONG if words != "must be UTF-8 text"}
     # Those that are right or wrong together, and the file, have tests of their own.
-    assert of_their_own | {*SMTP, "ALERT_EMAIL_FROM", "SLACK_USER_WEBHOOKS_FILE"} == set(VARIABLES)
+    assert of_their_own | {*SMTP, "ALERT_EMAIL_FROM", "SLACK_USER_WEBHOOKS_FILE", "DEBUG"} == set(VARIABLES)
 
 
 @pytest.mark.parametrize(
     ("name", "value", "words"), [(n, value, words) for n, values, words in WRONG for value in values]
 )
-def test_wrong_value_is_refused_by_name_with_what_is_right_and_without_the_value(name, value, words):
+def test_wrong_value_is_refused_by_name_with_what_is_right_and_what_it_is_unless_it_is_secret(name, value, words):
     with pytest.raises(ValueError, match=rf"^{name} ") as caught:
         Settings.from_environment({name: value})
     assert words in str(caught.value)
+    is_shown = bool(one_line(value)) and not VARIABLES[name].secret
+    assert str(caught.value).endswith(f", not '{one_line(value)}'") is is_shown
     assert "secret" not in f"{caught.value!r} {caught.value}"
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("value", ["*", "app:*", "maybe", "2"])
+def test_a_debug_of_another_program_is_off_with_a_warning(caplog, value):
+    assert Settings.from_environment({"DEBUG": value}).debug is False
+    assert "DEBUG must be true or false (or 1/0, yes/no, on/off): it is off" in caplog.messages
+
+
 def test_wrong_variables_are_all_named_and_the_others_read():
-    wrong = {"DEBUG": "maybe", "SLACK_WEBHOOK_FAILED": "topsecret", "SLACK_TIMEZONE": "CEST", "ALERT_EMAIL_TO": "x@y.z"}
+    wrong = {
+        "SLACK_CRITICAL_COUNT": "ten",
+        "SLACK_WEBHOOK_FAILED": "topsecret",
+        "SLACK_TIMEZONE": "CEST",
+        "ALERT_EMAIL_TO": "x@y.z",
+    }
     right = {"SLACK_WEBHOOK": WEBHOOK, "SLACK_WEBHOOK_STUCK": f"{WEBHOOK}-2", "SLACK_REMIND_MINUTES": "5"}
     settings, errors = Settings.read({**wrong, **right, "SLACK_QUIET_HOURS": "22:00-07:00"})
     names = [error.split()[0] for error in errors]
-    assert names == ["SLACK_WEBHOOK_FAILED", "SLACK_TIMEZONE", "SMTP_URL", "DEBUG"]
+    assert names == ["SLACK_WEBHOOK_FAILED", "SLACK_CRITICAL_COUNT", "SLACK_TIMEZONE", "SMTP_URL"]
     assert settings == Settings.from_environment(right)
     with pytest.raises(ValueError, match="; ".join(f"{name} .*" for name in names)):
         Settings.from_environment({**wrong, **right})
@@ -323,7 +338,8 @@ def test_constructor_reads_the_environment_and_its_argument_goes_first(monkeypat
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("DEBUG", "maybe"), ("SLACK_WEBHOOK", "hooks.slack.com"), ("DATABASE_URL", "mysql://h/d")]
+    ("name", "value"),
+    [("SLACK_REMIND_MINUTES", "soon"), ("SLACK_WEBHOOK", "hooks.slack.com"), ("DATABASE_URL", "mysql://h/d")],
 )
 def test_constructor_raises_for_a_wrong_setting_by_name(monkeypatch, name, value):
     monkeypatch.setenv(name, value)

@@ -258,8 +258,6 @@ def test_a_limit_of_threads_leaves_no_channel_out(
 
 SLOW_IMPORT = """
 import importlib.abc, sys, time
-import requests
-del sys.modules["requests"]
 class Slow(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
         if name == "requests" and not self.waited:
@@ -274,8 +272,11 @@ def timed(self, to, message, subject, until, **options):
     deadline = until.before(-slack_notifier.COMMIT_SECONDS)
     return post(self, to, message, subject, until, **options)
 slack_notifier.Outbox.post = timed
+notifier = slack_notifier.SlackNotifier()
+# As on the command line, which loads it late.
+del sys.modules["requests"]
 sys.meta_path.insert(0, Slow())
-print(slack_notifier.SlackNotifier().send_failed_tasks_notification())
+print(notifier.send_failed_tasks_notification())
 """
 
 

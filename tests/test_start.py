@@ -94,8 +94,11 @@ def test_empty_webhook_argument_does_not_reach_the_channel_of_the_settings(cli, 
     [
         ({"DATABASE_URL": ""}, "DATABASE_URL environment variable not set"),
         ({"DATABASE_URL": f"postgresql://u:{SECRET}@{SECRET}@h/d"}, "DATABASE_URL is not a valid PostgreSQL URL: "),
-        ({"DEBUG": "maybe"}, "DEBUG must be true or false (or 1/0, yes/no, on/off)"),
-        ({"SLACK_QUIET_HOURS": "night"}, "SLACK_QUIET_HOURS must be two different times of a day: 22:00-07:00"),
+        ({"SLACK_REMIND_MINUTES": "soon"}, "SLACK_REMIND_MINUTES must be a whole number from 0 to 999999, not 'soon'"),
+        (
+            {"SLACK_QUIET_HOURS": "22-7"},
+            "SLACK_QUIET_HOURS must be two different times of a day: 22:00-07:00, not '22-7'",
+        ),
         ({"SLACK_TASK_TEMPLATE": "a task"}, "SLACK_TASK_TEMPLATE must hold at least one of $id "),
         ({"SLACK_WEBHOOK_FAILED": SECRET}, "SLACK_WEBHOOK_FAILED must be an incoming webhook: https://hooks."),
         ({"SLACK_USER_WEBHOOKS_FILE": "/nonexistent/users.json"}, "SLACK_USER_WEBHOOKS_FILE must name a readable "),
@@ -116,16 +119,16 @@ def test_wrong_setting_is_exit_2_and_silences_nobody(cli, failed_and_stuck, slac
 
 
 def test_several_wrong_settings_are_a_line_each_and_one_message(cli, failed_and_stuck, slack):
-    done = cli(DEBUG="maybe", SLACK_REMIND_MINUTES="soon")
+    done = cli(SLACK_CRITICAL_COUNT="ten", SLACK_REMIND_MINUTES="soon")
     errors = lines_of(done.log, "ERROR")
-    assert [error.split()[0] for error in errors] == ["SLACK_REMIND_MINUTES", "DEBUG"]
+    assert [error.split()[0] for error in errors] == ["SLACK_REMIND_MINUTES", "SLACK_CRITICAL_COUNT"]
     (message,) = slack.messages()
     assert all(error in message["text"] for error in errors)
 
 
 def test_wrong_setting_is_told_where_the_alerts_of_this_run_go(cli, failed_and_stuck, slack):
     webhooks = {f"SLACK_WEBHOOK_{kind.upper()}": slack.webhook(kind) for kind in ("failed", "stuck", "created")}
-    assert cli("--failed-only", DEBUG="maybe", **webhooks).code == 2
+    assert cli("--failed-only", SLACK_REMIND_MINUTES="soon", **webhooks).code == 2
     assert [titles(slack, kind) for kind in ("failed", "stuck", "created", "alerts")] == [[BLIND], [], [], []]
 
 
@@ -136,6 +139,8 @@ def test_wrong_webhook_is_told_by_email_and_heartbeat(cli, failed_and_stuck, sla
     assert lines_of(done.log, "ERROR") == [
         "SLACK_WEBHOOK must be an incoming webhook: https://hooks.slack.com/services/…"
     ]
+    # It is set, so nothing says that it was not.
+    assert NOT_SET not in done.log
     (sent,) = mail.mails
     assert sent.message["Subject"] == BLIND
     assert "SLACK_WEBHOOK must be an incoming webhook" in sent.part("plain")
@@ -153,17 +158,26 @@ def test_missing_webhook_is_exit_2_and_a_bad_heartbeat(cli, failed_and_stuck, he
 def test_wrong_webhook_argument_is_exit_2_and_reaches_no_channel_of_the_settings(cli, failed_and_stuck, slack):
     done = cli("--webhook-url", "hooks.slack.com/x")
     assert (done.code, slack.requests) == (2, [])
-    assert "webhook_url must be an incoming webhook" in done.log
+    assert lines_of(done.log, "ERROR") == [
+        "--webhook-url must be an incoming webhook: https://hooks.slack.com/services/…"
+    ]
+
+
+def test_webhook_argument_is_named_as_such(cli, slack):
+    assert (
+        "Slack message sent successfully: a created task to --webhook-url ("
+        in cli("--test-creation", "--webhook-url", slack.webhook("argument")).log
+    )
 
 
 def test_samples_of_events_with_a_wrong_setting_send_nothing(cli, slack, heart):
-    done = cli("--test-creation", DEBUG="maybe", HEARTBEAT_URL=heart.address)
+    done = cli("--test-creation", SLACK_REMIND_MINUTES="soon", HEARTBEAT_URL=heart.address)
     assert (done.code, slack.requests, heart.beats) == (2, [], [])
-    assert lines_of(done.log, "ERROR") == ["DEBUG must be true or false (or 1/0, yes/no, on/off)"]
+    assert lines_of(done.log, "ERROR") == ["SLACK_REMIND_MINUTES must be a whole number from 0 to 999999, not 'soon'"]
 
 
 def test_dry_run_with_a_wrong_setting_prints_what_would_be_sent(cli, slack, heart):
-    done = cli("--dry-run", DEBUG="maybe", HEARTBEAT_URL=heart.address)
+    done = cli("--dry-run", SLACK_REMIND_MINUTES="soon", HEARTBEAT_URL=heart.address)
     assert (done.code, slack.requests, heart.beats) == (2, [], [])
     assert done.out.startswith(BLIND)
 
@@ -339,6 +353,13 @@ def test_missing_package_is_pythons_own_error_to_a_program_that_imports(bare):
         bare, "-c", "import sys; sys.path.insert(0, '')\ntry: import slack_notifier\nexcept ImportError: print(1)"
     )
     assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+@pytest.mark.parametrize("name", ["test_slack_notifier.py", "test_task_creation_notification.py"])
+def test_tests_without_pytest_say_in_one_line_what_to_install(name):
+    done = start(PROGRAM.with_name(name))
+    line = f"No module named 'pytest': {sys.executable} -m pip install -r requirements-dev.txt\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
 
 
 @pytest.mark.parametrize("version", ["3.7", "3.8"])

@@ -201,6 +201,7 @@ def test_a_named_value_is_masked_in_every_form(figures):
         ("rtmp://a.example/live/⟦k3y-of-a-stream⟧: refused", "rtmp://a.example/live/[masked]: refused"),
         ("srt://a.example:9000?passphrase=⟦hunter2hunter⟧", "srt://a.example:9000?passphrase=[masked]"),
         ("/api/webhooks/1122334455/⟦aaaaaaaaaaaaaaaaaaaa⟧ 404", "/api/webhooks/1122334455/[masked] 404"),
+        ("FlyV1 ⟦fm2_lJPECAAAAAAAAAAA==⟧,⟦fm2_lJPETxAAAAAAAAA=⟧ failed", "FlyV1 [masked] failed"),
         ("token=⟦a1b2⟧,⟦c3d4⟧ x", "token=[masked] x"),
     ],
 )  # fmt: skip
@@ -218,13 +219,28 @@ SHAPES = {
     "r8_": 37, "hf_": 34, "AIza": 35, "gsk_": 52, "xai-": 80, "pplx-": 48, "xoxb-1234567890-": 24, "xoxe.xoxp-1-": 30,
     "xapp-1-A": 40, "sk_live_": 24, "rk_live_": 24, "whsec_": 32, "EAAA": 60, "ghp_": 36, "gho_": 36, "ghu_": 36,
     "ghs_": 36, "ghr_": 36, "github_pat_": 82, "glpat-": 20, "npm_": 36, "pypi-AgEI": 60, "dckr_pat_": 27, "K005": 27,
-    "live_123456789_": 30, "123456789:AA": 33,
+    "live_123456789_": 30, "123456789:AA": 33, "sb_secret_": 31, "ABSK": 128, "AQ.": 50, "vercel_blob_rw_": 40,
+    "cfut_": 40, "fm2_": 120, "rnd_": 28, "re_": 33, "lin_api_": 40, "ntn_": 46, "npg_": 12, "pcsk_": 70, "tvly-": 32,
+    "lsv2_pt_": 43, "tgp_v1_": 43, "fw_": 24, "csk-": 48, "dp.st.": 43, "dp.st.prd.": 43, "hvs.": 90, "ops_eyJ": 120,
+    "glsa_": 41, "gldt-": 20, "glcbt-1_": 20, "ATATT3": 180, "NRAK-": 27, "phx_": 47, "pscale_tkn_": 43,
+    "tskey-auth-": 40, "tr_prod_": 20,
 }  # fmt: skip
-HEX_SHAPES = {"sk_": 48, "key_": 128, "key-": 32, "dop_v1_": 64}
+HEX_SHAPES = {
+    "sk_": 48,
+    "key_": 128,
+    "key-": 32,
+    "dop_v1_": 64,
+    "fc-": 32,
+    "dapi": 32,
+    "signkey-prod-": 64,
+    "shpat_": 32,
+}
 WHOLE_SHAPES = {
     "jwt": f"eyJ{LETTERS[:20]}.eyJ{LETTERS[:40]}.{LETTERS[:43]}",
     "sendgrid": f"SG.{LETTERS[:22]}.{LETTERS[:43]}",
     "discord": f"M{LETTERS[:23]}.{LETTERS[:6]}.{LETTERS[:27]}",
+    "fly": f"fm2_{LETTERS[:90]}+x/y==,fm2_{LETTERS[9:99]}==",
+    "luma": f"luma-{HEX[:8]}-{HEX[:4]}-{HEX[:4]}-{HEX[:4]}-{HEX[:12]}",
     "mailchimp": f"{HEX[:32]}-us12",
     "fal": f"{HEX[:8]}-{HEX[:4]}-{HEX[:4]}-{HEX[:4]}-{HEX[:12]}:{HEX[:32]}",
     "pem": f"-----BEGIN PRIVATE KEY-----\n{LETTERS[:64]}\n-----END PRIVATE KEY-----",
@@ -292,6 +308,7 @@ ID = "6f1c2a94-8d3b-4e57-9a60-2b7de15c0f83"
         "--token is required", "--token requires an argument", "the token: string", "headers={{'Authorization': ...}}",
         "asset_key=assets/9.mp4", "redis_key=render:12:lock", "S3_OBJECT_KEY=renders/9.mp4", "sortKey=12",
         "/app/webhook/handler.py", "digest algorithm=md5", "auth=none (attempt 3)", "sk-ecdsa-sha2-nistp256 is unknown",
+        "re_encode_segment_12_of_14_failed", "fw_update_Timeout_Error_now", "luma-keying-of-the-background",
         "Unexpected token '}}'", "missing arguments: ('password', 'user')", "hf_hub_download_metadata_failed",
         "update_live_stream_generated_subtitles_request", "password_file=/run/{id}", "token_type=bearer",
         "-u 1000:1000",
