@@ -1470,24 +1470,16 @@ STUCK_TASKS = _first_tasks(_IS_STUCK, f"{_SIGN_OF_LIFE}, tasks.id")
 STATE = r"""
 SELECT
     tasks::text AS tasks, quote_ident(current_user) AS role, quote_ident(current_schema()) AS schema,
-    ARRAY(SELECT name FROM unnest(%(columns)s) AS name
-        WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = tasks AND attname = name)) AS missing,
-    ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = tasks AND attname = ANY(%(columns)s)
-        AND NOT has_column_privilege(tasks, attname, 'SELECT')) AS forbidden,
+    (SELECT json_object_agg(attname, json_build_object(
+        'readable', has_column_privilege(tasks, attname, 'SELECT'), 'nullable', NOT attnotnull,
+        'is_time', typoutput::text IN ('timestamp_out', 'timestamptz_out'), 'labels', CASE typtype WHEN 'e' THEN
+            ARRAY(SELECT enumlabel::text FROM pg_enum WHERE enumtypid = atttypid) END))
+        FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
+        WHERE attrelid = tasks AND attname = ANY(%(columns)s)) AS columns,
     EXISTS (SELECT FROM pg_class WHERE pg_class.oid = tasks AND relkind IN ('r', 'p'))
         AND has_table_privilege(tasks, 'SELECT') AS has_versions,
     EXISTS (SELECT FROM pg_index WHERE indrelid = tasks AND indisvalid AND indpred IS NULL
         AND pg_get_indexdef(indexrelid) ~ 'btree"? [(]"?status"?, "?updated_at"?[ ,)]') AS indexed,
-    ARRAY(SELECT attname::text FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
-        WHERE attrelid = tasks AND attname IN ('created_at', 'updated_at', 'started_at')
-          AND typoutput::text NOT IN ('timestamp_out', 'timestamptz_out')) AS no_times,
-    ARRAY(SELECT enumlabel::text FROM pg_attribute JOIN pg_enum ON enumtypid = atttypid
-        WHERE attrelid = tasks AND attname = 'status') AS labels,
-    EXISTS (SELECT FROM pg_attribute WHERE attrelid = tasks AND attname = 'updated_at' AND NOT attnotnull) AS nullable,
-    ARRAY(SELECT quote_ident(nspname) || '.tasks' FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-        WHERE relname = 'tasks' AND relkind IN ('r', 'p', 'v', 'm', 'f') AND nspname = ANY(current_schemas(true))
-        ORDER BY array_position(current_schemas(true), nspname)) AS found,
-    current_setting('server_version_num')::int AS version,
     row_security_active(tasks) AS row_security, pg_is_in_recovery() AS standby,
     current_setting('transaction_read_only') = 'on' AS read_only,
     NOT EXISTS (SELECT FROM pg_class WHERE oid = ledger) AS unborn,
@@ -1517,26 +1509,32 @@ _STATUSES = """(
     )
     SELECT word FROM words WHERE word IS NOT NULL LIMIT 50
 )"""
-# What may be odd about the tasks: the statuses in use; whether failed or open ones have no updated_at; by how many
-# hours the newest change is ahead of now; and if it is more than one behind, in how many of the 24 hours before it
-# something changed.
-ODDITIES = f"""
-WITH statuses AS MATERIALIZED (
-    SELECT word AS status, (SELECT max(updated_at)::timestamptz FROM tasks WHERE tasks.status = word) AS at
-    FROM {_STATUSES} AS words
-), newest AS MATERIALIZED (
-    SELECT max(greatest(least(at, '9999-12-30'), '0001-01-02')) AS at FROM statuses WHERE at IS NOT NULL
-)
-SELECT ARRAY(SELECT left(status::text, 99) FROM statuses) AS statuses,
-       %(nullable)s AND EXISTS (SELECT FROM statuses AS tasks WHERE ({_IS_OPEN} OR status::text = 'failed') AND (
-           SELECT true FROM tasks AS task WHERE task.status = tasks.status AND updated_at IS NULL LIMIT 1)) AS undated,
-       coalesce(extract(epoch FROM at - now()) / 3600, 0) AS hours_ahead,
-       CASE WHEN at < now() - interval '1 hour' THEN (
-           SELECT count(*) FROM generate_series(0, 23) AS hours WHERE EXISTS (SELECT FROM statuses WHERE (
-               SELECT true FROM tasks
-               WHERE tasks.status = statuses.status AND updated_at <= newest.at - hours * interval '1 hour'
-                 AND updated_at > newest.at - (hours + 1) * interval '1 hour' LIMIT 1))) ELSE 0 END AS busy_hours
-FROM newest
+# Of each status in use: its newest change, and whether there are tasks without one. Without the index, in one scan.
+STATUSES = f"""
+SELECT left(word::text, 99) AS status, at, now() AS now,
+       EXISTS (SELECT FROM tasks WHERE tasks.status = word AND updated_at IS NULL) AS undated
+FROM {_STATUSES} AS words CROSS JOIN LATERAL (
+    SELECT max(updated_at)::timestamptz AS at FROM tasks
+    WHERE tasks.status = word AND updated_at < '9999-12-31') AS newest
+"""
+STATUSES_IN_ONE_SCAN = """
+SELECT left(status::text, 99) AS status, now() AS now,
+       max(updated_at::timestamptz) FILTER (WHERE updated_at < '9999-12-31') AS at,
+       bool_or(updated_at IS NULL) AS undated
+FROM tasks WHERE status IS NOT NULL GROUP BY status ORDER BY status LIMIT 50
+"""
+# In how many of the 24 hours before the newest change something changed.
+BUSY_HOURS = """
+SELECT count(*) AS busy_hours FROM generate_series(0, 23) AS hours WHERE EXISTS (
+    SELECT FROM tasks WHERE tasks.status::text = ANY(%(statuses)s)
+      AND updated_at <= %(newest)s::timestamptz - hours * interval '1 hour'
+      AND updated_at > %(newest)s::timestamptz - (hours + 1) * interval '1 hour')
+"""
+# For --check: the tables tasks in the search_path, the first of which is read.
+TABLES = """
+SELECT quote_ident(nspname) || '.tasks' AS name FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE relname = 'tasks' AND relkind IN ('r', 'p', 'v', 'm', 'f') AND nspname = ANY(current_schemas(true))
+ORDER BY array_position(current_schemas(true), nspname)
 """
 # For --check: until when each alert of a destination is complete; without the row of no alert while a run holds that.
 LAST_RUNS = """
@@ -2211,8 +2209,9 @@ class Ledger:
         """Returns the row of STATE, which has just run; DatabaseError where this role cannot read the tasks."""
         state = self.rows()[0]
         role = state["role"]
-        missing = ", ".join(column for column in COLUMNS_READ if column in state["missing"])
-        forbidden = [column for column in COLUMNS_READ if column in state["forbidden"]]
+        found = state["columns"] or {}
+        missing = ", ".join(column for column in COLUMNS_READ if column not in found)
+        forbidden = [column for column in COLUMNS_READ if column in found and not found[column]["readable"]]
         if not state["tasks"]:
             remedy = "is this the worker's database, its schema in the search_path, and USAGE on that granted?"
             raise DatabaseError(f"Cannot read the tasks: {role} finds no table tasks", remedy)
@@ -2223,29 +2222,43 @@ class Ledger:
             some = f" ({columns})" if len(forbidden) < len(COLUMNS_READ) else ""
             remedy = f"GRANT SELECT{some} ON tasks TO {role}"
             raise DatabaseError(f"Cannot read the tasks: {role} may not read {columns} of tasks", remedy)
-        return {**state, "oddities": list(self._oddities(state)) if self.thorough else []}
+        oddities = list(self._oddities(found, indexed=state["indexed"])) if self.thorough else []
+        return {**state, "oddities": oddities, "version": self.connection.server_version}
 
-    def _oddities(self, state: Row) -> Iterator[Finding]:
+    def _oddities(self, columns: Mapping[str, Row], *, indexed: bool) -> Iterator[Finding]:
         """Yields what a run cannot read right in the table tasks. Nothing that fails here costs an alert."""
-        if state["no_times"]:
-            columns = ", ".join(state["no_times"])
-            yield Finding(DOUBTFUL, f"No timestamps are in {columns} of tasks", "make these columns timestamptz")
+        no_times = [name for name in ("created_at", "updated_at", "started_at") if not columns[name]["is_time"]]
+        if no_times:
+            what = f"No timestamps are in {', '.join(no_times)} of tasks"
+            yield Finding(DOUBTFUL, what, "make these columns timestamptz")
             return
+        labels = columns["status"]["labels"]
         for words in (["failed"], ["queued", "in_progress", "inprogress"]):
-            if state["labels"] and not {*words} & {*state["labels"]}:
+            if labels and not {*words} & {*labels}:
                 what = f"The enum of status has no {' or '.join(words)}: such tasks are NOT reported"
                 yield Finding(DOUBTFUL, what, f"ALTER TYPE … RENAME VALUE … TO '{words[0]}', or ADD VALUE")
-        for found in self.optional_rows("what is odd in tasks", ODDITIES, self.deadline, nullable=state["nullable"]):
-            yield from _odd_statuses(found["statuses"])
-            if found["undated"]:
-                what = "updated_at is NULL in failed or open tasks: created_at counts for them"
-                yield Finding(DOUBTFUL, what, "let the worker set updated_at with each change")
-            what = f"The newest change in tasks is {plural(round(abs(found['hours_ahead'])), 'hour')}"
-            if found["hours_ahead"] > 1:
-                yield Finding(DOUBTFUL, f"{what} in the future", "does the worker write UTC?")
-            elif found["busy_hours"] >= 22:
-                what += " old, and before it there was one in each hour"
-                yield Finding(DOUBTFUL, what, "does the worker write UTC? or has it stopped?")
+        statement = STATUSES if indexed else STATUSES_IN_ONE_SCAN
+        statuses = self.optional_rows("what is odd in tasks", statement, self.deadline)
+        yield from _odd_statuses([row["status"] for row in statuses])
+        if any(row["undated"] and f"'{row['status']}'" in f"{_IS_OPEN}'failed'" for row in statuses):
+            what = "updated_at is NULL in failed or open tasks: created_at counts for them"
+            yield Finding(DOUBTFUL, what, "let the worker set updated_at with each change")
+        moments = [row["at"] for row in statuses if row["at"]]
+        if moments:
+            yield from self._odd_clock(max(moments), statuses)
+
+    def _odd_clock(self, newest: datetime, statuses: Rows) -> Iterator[Finding]:
+        """Yields a finding if the newest change is hours ahead, or behind in a table that changed in each hour."""
+        hours = (newest - statuses[0]["now"]) / timedelta(hours=1)
+        what = f"The newest change in tasks is {plural(round(abs(hours)), 'hour')}"
+        if hours > 1:
+            yield Finding(DOUBTFUL, f"{what} in the future", "does the worker write UTC?")
+        if hours < -1:
+            names = [row["status"] for row in statuses]
+            for row in self.optional_rows("how busy it was", BUSY_HOURS, self.deadline, newest=newest, statuses=names):
+                if row["busy_hours"] >= 22:
+                    what += " old, and before it there was one in each hour"
+                    yield Finding(DOUBTFUL, what, "does the worker write UTC? or has it stopped?")
 
     def open(self, alerts: Sequence[Alert], destinations: Sequence[str]) -> list[Finding]:
         """Makes slack_notifications usable for these alerts: it is created on first use, upgraded from versions 1 and
@@ -2274,7 +2287,7 @@ class Ledger:
                 self.fetch(*prepare)
             if state["has_versions"]:
                 self.version = AsIs("tasks.xmin")
-            if state["nullable"]:
+            if state["columns"]["updated_at"]["nullable"]:
                 for row in self.optional_rows("failures without updated_at", NULLS, self.deadline.capped(1)):
                     self.nulls = row["nulls"]
         return found
@@ -3295,7 +3308,7 @@ def _check_database(settings: Settings, until: Deadline) -> Iterator[Finding]:
                 return
             with ledger.transaction(STATE):
                 state = ledger.read_state()
-                table, *others = state["found"]
+                table, *others = [row["name"] for row in ledger.fetch(TABLES)]
                 yield Finding(GOOD, f"{state['role']} can read the table {table}")
                 for other in others:
                     remedy = f"is it the worker's? Then ALTER ROLE {state['role']} SET search_path = …"

@@ -243,6 +243,7 @@ def test_a_look_that_takes_too_long_costs_no_alert(tasks, warnings, slack, monke
     for name in ("FACTS_SECONDS", "DETAILS_SECONDS"):
         monkeypatch.setattr(slack_notifier, name, 0.2, raising=False)
     tasks.execute(
+        "CREATE INDEX ON tasks (status, updated_at);"
         "CREATE FUNCTION slow(varchar, varchar) RETURNS boolean LANGUAGE sql AS"
         " $$ SELECT true FROM pg_sleep(60) $$;"
         "CREATE OPERATOR > (FUNCTION = slow, LEFTARG = varchar, RIGHTARG = varchar)"

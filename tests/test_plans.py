@@ -66,6 +66,8 @@ PARAMETERS: dict[str, object] = {
     "alert": "failed",
     "never_started": 1,
     "nulls": False,
+    "statuses": ["failed"],
+    "newest": datetime.now(timezone.utc),
     "with_facts": True,
     "version": AsIs("tasks.xmin"),
     "hashes": ["1"],
