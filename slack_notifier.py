@@ -3176,7 +3176,7 @@ class SlackNotifier:
         self.preview: Preview = preview_as_text
         if not self.enabled and not any("webhooks" in VARIABLES[name].field for name in set_variables(os.environ)):
             logger.warning(NO_WEBHOOK)
-        if __name__ != "__main__":
+        if self.enabled and __name__ != "__main__":
             # A child that the program forks during its first call would have half of what that loads.
             with suppress(Exception):
                 for name in ("requests", "smtplib", "email.policy", "encodings.idna", "encodings.utf_16_le"):
@@ -3579,7 +3579,7 @@ def _read_settings(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:
     return settings, errors + wrong or missing
 
 
-_ENV_FILES = (".env", os.path.join(os.path.dirname(__file__), ".env"))
+_ENV_FILES = (".env", os.path.join(os.path.dirname(globals().get("__file__", "")), ".env"))
 
 
 def _env_file() -> str:

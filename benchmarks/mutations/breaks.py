@@ -1116,8 +1116,8 @@ BREAKS = [
     ),
     Break(
         "the .env file beside the program goes first",
-        '_ENV_FILES = (".env", os.path.join(os.path.dirname(__file__), ".env"))',
-        '_ENV_FILES = (os.path.join(os.path.dirname(__file__), ".env"), ".env")',
+        '(".env", os.path.join(os.path.dirname(globals().get("__file__", "")), ".env"))',
+        '(os.path.join(os.path.dirname(globals().get("__file__", "")), ".env"), ".env")',
         f"{START}env_file_in_this_folder_goes_before_the_one_beside_the_program",
     ),
     Break(
@@ -1135,7 +1135,7 @@ BREAKS = [
     ),
     Break(
         "what a program's call needs is loaded by the first",
-        '        if __name__ != "__main__":\n            # A child',
+        '        if self.enabled and __name__ != "__main__":\n            # A child',
         "        if False:\n            # A child",
         f"{HOSTS}a_call_of_a_program_loads_nothing_so_that_it_may_fork_at_any_time",
     ),
