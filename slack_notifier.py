@@ -1812,7 +1812,7 @@ WITH {_STATE}, news AS (
     SELECT (SELECT count(*) FROM recorded) AS claimed, count(*) = %(part)s AS partial, max(event_at) AS last,
            min(event_at) FILTER (WHERE is_news) AS oldest,
            CASE WHEN min(event_at) FILTER (WHERE is_news) < now() - %(window)s
-               THEN least(min(event_at) FILTER (WHERE is_news), (SELECT complete FROM state))
+               THEN date_trunc('second', least(min(event_at) FILTER (WHERE is_news), (SELECT complete FROM state)))
                ELSE now() - %(window)s END AS span
     FROM news
 ), {_CLAIMED_STATE}, {_LISTED}
