@@ -32,6 +32,8 @@ Exit codes: 0 delivered or nothing to report, 1 something could not be read or d
 
 from __future__ import annotations
 
+# The whole socket module takes longer to load than a quarter of this file.
+import _socket
 import argparse
 import hashlib
 import io
@@ -39,7 +41,6 @@ import json
 import logging
 import os
 import re
-import socket
 import sys
 import threading
 import traceback
@@ -223,13 +224,13 @@ class Sockets:
 
     def __init__(self) -> None:
         self.is_cut, self.ready = False, False
-        self._sockets: list[socket.socket] = []
+        self._sockets: list[_socket.socket] = []
         self._lock = threading.Lock()
 
     def add(self, descriptor: int) -> None:
         """Watches a socket by a descriptor of our own, as its owner may close its own; to cut it takes no other one."""
         try:
-            watched = socket.socket(fileno=os.dup(descriptor))
+            watched = _socket.socket(fileno=os.dup(descriptor))
         except OSError as error:
             raise DeliveryError(f"no connection ({error.strerror})", retry_after=0) from None
         with self._lock:
@@ -243,7 +244,7 @@ class Sockets:
             self.is_cut = True
             for watched in self._sockets:
                 with suppress(OSError):
-                    watched.shutdown(socket.SHUT_RDWR)
+                    watched.shutdown(_socket.SHUT_RDWR)
 
     def close(self) -> None:
         with self._lock:

@@ -28,6 +28,7 @@ from timeit import repeat
 from typing import NamedTuple
 
 import psycopg2
+from psycopg2.extensions import AsIs
 
 import slack_notifier
 from benchmarks.choice import chosen
@@ -61,6 +62,14 @@ CLAIM_PARAMETERS = {
     "alerts": ["failed"],
     "window": timedelta(minutes=30),
     "part": slack_notifier.CLAIM_TASKS,
+    "timeout": timedelta(minutes=30),
+    "reported_as": "",
+    "nulls": False,
+    "paced": False,
+    "with_facts": True,
+    "version": AsIs("tasks.xmin"),
+    "listed": slack_notifier.MAX_CAUSES,
+    "each": slack_notifier.MAX_READ_TASKS,
     "varying_words": slack_notifier.VARYING_WORDS,
     "varying_numbers": slack_notifier.VARYING_NUMBERS,
 }
