@@ -257,6 +257,17 @@ Result = TypeVar("Result")
 _delivering: set[int] = set()
 
 
+def _has_started(thread: threading.Thread) -> bool:
+    """Starts the thread; False where the system has none left."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        if _comes_from_a_signal_handler(error):
+            raise
+        return False
+    return True
+
+
 def _run_within(
     seconds: float, action: Callable[[Sockets], Result], explain: Callable[[Any, Sockets], Exception] | None = None
 ) -> Result:
@@ -281,12 +292,10 @@ def _run_within(
 
     thread = threading.Thread(target=run, name="slack-notifier-delivery", daemon=True)
     try:
-        with suppress(RuntimeError):
-            thread.start()
-        if thread.ident:
+        if _has_started(thread):
             thread.join(seconds)
         else:
-            # The system has no thread left, so the time-out of each socket has to do.
+            # The time-out of each socket has to do.
             run()
     finally:
         is_over = bool(results or errors)
@@ -2096,8 +2105,7 @@ class Ledger:
         self._timer = threading.Timer(self.deadline.seconds_left, self._sockets.cut)
         self._timer.daemon = True
         # Without a thread, only the server's own time-out ends a statement.
-        with suppress(RuntimeError):
-            self._timer.start()
+        _has_started(self._timer)
 
     @contextmanager
     def transaction(self, *statements: str, until: Deadline | None = None, **parameters: object) -> Iterator[None]:

@@ -23,6 +23,7 @@ import trustme
 from servers import Listener, port_of, read_request
 from support import BLIND, FAILED, PROGRAM, recorded, wait_until
 
+import slack_notifier
 from sandbox.slack import SlackStandIn
 from slack_notifier import SlackNotifier
 
@@ -533,6 +534,21 @@ def test_an_exception_of_a_signal_handler_reaches_the_program_and_ends_the_post(
     assert recorded(tasks.connection) == []
     assert SlackNotifier(settings=settings).send_failed_tasks_notification()
     assert recorded(tasks.connection) == [("failed", task)]
+
+
+def test_an_exception_of_a_handler_that_comes_while_a_thread_starts_is_none_of_a_lack_of_threads():
+    class Starting(threading.Thread):
+        """Its start is interrupted, as the handler runs in the thread that starts it."""
+
+        def start(self) -> None:
+            signal.raise_signal(signal.SIGALRM)
+
+    before = signal.signal(signal.SIGALRM, Limit.that_is_for_one_time)
+    try:
+        with pytest.raises(RuntimeError, match="too late"):
+            slack_notifier._has_started(Starting())
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 class Odd:
