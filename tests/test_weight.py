@@ -23,7 +23,7 @@ MOST_LINES_OF_A_PART = {
     "Secrets": 130,
     "Messages": 440,
     "SQL": 640,
-    "Database": 490,
+    "Database": 500,
     "Delivery": 375,
     "Run": 330,
     "SlackNotifier": 120,
