@@ -164,6 +164,11 @@ class Proxy:
     def port(self) -> int:
         return self._listener.getsockname()[1]
 
+    @property
+    def connections(self) -> int:
+        """How many there have been."""
+        return len(self._sockets) // 2
+
     def url(self, database_url: str) -> str:
         """The same database through this line, in plain text."""
         address = re.sub(r"(?<=//)([^/@]*@)?[^/?]*", rf"\g<1>127.0.0.1:{self.port}", database_url)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from clock import standing_clock
-from support import value, wait_until_alone
+from support import value, wait_until, wait_until_alone
 
 from slack_notifier import SlackNotifier
 
@@ -70,6 +70,25 @@ def test_an_idle_run_reads_nothing_of_what_was_told(
         assert read_by_a_run(tasks, unlike)["tasks"] <= FEW
         tasks.execute("DROP INDEX tasks_status_updated_at_idx")
         assert read_by_a_run(tasks, notifier)["tasks"] >= TOLD, "it would not be noticed"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("unhurried")
+def test_an_idle_run_reads_little_of_the_ledger_within_two_hours_of_thousands_of_failures(
+    tasks: Any, make_tasks: Any, notifier: SlackNotifier, settings: Any, figures: Any
+) -> None:
+    with standing_clock(tasks.connection) as clock:
+        other = make_tasks(settings.database_url)
+        other.execute(FILL, {"now": clock.now.replace(tzinfo=None)})
+        other.connection.close()
+        assert notifier.send_combined_notification()["failed_tasks_count"] == TOLD
+        tasks.execute("VACUUM ANALYZE")
+        for _ in range(3):
+            clock.advance(minutes=15)
+            assert notifier.send_combined_notification()["error"] is None
+        # An older transaction that is open meanwhile, in whatever database, keeps the tasks in view.
+        read = wait_until(lambda: (count := read_by_a_run(tasks, notifier)["slack_notifications"]) <= FEW and [count])
+        figures(ledger_rows=read[0])
 
 
 def test_an_idle_run_makes_at_most_ten_round_trips(settings: Any, proxy: Any, database_url: str, figures: Any) -> None:

@@ -6,16 +6,31 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
+from datetime import datetime, timezone
 from typing import Any
 
 import psycopg2
 import pytest
 from clock import standing_clock
-from support import HEALED, PROGRAM, STUCK, elapse, rows, told, value, wait_until
+from support import (
+    FAILED,
+    HEALED,
+    PROGRAM,
+    RECOVERED,
+    STUCK,
+    elapse,
+    ledger,
+    rows,
+    summary,
+    title,
+    told,
+    value,
+    wait_until,
+)
 
 import slack_notifier
 from sandbox.slack import SlackStandIn
-from slack_notifier import STORM_BURST, STORM_SECONDS, Settings, SlackNotifier
+from slack_notifier import STORM_BURST, STORM_SECONDS, QuietHours, Settings, SlackNotifier
 
 pytestmark = pytest.mark.usefixtures("room")
 
@@ -150,6 +165,57 @@ def test_no_later_run_reports_what_the_first_one_left_out(
     assert failures(slack) == ["29 minutes old"]
 
 
+OTHER_TASKS = {
+    "columns alone": "REVOKE ALL ON tasks FROM {role};"
+    "GRANT SELECT (id, user_api_key, status, error, log_uri, created_at, updated_at, started_at) ON tasks TO {role}",
+    "a view": "ALTER TABLE tasks RENAME TO jobs; CREATE VIEW tasks AS SELECT * FROM jobs;"
+    "GRANT SELECT ON tasks TO {role}",
+    "parts by id": "ALTER TABLE tasks RENAME TO jobs;"
+    "CREATE TABLE tasks (LIKE jobs INCLUDING DEFAULTS) PARTITION BY HASH (id);"
+    "CREATE TABLE tasks_0 PARTITION OF tasks FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
+    "CREATE TABLE tasks_1 PARTITION OF tasks FOR VALUES WITH (MODULUS 2, REMAINDER 1); GRANT SELECT ON tasks TO {role}",
+    "parts by status": "ALTER TABLE tasks RENAME TO jobs;"
+    "CREATE TABLE tasks (LIKE jobs INCLUDING DEFAULTS) PARTITION BY LIST (status);"
+    "CREATE TABLE tasks_open PARTITION OF tasks FOR VALUES IN ('queued', 'in_progress');"
+    "CREATE TABLE tasks_over PARTITION OF tasks DEFAULT; GRANT SELECT ON tasks TO {role}",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", OTHER_TASKS)
+def test_what_is_committed_late_is_reported_once_whatever_kind_of_table_the_tasks_are(
+    settings: Settings, slack: SlackStandIn, tasks: Any, make_tasks: Any, role: Any, kind: str
+) -> None:
+    tasks.execute(OTHER_TASKS[kind].format(role=role.name) + f"; GRANT CREATE ON SCHEMA public TO {role.name}")
+    notifier = SlackNotifier(settings=settings._replace(database_url=role.url))
+    with standing_clock(tasks.connection) as clock:
+        tasks.execute(f"GRANT SELECT ON public.clock TO {role.name}")
+        worker = make_tasks(settings.database_url)
+        run(notifier)
+        clock.advance(hours=3)
+        expected = [worker.fail(), worker.fail(), worker.add("in_progress", created=20, started=15)]
+        for task_id in expected[::2]:
+            run(notifier)
+            with closing(psycopg2.connect(settings.database_url)) as late, late.cursor() as cursor:
+                cursor.execute("UPDATE tasks SET status = 'failed', updated_at = now() WHERE id = %s", [expected[2]])
+                cursor.execute(ADD_FAILED, [f"beside {task_id}", 0])
+                expected.append(f"beside {task_id}")
+                for _ in range(7):
+                    clock.advance(minutes=15)
+                    run(notifier)
+                late.commit()
+            run(notifier, 2)
+            clock.advance(minutes=31)
+        # One of them failed again.
+        assert failures(slack) == sorted([*expected, expected[2]])
+        worker.execute("UPDATE tasks SET status = 'finished', updated_at = now()")
+        for _ in range(10):
+            run(notifier)
+            clock.advance(minutes=15)
+    assert failures(slack) == sorted([*expected, expected[2]])
+    assert told(slack, HEALED) == [sorted(expected)]
+
+
 # ---- No time of the last change --------------------------------------------------------------------------------------
 
 NO_TIME = "UPDATE tasks SET updated_at = NULL"
@@ -230,6 +296,185 @@ def test_a_pace_of_a_clock_that_was_ahead_holds_back_nothing(
     assert value(tasks.connection, PACE).total_seconds() <= STORM_BURST * STORM_SECONDS
 
 
+# ---- Many users' channels --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def many(settings: Settings, slack: SlackStandIn) -> Settings:
+    """A common channel, and one for each of a thousand users."""
+    users = {f"pr_live_{number}_secret": slack.webhook(f"user-{number}") for number in range(1000)}
+    return settings._replace(user_webhooks=users)
+
+
+def state_rows(tasks: Any) -> set[str]:
+    return {row[0] for row in ledger(tasks.connection)}
+
+
+def test_a_thousand_users_channels_cost_an_idle_run_three_round_trips(
+    settings: Settings, many: Settings, slack: SlackStandIn, tasks: Any, proxy: Any, database_url: str, figures: Any
+) -> None:
+    round_trips = []
+    for channels in (settings, many):
+        notifier = SlackNotifier(settings=channels._replace(database_url=proxy.url(database_url)))
+        run(notifier)
+        proxy.run_freely()
+        run(notifier)
+        round_trips.append(len(proxy.statements))
+    figures(without=round_trips[0], with_users=round_trips[1])
+    assert round_trips[1] <= round_trips[0] + 4
+    assert len(state_rows(tasks)) == 2
+    failed = tasks.fail(user_api_key="pr_live_7_secret")
+    tasks.fail(user_api_key="nobody")
+    run(notifier)
+    assert told(slack, channel="user-7") == [[failed]]
+    assert len(state_rows(tasks)) == 3
+
+
+def test_keys_of_users_are_not_sent_to_the_database_where_only_one_has_news(
+    many: Settings, tasks: Any, proxy: Any, database_url: str
+) -> None:
+    """But for the one whose tasks are claimed: the text of a statement may end up in the server's log."""
+    settings = many._replace(webhooks={}, database_url=proxy.url(database_url))
+    for number in range(20):
+        tasks.add("finished", updated=1, user_api_key=f"pr_live_{number}_secret")
+    tasks.fail(user_api_key="pr_live_7_secret")
+    run(SlackNotifier(settings=settings))
+    first_claim = next(number for number, text in enumerate(proxy.statements) if b"SKIP LOCKED" in text)
+    assert any(b"INSERT INTO slack_notifications" in text for text in proxy.statements[:first_claim])
+    assert not [text for text in proxy.statements[:first_claim] if b"pr_live" in text]
+    assert not [text for text in proxy.statements if b"pr_live" in text.replace(b"pr_live_7_secret", b"")]
+
+
+def test_a_call_serves_forty_users_channels_over_one_connection(
+    many: Settings, slack: SlackStandIn, tasks: Any, proxy: Any, database_url: str
+) -> None:
+    failed = [tasks.fail(user_api_key=f"pr_live_{number}_secret") for number in range(40)]
+    settings = many._replace(database_url=proxy.url(database_url))
+    assert SlackNotifier(settings=settings).send_failed_tasks_notification()
+    assert [told(slack, channel=f"user-{number}") for number in range(40)] == [[[task_id]] for task_id in failed]
+    assert proxy.connections == 1
+
+
+@pytest.mark.slow
+def test_a_users_first_failure_after_weeks_is_reported_alone_and_as_of_the_last_minutes(
+    many: Settings, slack: SlackStandIn, tasks: Any, make_tasks: Any
+) -> None:
+    notifier = SlackNotifier(settings=many)
+    with standing_clock(tasks.connection) as clock:
+        worker = make_tasks(many.database_url)
+        run(notifier)
+        worker.fail(user_api_key="pr_live_7_secret", updated=45)
+        for day in range(21):
+            clock.advance(days=1)
+            worker.fail(user_api_key="pr_live_8_secret" if day % 2 else "nobody")
+            run(notifier)
+        clock.advance(minutes=15)
+        failed = worker.fail(user_api_key="pr_live_7_secret", updated=1)
+        worker.fail(user_api_key="nobody", updated=1)
+        run(notifier, 2)
+    (message,) = [message for message in slack.messages("user-7") if failed in message["text"]]
+    assert summary(message) == "1 task failed in the last 30 minutes:"
+    assert len(told(slack, channel="user-8")) == 10
+
+
+@pytest.mark.slow
+def test_a_users_channel_that_was_dead_for_days_gets_all_of_it_once(
+    many: Settings, slack: SlackStandIn, tasks: Any, make_tasks: Any
+) -> None:
+    notifier = SlackNotifier(settings=many._replace(remind_minutes=0))
+    dead, other = {"user_api_key": "pr_live_7_secret"}, {"user_api_key": "pr_live_8_secret"}
+    with standing_clock(tasks.connection) as clock:
+        worker = make_tasks(many.database_url)
+        run(notifier)
+        slack.answer(404, "no_service", times=None, channel="user-7")
+        clock.advance(hours=1)
+        stuck, failed = worker.add("in_progress", created=45, started=40, **dead), []
+        for hour in range(72):
+            if hour % 6 == 0:
+                failed += [worker.fail(**dead), worker.fail(**other)]
+            assert "no_service" in notifier.send_combined_notification()["error"]
+            clock.advance(hours=1)
+        slack.answer_normally()
+        run(notifier, 3)
+    assert told(slack, channel="user-7") == [sorted(failed[::2])]
+    assert told(slack, STUCK, "user-7") == [[stuck]]
+    assert sorted(told(slack, channel="user-8")) == sorted([task_id] for task_id in failed[1::2])
+
+
+# ---- Why it is critical ----------------------------------------------------------------------------------------------
+
+ALL_DAY = QuietHours(datetime.min.time(), datetime.max.time(), timezone.utc)
+CALLED = "<!here>"
+
+
+@pytest.fixture
+def at_night(settings: Settings) -> SlackNotifier:
+    """A notifier in quiet hours, which only what is critical breaks."""
+    return SlackNotifier(settings=settings._replace(quiet_hours=ALL_DAY, critical_mention=CALLED))
+
+
+def test_a_task_that_fails_at_once_on_a_quiet_night_asks_for_no_worker(
+    at_night: SlackNotifier, notifier: SlackNotifier, slack: SlackStandIn, tasks: Any
+) -> None:
+    tasks.add("finished", created=500, updated=400)
+    failed = [tasks.fail(created=1.2, updated=1, started=None)]
+    run(at_night)
+    assert slack.messages() == []
+    run(notifier)
+    assert failures(slack) == failed
+    assert DOWN not in slack.messages()[0]["text"]
+    failed.append(tasks.fail(created=33, updated=1, started=None))
+    run(at_night)
+    assert failures(slack) == sorted(failed)
+    assert DOWN in slack.messages()[1]["text"]
+    assert " · Critical: no worker seen · " in slack.messages()[1]["text"]
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [{"status": "queued", "started": 80, "updated": 5}, {"status": "retrying", "updated": 5}],
+    ids=["queued again", "retrying"],
+)
+def test_work_of_any_kind_is_a_sign_of_a_worker(
+    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any, seen: dict[str, Any]
+) -> None:
+    tasks.add("queued", created=60)
+    tasks.add(created=90, **seen)
+    run(notifier)
+    assert [DOWN in message["text"] for message in slack.messages()] == [False]
+
+
+@pytest.mark.parametrize(
+    ("failed", "finished", "reason"),
+    [(10, 15, "Critical: 10 tasks · 10 of 25 ended tasks failed"), (5, 0, "Critical: 5 of 5 ended tasks failed")],
+)
+def test_what_breaks_the_quiet_hours_is_said(
+    at_night: SlackNotifier, slack: SlackStandIn, tasks: Any, failed: int, finished: int, reason: str
+) -> None:
+    for number in range(failed + finished):
+        tasks.add("failed" if number < failed else "finished", created=60, started=59, updated=5)
+    run(at_night)
+    (message,) = slack.messages()
+    assert message["text"].endswith(f" · {reason} · 1 user")
+    assert CALLED in message["text"]
+
+
+def test_an_alert_counts_what_has_recovered_and_names_what_is_more(
+    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any
+) -> None:
+    healed = tasks.fail()
+    tasks.add("in_progress", created=90, started=80)
+    run(notifier)
+    tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now() WHERE id = %s", [healed])
+    tasks.fail(updated=0)
+    tasks.add("in_progress", created=90, started=70)
+    slack.clear()
+    run(notifier)
+    texts = {title(message): (summary(message), message["text"]) for message in slack.messages()}
+    assert texts[FAILED][1].endswith(" · 1 of 2 ended tasks failed · 1 recovered · 1 user")
+    assert texts[STUCK][0] == "1 more task stuck for more than 30 minutes:"
+
+
 # ---- Nothing optional costs an alert ---------------------------------------------------------------------------------
 
 
@@ -254,6 +499,60 @@ def test_a_limit_of_threads_leaves_no_channel_out(
     monkeypatch.setattr(threading.Thread, "start", start_one_of_few)
     run(SlackNotifier(settings=settings._replace(webhooks={"": urls})))
     assert all(told(slack, channel=f"team-{number}") == [[failed]] for number in range(40))
+
+
+REFUSE_CALLS = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no calls today'; END $$;
+CREATE TRIGGER refuse BEFORE UPDATE ON slack_notifications FOR EACH ROW
+    WHEN (OLD.alert = 'failed' AND OLD.task_id = '' AND NEW.event_at = OLD.event_at) EXECUTE FUNCTION refuse()
+"""
+
+
+def test_an_alert_calls_people_where_it_cannot_be_noted(
+    settings: Settings, slack: SlackStandIn, tasks: Any, caplog: Any
+) -> None:
+    notifier = SlackNotifier(settings=settings._replace(critical_count=1, critical_mention=CALLED))
+    run(notifier)
+    tasks.execute(REFUSE_CALLS)
+    failed = [tasks.fail(), tasks.fail(error="another")]
+    run(notifier, 2)
+    assert "Cannot find who was called: the alert goes out without (no calls today)" in caplog.text
+    assert failures(slack) == sorted(failed)
+    assert CALLED in slack.messages()[0]["text"]
+
+
+def test_a_role_without_a_memory_calls_people(settings: Settings, slack: SlackStandIn, tasks: Any, role: Any) -> None:
+    tasks.execute(f"REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT SELECT ON tasks TO {role.name}")
+    changes = {"database_url": role.url, "critical_count": 1, "critical_mention": CALLED}
+    tasks.fail()
+    run(SlackNotifier(settings=settings._replace(**changes)), 2)
+    assert [CALLED in message["text"] for message in slack.messages()] == [True, True]
+
+
+STRICT_TASKS = {
+    "domains": "CREATE DOMAIN moment AS timestamp NOT NULL; CREATE DOMAIN word AS varchar NOT NULL;"
+    "ALTER TABLE tasks ALTER updated_at TYPE moment, ALTER updated_at DROP NOT NULL, ALTER created_at TYPE moment,"
+    "ALTER id TYPE word, ALTER user_api_key TYPE word, ALTER status TYPE word, ALTER error TYPE word",
+    "ids of uuid": "ALTER TABLE tasks ALTER id TYPE uuid USING id::uuid",
+    "ids of bigint": "ALTER TABLE tasks ALTER id TYPE bigint USING right(id, 9)::bigint",
+    "an enum": "CREATE TYPE state AS ENUM ('queued', 'in_progress', 'failed', 'finished');"
+    "ALTER TABLE tasks ALTER status DROP DEFAULT, ALTER status TYPE state USING status::state",
+}
+
+
+@pytest.mark.parametrize("strict", STRICT_TASKS)
+def test_types_that_refuse_null_or_other_words_cost_no_alert(
+    watcher: SlackNotifier, slack: SlackStandIn, tasks: Any, strict: str
+) -> None:
+    """The claim has rows without a task, and rows of the ledger are no ids of this table."""
+    for number, row in enumerate([{"status": "failed", "updated": 5}, {"status": "queued", "created": 60}]):
+        tasks.add(**row, id=f"{number + 1:032d}", error="it broke")
+    tasks.execute(STRICT_TASKS[strict])
+    run(watcher, 2)
+    assert [len(told(slack)), len(told(slack, STUCK))] == [1, 1]
+    tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now()")
+    run(watcher, 2)
+    assert sorted(map(title, slack.messages()[2:])) == sorted([HEALED, RECOVERED])
 
 
 SLOW_IMPORT = """
