@@ -118,6 +118,21 @@ def test_one_task_dated_next_year_switches_nothing_off(
     assert told(slack, HEALED) == [[failed]]
 
 
+@pytest.mark.slow
+def test_parts_of_very_many_failures_are_all_reported_however_old_they_are(
+    watcher: SlackNotifier, slack: SlackStandIn, tasks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of ten hours without a run, in which the channel had its first failure."""
+    monkeypatch.setattr(slack_notifier, "CLAIM_TASKS", 5)
+    run(watcher)
+    elapse(tasks.connection, 600)
+    expected = [tasks.fail(created=599, updated=minutes) for minutes in range(1, 590, 31)]
+    run(watcher, 6)
+    parts = [message["text"] for message in slack.messages()]
+    assert all("5 tasks and more failed since" in text for text in parts[:-1])
+    assert failures(slack) == sorted(expected)
+
+
 # ---- Visible late ----------------------------------------------------------------------------------------------------
 
 ADD_FAILED = """
@@ -388,8 +403,10 @@ def test_a_users_channel_that_was_dead_for_days_gets_all_of_it_once(
         run(notifier)
         slack.answer(404, "no_service", times=None, channel="user-7")
         clock.advance(hours=1)
-        stuck, failed = worker.add("in_progress", created=45, started=40, **dead), []
+        failed = []
         for hour in range(72):
+            if hour == 60:
+                stuck = worker.add("in_progress", created=45, started=40, **dead)
             if hour % 6 == 0:
                 failed += [worker.fail(**dead), worker.fail(**other)]
             assert "no_service" in notifier.send_combined_notification()["error"]
