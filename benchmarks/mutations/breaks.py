@@ -1183,20 +1183,20 @@ BREAKS = [
     ),
     Break(
         "a date beyond all calendars breaks a run",
-        "max(greatest(least(at, '9999-12-30'), '0001-01-02'))",
-        "max(at)",
+        'moments = [row["at"] for row in statuses if row["at"]]',
+        'moments = [row["at"] for row in statuses]',
         f"{ODD}a_date_beyond_all_calendars_costs_no_alert",
     ),
     Break(
         "the quiet hours of a queue are a wrong clock",
-        'found["busy_hours"] >= 22',
-        'found["busy_hours"]',
+        'row["busy_hours"] >= 22',
+        'row["busy_hours"]',
         f"{ODD}a_worker_that_does_not_write_utc_is_said",
     ),
     Break(
         "a worker's call looks for what is odd",
-        "list(self._oddities(state)) if self.thorough else []",
-        "list(self._oddities(state))",
+        'list(self._oddities(found, indexed=state["indexed"])) if self.thorough else []',
+        'list(self._oddities(found, indexed=state["indexed"]))',
         f"{ODD}a_workers_call_looks_for_nothing_odd",
     ),
     Break(
