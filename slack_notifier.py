@@ -1476,7 +1476,8 @@ _STUCK_STATUS = "CASE tasks.status::text WHEN 'queued' THEN 'queued' ELSE 'in_pr
 # The stuck tasks, oldest first.
 STUCK_TASKS = _first_tasks(_IS_STUCK, f"{_SIGN_OF_LIFE}, tasks.id")
 
-# What this role may do with tasks and ledger, what these lack, and what else a run has to know of the database.
+# What this role may do with tasks and ledger, what these lack, and what else a run has to know of the database. Only
+# from the catalogue, as pg_get_indexdef() waits for locks, those on other tables included.
 STATE = r"""
 SELECT
     tasks::text AS tasks, quote_ident(current_user) AS role, quote_ident(current_schema()) AS schema,
@@ -1488,8 +1489,11 @@ SELECT
         WHERE attrelid = tasks AND attname = ANY(%(columns)s)) AS columns,
     EXISTS (SELECT FROM pg_class WHERE pg_class.oid = tasks AND relkind IN ('r', 'p'))
         AND has_table_privilege(tasks, 'SELECT') AS has_versions,
-    EXISTS (SELECT FROM pg_index WHERE indrelid = tasks AND indisvalid AND indpred IS NULL
-        AND pg_get_indexdef(indexrelid) ~ 'btree"? [(]"?status"?, "?updated_at"?[ ,)]') AS indexed,
+    EXISTS (SELECT FROM pg_index JOIN pg_opclass ON pg_opclass.oid = indclass[0] JOIN pg_am ON pg_am.oid = opcmethod
+        WHERE indrelid = tasks AND indisvalid AND indpred IS NULL AND amname = 'btree' AND opcdefault
+          AND ARRAY[indkey[0], indkey[1]] = ARRAY(
+              SELECT attnum FROM pg_attribute WHERE attrelid = tasks AND attname IN ('status', 'updated_at')
+              ORDER BY attname)) AS indexed,
     row_security_active(tasks) AS row_security, pg_is_in_recovery() AS standby,
     current_setting('transaction_read_only') = 'on' AS read_only,
     NOT EXISTS (SELECT FROM pg_class WHERE oid = ledger) AS unborn,
@@ -1966,8 +1970,10 @@ SELECT EXISTS (SELECT FROM called) AS may_call
 """
 
 # Deletes what the `cleaned` alerts recorded a week ago or earlier, but for tasks that are still stuck. The open tasks
-# are joined as a whole, as ids of an earlier table may not fit the type of this one's.
+# are joined as a whole, as ids of an earlier table may not fit the type of this one's; and in no loop, as the server
+# may not know yet how many there are.
 CLEAN_UP = f"""
+SET LOCAL enable_nestloop = off;
 DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
     SELECT old.ctid FROM slack_notifications AS old
     WHERE destination = %(destination)s AND alert = ANY(%(cleaned)s) AND task_id <> ''

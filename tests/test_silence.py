@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 from datetime import datetime, timezone
 from typing import Any
@@ -309,6 +310,46 @@ def test_a_pace_of_a_clock_that_was_ahead_holds_back_nothing(
         assert notifier.send_failed_tasks_notification()
     assert failures(slack) == sorted(failed)
     assert value(tasks.connection, PACE).total_seconds() <= STORM_BURST * STORM_SECONDS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [("tasks", "Rate-limited in a storm"), ("slack_notifications", "The ledger is locked")],
+)
+def test_a_call_in_a_storm_returns_at_once_also_while_a_table_is_locked(
+    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any, caplog: Any, table: str, reason: str
+) -> None:
+    failed = []
+    for _ in range(STORM_BURST):
+        failed.append(tasks.fail(updated=0))
+        assert notifier.send_failed_tasks_notification()
+    failed.append(tasks.fail(updated=0))
+    seconds = []
+    with closing(psycopg2.connect(notifier.settings.database_url)) as other, other.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        for _ in range(5):
+            caplog.clear()
+            started = time.monotonic()
+            assert notifier.send_failed_tasks_notification() is True
+            seconds.append(time.monotonic() - started)
+            assert f"{reason}: a later run reports what failed" in caplog.text
+    # It takes 0.2 s; to wait for the lock, CALL_SECONDS / 2 at least.
+    assert min(seconds) < 1
+    run(notifier)
+    assert failures(slack) == sorted(failed)
+
+
+def test_a_locked_table_of_another_program_keeps_no_run_from_reporting(
+    watcher: SlackNotifier, slack: SlackStandIn, tasks: Any
+) -> None:
+    run(watcher)
+    tasks.execute("CREATE TABLE invoices (id integer PRIMARY KEY)")
+    failed = tasks.fail()
+    with closing(psycopg2.connect(watcher.settings.database_url)) as other, other.cursor() as cursor:
+        cursor.execute("LOCK TABLE invoices IN ACCESS EXCLUSIVE MODE")
+        run(watcher)
+    assert failures(slack) == [failed]
 
 
 # ---- Many users' channels --------------------------------------------------------------------------------------------

@@ -123,6 +123,30 @@ def test_calls_that_meet_another_run_write_nothing_into_the_servers_log(stock: W
     assert stock.log.read_bytes()[before:] == b""
 
 
+OLD_ROWS = """
+INSERT INTO tasks (id, user_api_key, status, created_at, updated_at)
+SELECT 'task-' || i, 'user', 'queued', now() - interval '40 days', now() FROM generate_series(1, 100000) AS i;
+INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
+SELECT destination, 'stuck', 'gone-' || i, now() - interval '30 days', now() - interval '30 days', 'queued'
+FROM (SELECT destination FROM slack_notifications LIMIT 1) AS one, generate_series(1, 20000) AS i;
+"""
+
+
+def test_old_rows_are_cleared_away_beside_a_long_queue_of_which_the_server_knows_nothing(
+    stock: Watched, slack: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    stock.run()
+    stock.tasks.execute("ALTER TABLE slack_notifications SET (autovacuum_enabled = false)")
+    stock.tasks.execute(OLD_ROWS)
+    stock.tasks.execute("VACUUM ANALYZE tasks")
+    stuck = stock.tasks.add("in_progress", created=60, started=50)
+    stock.run()
+    assert told(slack, STUCK) == [[stuck]]
+    assert "tidying up" not in caplog.text
+    left = "SELECT count(*) FROM slack_notifications WHERE task_id LIKE 'gone-%'"
+    assert value(stock.tasks.connection, left) == 10_000
+
+
 def test_an_error_of_a_collation_that_no_expression_can_search_is_reported_with_its_cause(
     stock: Watched, slack: Any
 ) -> None:
