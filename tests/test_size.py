@@ -95,7 +95,7 @@ def test_30_000_failures_are_one_message_of_causes_with_the_newest_of_each(of_30
         assert re.findall(r"(?m)^\*?(\d+) × (.+) · (\d+) users", text) == [
             ("12000", "HTTP 500 for …", "7"),
             ("9000", "ffmpeg exited with code 137 in …", "7"),
-            ("6000", "no font …", "7"),
+            ("6000", "no font '…'", "7"),
             ("3000", "HTTP 429", "7"),
         ]
         # The last digit of the number tells the cause.
