@@ -1297,17 +1297,18 @@ def _footer(news: News, critical: str) -> str:
 
 
 def _listing(groups: Sequence[Group], news: News, characters: int) -> list[list[str]]:
-    """Returns lists of lines, one for each group: its heading, and as many tasks as fit in an equal share of the room
-    that the headings leave. The last list counts the tasks that are in no group."""
+    """Returns lists of lines, one for each group: its heading, its first task, and as many others as fit in an equal
+    share of the room that these leave. The last list counts the tasks that are in no group."""
     room = characters - size("\n… and 1234567890 more causes (1234567890 tasks)\n")
-    # A group takes this much without its tasks: heading, line breaks, the number of tasks left out.
-    frames = _fitting([f"{bold(group.heading)}\n\n… and 1234567890 more" for group in groups], room)
-    room -= size("\n".join(frames))
-    shown = groups[: len(frames)]
+    # A group takes at least this much: heading, first task, line breaks, the number of tasks left out.
+    least = ["\n".join([bold(group.heading), *group.tasks[:1], "… and 1234567890 more"]) for group in groups]
+    shown = groups[: len(_fitting(least, room))]
+    room -= size("\n".join(least[: len(shown)]))
     listing = []
     for number, group in enumerate(shown):
-        tasks = _fitting(group.tasks, room // (len(shown) - number))
-        room -= size("\n".join(tasks))
+        more = _fitting(group.tasks[1:], room // (len(shown) - number) - 1)
+        room -= size("\n".join(["", *more])) if more else 0
+        tasks = [*group.tasks[:1], *more]
         lines = [bold(group.heading), *tasks] if group.heading else tasks
         if group.total > len(tasks):
             lines.append(f"… and {group.total - len(tasks)} more")
