@@ -675,24 +675,39 @@ LINK_CHARACTERS = 1200
 LABEL_CHARACTERS = 64
 # Errors of megabytes exist, and nobody reads further than this in a line.
 LINE_CHARACTERS = 2000
-# Only the two ends of a longer error are read. An indented joint makes the rest of a cut stack look like a stack.
+# Only the ends of a longer error are read. An indented joint makes the rest of a cut stack look like a stack.
 SHOWN_CHARACTERS = 20_000
-SHOWN_END = 9999
-SHOWN_JOINT = "\n  "
+SHOWN_END = 9990
+SHOWN_JOINT = "\n  [cut]"
+# For a cause, so much of the message and of the exception is read, with this share of their ends.
+CAUSE_READ = (1000, 0.35, SHOWN_JOINT)
 # Characters that reorder, hide or break text: controls, terminal colours, bidirectional marks, zero-width characters,
 # lone surrogates, tags. The parts of emoji sequences, such as U+200D, go only between ASCII characters.
 _INVISIBLE = (
-    "\x1b\\[[0-9;?]*[a-zA-Z]|(?<=[ -~])[\u034f\u200c\u200d\ufe00-\ufe0f]+(?=[ -~])|"
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
-    "\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+    "\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|(?:\x1b|\\\\(?:x1b|u001b|033))\\[[0-9;?]*[a-zA-Z]|(?<=[ -~])"
+    "[\u034f\u200c\u200d\ufe00-\ufe0f]+(?=[ -~])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e"
+    "\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
-# The parts of an error that differ between tasks with the same cause: quoted values, paths, URLs; hex runs, UUIDs, long
-# numbers (short ones stay: HTTP 429 is not HTTP 500). PostgreSQL reads them as well, so they have no assertions and no
-# back references; one pattern for all would take it twice as long.
-VARYING_WORDS = r"""(?:^|[\s(=:,])(?:'[^']*'|"[^"]*"|`[^`]*`|/\S+|\S+/\S*/\S*|[a-z]:\\\S+)"""
-VARYING_NUMBERS = r"[0-9a-f-]{8,}|[0-9]{5,}"
+# What differs between errors of one cause: quoted values, but a status with its reason; paths; numbers, hex runs, times
+# that no letter precedes, but the first code. PostgreSQL reads it too; captures and assertions take it thrice as long.
+VARYING_WORDS = r"""(?:^|[\s=,])(?:'[^'0-9\n][^'\n]*'|"[^"0-9\n][^"\n]*"|`[^`\n]*`|\S*/\S*|[a-zA-Z]:\\\S*)"""
+VARYING_NUMBERS = r"(?:^|[^0-9A-Za-z])[a-fA-FT:-]*[0-9][0-9a-fA-FTx:-]*"
+CODE = "(?:HTTP|tatus|code|rrno|rror|ignal|ited|rned)[^0-9A-Za-z/]{1,2}[0-9]+|[45][0-9][0-9][^0-9A-Za-z]{1,2}[A-Z]"
+
+# Before a line of an error stands \v; \t if it is indented; \f if it overwrites what precedes it. A stack ends at \v.
 TRACEBACK = "Traceback (most recent call last)"
+_STACK = rf"""(?:[{{,] ?"\w+": ?)?["'( ]{{0,3}}(?:Exception Group )?{re.escape(TRACEBACK)}(?:[^\v]+|\v>)*"""
+# Not shown: other languages' frames; what is overwritten; lines without words, of progress, of a log; banners, headers.
+_SILENT = (
+    r"\t(?:at [^\v\t]*[(:]|File \"|from [^\v\t]*:\d+:in |\.\.\. \d+ )[^\v\t]*|(?<=[\v\t])(?:[^\v\t\f]*\f)+|"
+    r"[\v\t](?:[^\w\v\t]*(?=[\v\t]|$)|[,\])}]|[^\w\v\t]{3,}\d+[^\w\v\t]{3,}(?=[\v\t])|[^\v\t]*(?:\d%\||\dit/s|--:--)|"
+    r"frame= *\d|\S+:\d+: \w*Warning: |warnings\.warn\(|\S*RemoteTraceback:|(?:\S+ ){0,5}\[?(?:DEBUG|INFO)\b)[^\v\t]*|"
+    r"\bff(?:mpeg|probe) version \S[^\v\t]*|(?i:\bheaders?[\"']?[:=] ?(?:\w+\()?\{[^{}]*\}\)?,? ?)"
+)
+_COMPLAINT = (
+    r"(?i)error|exce[ep]|fail|fatal|n.t |out of|un[aeks]|invalid|no such|denied|refus|missing|requir|kill|status"
+)
 
 
 def _string(value: object) -> str:
@@ -716,8 +731,10 @@ def one_line(value: object) -> str:
     return text.replace("`", "'").strip()
 
 
-def shorten(text: str, characters: int) -> str:
-    return text if len(text) <= characters else text[:characters].rstrip() + "..."
+def shorten(text: str, characters: int, end: float = 0, joint: str = "...") -> str:
+    """Returns the beginning of a text that is too long; with a share for its `end`, both without what is between."""
+    head = characters - int(characters * end)
+    return text if len(text) <= characters else text[:head].rstrip() + joint + text[head - characters or len(text) :]
 
 
 def escape(text: str) -> str:
@@ -736,46 +753,69 @@ def task_text(value: object, characters: int = LABEL_CHARACTERS) -> str:
 
 
 def error_line(error: object, characters: int = ERROR_CHARACTERS) -> str:
-    """Returns one line that says what went wrong: the text before a Python traceback, or else the exception."""
-    return task_text(_error_message(error), characters) or "No error message"
+    """Returns one line that says what went wrong: what stands before a stack and the exception, each said once."""
+    return _told(_lines(_string(error)), characters)
 
 
 def cause_text(error: object) -> str:
-    """Returns the error's line with "…" in place of what differs between tasks with the same cause."""
+    """Returns the line with "…" for what differs. It reads no more than CAUSE does, so it is true of a whole group."""
+    message, *stacks = _string(error).split(TRACEBACK)
+    read = shorten(message, *CAUSE_READ)
+    for stack in stacks[-1:]:
+        raised = "".join(stack.replace("\n ", "\r").split("\n")[1:2])
+        read += TRACEBACK + shorten(f"\n{raised}".replace("\r", "\n ") if raised else stack, *CAUSE_READ)
+    read = re.sub("([\"']:) ", r"\1", read)  # What a dictionary says is no quoted value.
+    code = (re.findall(CODE, read) or ["\0"])[0]
     # Masked first, because a secret without its digits has no shape by which to know it.
-    text = re.sub(f"(?i){VARYING_WORDS}", " …", redact(one_line(_error_message(error))))
-    text = re.sub(f"(?i){VARYING_NUMBERS}", "…", text)
-    return escape(shorten(" ".join(text.split()), CAUSE_CHARACTERS)) or "No error message"
+    varying = rf".?{re.escape(code)}(?!\d)|(?=([^\w/]?))(?:{VARYING_WORDS}|{VARYING_NUMBERS})"
+    return _told(re.sub(varying, lambda m: m[0] if m[1] is None else f"{m[1]}…", _lines(read)), CAUSE_CHARACTERS)
 
 
-def _error_message(error: object) -> str:
-    """Returns the text before the first traceback with the exception's type; without such text, the exception's line.
-    The exception is that of the last traceback. Its type keeps its module, as many modules have a ConnectionError."""
-    text = _string(error)
-    if len(text) > SHOWN_CHARACTERS:
-        text = f"{text[:SHOWN_END]}{SHOWN_JOINT}{text[-SHOWN_END:]}"
-    if TRACEBACK not in text:
-        return text
-    message, *_, stack = text.split(TRACEBACK)
-    # The exception's line is the first that is not indented as the stack is.
-    raised = re.search(r"\n(\S[^\r\n]*)", stack)
-    exception = raised[1].strip() if raised else ""
-    if message.strip():
-        return _with_type(message.strip(), exception)
-    return exception or text.rpartition("\n")[2]
+def _lines(text: str) -> str:
+    """Returns the lines of a text after their marks, masked as if they were one, without those that are not shown."""
+    text = re.sub(_INVISIBLE, "", shorten(text, SHOWN_CHARACTERS, 0.5, SHOWN_JOINT)).replace("`", "'")
+    # The sides of boxes and exception groups. Then line breaks that are written out: an indented line follows some.
+    text = re.sub("(?m)^[ \t]*[|+] ?|[\u2500-\u257f]+", "", text)
+    while found := re.search(r"(?<!\\)(\\{1,8})n(?:  |\1t)", text):
+        text = text[: found.start()] + re.sub(r'(?<!\\)"(?=, ?"|\}|\s*$)', "\n", text[found.start() :], count=1)
+        text = re.sub(
+            rf"(?<!\\){re.escape(found[1])}([nrt\"'])", lambda m: {"n": "\n"}.get(m[1], m[1].strip("rt")), text
+        )
+    # A log puts the same before each line of a stack, but for its digits.
+    if found := re.search(rf"(?m)^(.{{1,99}}?){re.escape(TRACEBACK)}.*\n", text):
+        before = re.sub(r"\d+", r"\\d+", re.escape(found[1]))
+        text = re.sub(f"(?m)^{before}", "", text) if re.match(rf"{before}\s+File ", text[found.end() :]) else text
+    marked = ""
+    for line in filter(str.strip, text.split("\n")):
+        marked += "\v\t"[line[0] in " \t"] + "\f".join(" ".join(part.split()) for part in line.strip().split("\r"))
+    # Where a text is cut, the words at the joint go, and a key of which only the end is left.
+    pieces = re.split(r"(?:\s\S{0,200})?\t\[cut\]\s?\S*", marked)
+    key = r"\A(?:(?!-----BEGIN).)*?-----END [A-Z0-9 ]*KEY[A-Z ]*-----"
+    masked = "\t".join(redact(re.sub(key, _MASK, piece) if "-----END" in piece else piece) for piece in pieces)
+    shown = re.sub(_SILENT, "", masked)
+    return shown if re.search(r"\w", shown) else masked
 
 
-def _with_type(message: str, exception: str) -> str:
-    """Puts the exception's type before its text in the message; at the end, where the message lacks that text."""
-    found = re.match(r"([A-Za-z_][A-Za-z0-9_.<>]*)(?::|$)", exception)
-    if not found or found[1].rpartition(".")[2] in message:
-        return message
-    text = exception[found.end() :].strip()[:100]
-    # The text counts at the start of the message or behind a colon, so "x" is not found in "Exit x".
-    place = f": {message}".find(f": {text}") if text else -1
-    if place < 0:
-        return f"{message.rstrip(': ')}: {found[1]}"
-    return f"{message[:place]}{found[1]}: {message[place:]}"
+def _told(lines: str, characters: int) -> str:
+    """Returns what the lines say, escaped, in so many characters; of chained exceptions, the last counts."""
+    message, *stacks = re.split(_STACK, lines)
+    raised = re.split(r"[\v\t](?:During handling of the|The) above exception[^\v\t]*", "\v".join(stacks))[-1]
+    said = [re.findall(r"[^\v\t\f]+", part) for part in (message, raised)]
+    if sum(map(len, said[0] + said[1])) > characters:
+        said = [[*part[:1], *filter(re.compile(_COMPLAINT).search, part[1:-1]), *part[1:][-1:]] for part in said]
+    message, raised = (redact(" ".join(" ".join(part).split())) for part in said)
+    kind, words = re.findall(r"^((?:[A-Za-z_][\w.<>]*(?=: |:?$))?):? ?(.{0,100})", "".join(said[1][:1]))[0]
+    # The words count at the start of the message or behind a colon, so "x" is not found in "Exit x".
+    place = f": {message}".find(f": {words}") if words else -1
+    if kind.rpartition(".")[2] in message and words in message:
+        raised = ""
+    elif place >= 0:
+        message, raised = f"{message[:place]}{kind}: {max(message[place:], raised[len(kind) + 2 :], key=len)}", ""
+    if message and raised:
+        message = shorten(message.rstrip(": "), max(characters - len(raised) - 2, characters * 2 // 5), 0.35) + ": "
+        return escape(message + shorten(raised, characters - len(message), 0.35))
+    end = 0.35 if raised or said[0][1:] or re.search(r"[:\"'()\[\]{}<>]", message) else 0
+    return escape(shorten(message or raised or re.split(r"[\v\t\f]", lines)[-1], characters, end)) or "No error message"
 
 
 def mask_key(key: object) -> str:
@@ -1257,17 +1297,18 @@ def _footer(news: News, critical: str) -> str:
 
 
 def _listing(groups: Sequence[Group], news: News, characters: int) -> list[list[str]]:
-    """Returns lists of lines, one for each group: its heading, and as many tasks as fit in an equal share of the room
-    that the headings leave. The last list counts the tasks that are in no group."""
+    """Returns lists of lines, one for each group: its heading, its first task, and as many others as fit in an equal
+    share of the room that these leave. The last list counts the tasks that are in no group."""
     room = characters - size("\n… and 1234567890 more causes (1234567890 tasks)\n")
-    # A group takes this much without its tasks: heading, line breaks, the number of tasks left out.
-    frames = _fitting([f"{bold(group.heading)}\n\n… and 1234567890 more" for group in groups], room)
-    room -= size("\n".join(frames))
-    shown = groups[: len(frames)]
+    # A group takes at least this much: heading, first task, line breaks, the number of tasks left out.
+    least = ["\n".join([bold(group.heading), *group.tasks[:1], "… and 1234567890 more"]) for group in groups]
+    shown = groups[: len(_fitting(least, room))]
+    room -= size("\n".join(least[: len(shown)]))
     listing = []
     for number, group in enumerate(shown):
-        tasks = _fitting(group.tasks, room // (len(shown) - number))
-        room -= size("\n".join(tasks))
+        more = _fitting(group.tasks[1:], room // (len(shown) - number) - 1)
+        room -= size("\n".join(["", *more])) if more else 0
+        tasks = [*group.tasks[:1], *more]
         lines = [bold(group.heading), *tasks] if group.heading else tasks
         if group.total > len(tasks):
             lines.append(f"… and {group.total - len(tasks)} more")
@@ -1414,19 +1455,25 @@ CASE WHEN octet_length(tasks.error::text) > {SHOWN_CHARACTERS} AND length(tasks.
     ELSE tasks.error::text || '' END COLLATE "C"
 """
 
-# A fingerprint of a failure's cause: of what stands before the traceback with the type of the exception, or else of the
-# exception, without what varies from task to task. OFFSET 0 keeps the planner from computing the parts several times.
+# A fingerprint of a failure's cause: of what stands before the first stack and of the exception after the last, without
+# what varies. OFFSET 0 keeps the planner from computing the parts several times.
+_READ = "CASE WHEN octet_length({0}) > 1000 THEN left({0}, 650) || right({0}, 350) ELSE {0} END"
 CAUSE = rf"""(
-    SELECT to_hex(hashtextextended(left(regexp_replace(regexp_replace(left(
-        CASE message WHEN '' THEN raised ELSE split_part(raised, ':', 1) || ' ' || message END, 300),
-        %(varying_words)s, ' ~', 'gi'), %(varying_numbers)s, '~', 'gi'), {CAUSE_CHARACTERS}), 0))
+    SELECT to_hex(hashtextextended(regexp_replace(regexp_replace(text, %(varying_words)s, '~', 'g'),
+        %(varying_numbers)s, '~', 'g') || coalesce(substring(text FROM '{CODE}'), ''), 0))
     FROM (SELECT coalesce({SHOWN_ERROR}, '') AS error OFFSET 0) AS shown
     CROSS JOIN LATERAL (
-        SELECT btrim(left(split_part(error, '{TRACEBACK}', 1), 2000), E' \n\r\t') AS message,
-               CASE WHEN strpos(error, '{TRACEBACK}') > 0 THEN btrim(split_part(replace(
-                   split_part(error, '{TRACEBACK}', -1), E'\n ', ' '), E'\n', 2), E' \r\t') ELSE '' END AS raised
-        OFFSET 0
+        SELECT {_READ.format(f"split_part(error, '{TRACEBACK}', 1)")} AS said,
+               CASE WHEN strpos(error, '{TRACEBACK}') > 0
+                   THEN replace(split_part(error, '{TRACEBACK}', -1), E'\n ', E'\r') END AS stack OFFSET 0
     ) AS parts
+    CROSS JOIN LATERAL (SELECT coalesce(nullif(split_part(stack, E'\n', 2), ''), stack) AS raised OFFSET 0) AS exception
+    CROSS JOIN LATERAL (
+        SELECT replace(replace(btrim(CASE WHEN stack IS NULL THEN said
+            WHEN strpos(said, replace(raised, split_part(raised, ': ', 1) || ': ', '')) > 0
+            THEN said || split_part(raised, ': ', 1) ELSE said || {_READ.format("raised")} END, E' \n\r\t'),
+            '": ', '":'), $$': $$, $$':$$) AS text OFFSET 0
+    ) AS whole
 )"""
 
 # The columns of a task as the public API returns them: name and expression.

@@ -9,13 +9,15 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
+import psycopg2
 import psycopg2.extensions
 
+import slack_notifier
 from sandbox.postgres import elapse as elapse
 from sandbox.slack import SlackStandIn
 
@@ -282,3 +284,19 @@ class Proxy:
         if stop is None or stop.text not in data:
             return False
         return stop.always or sum(stop.text in statement for statement in self.statements) == stop.number
+
+
+# As a claim reads the errors of tasks.
+CAUSES = f"""
+SELECT {slack_notifier.CAUSE}
+FROM unnest(%(errors)s::text[]) WITH ORDINALITY AS tasks (error, number)
+ORDER BY number
+"""
+
+
+def causes_in_sql(database_url: str, errors: Sequence[str | None]) -> list[str]:
+    """The cause of each error as PostgreSQL finds it."""
+    patterns = {"varying_words": slack_notifier.VARYING_WORDS, "varying_numbers": slack_notifier.VARYING_NUMBERS}
+    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+        cursor.execute(CAUSES, {"errors": list(errors), **patterns})
+        return [cause for (cause,) in cursor.fetchall()]

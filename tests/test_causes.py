@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from contextlib import closing
@@ -10,6 +11,7 @@ from typing import Any, Callable
 
 import psycopg2
 import pytest
+from support import causes_in_sql
 
 import slack_notifier
 from sandbox.postgres import elapse
@@ -17,25 +19,6 @@ from sandbox.slack import SlackStandIn, pings
 from slack_notifier import Settings, SlackNotifier
 
 NO_MASK = "$never^"
-# As a claim reads the errors of tasks.
-CAUSES = f"""
-SELECT {slack_notifier.CAUSE}
-FROM unnest(%(errors)s::text[]) WITH ORDINALITY AS tasks (error, number)
-ORDER BY number
-"""
-
-
-def causes_in_sql(
-    database_url: str,
-    errors: list[str | None],
-    words: str = slack_notifier.VARYING_WORDS,
-    numbers: str = slack_notifier.VARYING_NUMBERS,
-) -> list[str]:
-    """The cause of each error as PostgreSQL finds it; masked by nothing where the masks match nothing."""
-    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
-        cursor.execute(CAUSES, {"errors": errors, "varying_words": words, "varying_numbers": numbers})
-        return [cause for (cause,) in cursor.fetchall()]
-
 
 Causes = Callable[..., "list[tuple[str, int]]"]
 
@@ -87,6 +70,11 @@ UUIDS = ("6f1c2a94-8d3b-4e57-9a60-2b7de15c0f83", "B04E7D15-52F9-4C0A-8F1E-C9A36D
         ("GET https://a.example/x?y=1 failed", "GET http://b.example/ failed"),
         ("GET s3://bucket/key failed", "GET s3://other failed"),
         ("after 100000 bytes", "after 99999 bytes"),
+        ("scene 3 of 14 (frame 210)", "scene 12 of 14 (frame 7)"),
+        ("Thread-7 in render_3 at 0.5 s", "Thread-12 in render_14 at 2.25 s"),
+        ("at 2026-11-28T10:00:01.5Z", "at 2026-12-01T23:15:00.25Z"),
+        ("ffmpeg exited with code 137 in scene 3", "ffmpeg exited with code 137 in scene 4"),
+        (traceback("KeyError: 'duration'"), traceback("KeyError: 'size'")),
         ("frame 12345 lost", "frame 67890 lost"),
         ("object at 0x7f3a4c5d6e7f", "object at 0x7FFFFFFF0000"),
         ("commit 82a43db1", "commit 68fb2d570a"),
@@ -99,16 +87,35 @@ def test_errors_that_differ_in_a_name_are_one_cause(causes: Causes, first: str, 
     assert "…" in cause
 
 
+SIGNALS = "Command '['ffmpeg', '-i', '/tmp/a.mp4']' died with <Signals.{}>."
+BEHIND = "for PUT /render/" + "a" * 300
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [
         ("HTTP 429", "HTTP 500"),
         ("HTTP 429 for https://a.example", "HTTP 500 for https://a.example"),
+        (f"Upload {BEHIND} refused: HTTP 403", f"Upload {BEHIND} refused: HTTP 500"),
         ("ffmpeg exited with code 137", "ffmpeg exited with code 139"),
+        ("Command '['a']' returned non-zero exit status 1.", "Command '['a']' returned non-zero exit status 137."),
+        ("[Errno 13] Permission denied: '/a'", "[Errno 28] No space left on device: '/a'"),
+        ("[Errno 13] '/a'", "[Errno 28] '/a'"),
+        ("terminated by signal 9", "terminated by signal 11"),
+        (SIGNALS.format("SIGKILL: 9"), SIGNALS.format("SIGSEGV: 11")),
+        ("Client error '401 Unauthorized' for url 'https://a'", "Client error '429 Too Many Requests' for url 'https://a'"),
+        ("401 Client Error: for url: https://a", "429 Client Error: for url: https://a"),
+        ('Error code: 429 - {"error": "a"}', 'Error code: 500 - {"error": "a"}'),
+        ('{"code": 401, "detail": 5}', '{"code": 403, "detail": 5}'),
+        ('{"error": "no codec", "scene": 3}', '{"error": "disk full", "scene": 3}'),
+        ("body: {'status': 'quota_exceeded'}", "body: {'status': 'voice_not_found'}"),
         ("Permission denied", "No space left on device"),
         ("KeyError: scenes", "KeyError: duration"),
+        ("cannot write mp4", "cannot write mp3"),
+        (json.dumps({"exc": traceback("E: no codec")}), json.dumps({"exc": traceback("E: disk full")})),
+        (f"x\n{traceback('E: no codec')}", f"x\n{traceback('E: disk full')}"),
     ],
-)
+)  # fmt: skip
 def test_errors_that_differ_in_kind_are_two_causes(causes: Causes, first: str, second: str) -> None:
     assert sorted(causes(first, second)) == sorted([(causes(first, first)[0][0], 1), (causes(second, second)[0][0], 1)])
 
@@ -131,10 +138,12 @@ def test_the_cause_is_the_exception_and_not_its_stack(causes: Causes) -> None:
     ]
 
 
-def test_the_cause_is_what_stands_before_the_stack_with_the_exceptions_type(causes: Causes) -> None:
-    assert causes("Upload failed\n" + traceback("E: x"), "Upload failed\n" + traceback("E: y")) == [
-        ("Upload failed: E", 2)
-    ]
+def test_the_cause_is_what_stands_before_the_stack_with_the_exception(causes: Causes) -> None:
+    first, second = (f"Upload failed\n{traceback(raised)}" for raised in ("E: x", "E: y"))
+    assert sorted(causes(first, second, first)) == [("Upload failed: E: x", 2), ("Upload failed: E: y", 1)]
+    # One that says the same as the text before it says it once.
+    said = [f"{FAILED} no font {n!r}\n{traceback(f'{kind}: no font {n!r}')}" for kind in "EF" for n in "abc"]
+    assert sorted(causes(*said)) == [(f"{FAILED} {kind}: no font …", 3) for kind in "EF"]
 
 
 GROUP = """\
@@ -162,6 +171,7 @@ CAUSED = "\n\nThe above exception was the direct cause of the following exceptio
 DURING = "\n\nDuring handling of the above exception, another exception occurred:\n\n"
 FAILED = "Task processing failed:"
 SEVERAL = "several (2 sub-exceptions)"
+PARTS = "ValueError: 1 ExceptionGroup: inner (1 sub-exception) KeyError: 'z'"
 BOOM = ("app.Boom: a", "DETAIL:  b", "HINT: c")
 GONE = "requests.exceptions.ConnectionError: gone"
 # The error and its line.
@@ -171,28 +181,25 @@ ERRORS = [
     (f"{FAILED}\n{traceback('MemoryError', '')}", f"{FAILED} MemoryError"),
     (f"{FAILED} KeyError: 'duration'\n{KEY_ERROR}", f"{FAILED} KeyError: 'duration'"),
     (f"'duration'\n{KEY_ERROR}", "KeyError: 'duration'"),
-    (f"Upload failed\n{KEY_ERROR}", "Upload failed: KeyError"),
-    (f"Exit x\n{traceback('E.Rare: x')}", "Exit x: E.Rare"),
+    (f"Upload failed\n{KEY_ERROR}", "Upload failed: KeyError: 'duration'"),
+    (f"Exit x\n{traceback('E.Rare: x')}", "Exit x: E.Rare: x"),
     (f"{FAILED} broke\n{KEY_ERROR}{CAUSED}{traceback('RenderError: broke')}", f"{FAILED} RenderError: broke"),
     (f"{FAILED} broke\n{KEY_ERROR}{DURING}{traceback('RenderError: broke')}", f"{FAILED} RenderError: broke"),
     (KEY_ERROR + DURING + traceback("RenderError: broke"), "RenderError: broke"),
     (f"{FAILED} a\nDETAIL:  b\nHINT: c\n{traceback(*BOOM)}", f"{FAILED} app.Boom: a DETAIL: b HINT: c"),
-    (traceback("app.Boom: a", "  indented", "DETAIL: b"), "app.Boom: a"),
-    (traceback("app.Boom: a", "", "the worker goes on"), "app.Boom: a"),
+    (traceback("app.Boom: a", "  indented", "DETAIL: b"), "app.Boom: a indented DETAIL: b"),
+    (traceback("app.Boom: a", "", "the worker goes on"), "app.Boom: a the worker goes on"),
     (f"{FAILED} gone\n{traceback(GONE)}", f"{FAILED} {GONE}"),
     (f"{FAILED} ConnectionError: gone\n{traceback(GONE)}", f"{FAILED} ConnectionError: gone"),
     (f"{FAILED} x\n{traceback('__main__.f.<locals>.Odd: x')}", f"{FAILED} __main__.f.&lt;locals&gt;.Odd: x"),
-    # Exception groups have no rule of their own.
-    (f"{FAILED} {SEVERAL}\n{GROUP}", f"{FAILED} {SEVERAL} + Exception Group"),
-    (GROUP, "+ Exception Group"),
-    (
-        f"{FAILED} broke\n{GROUP}{CAUSED}{traceback('RenderError: broke')}",
-        f"{FAILED} RenderError: broke + Exception Group",
-    ),
-    (f"{FAILED} {SEVERAL}\n{KEY_ERROR}{CAUSED}{GROUP}", f"{FAILED} {SEVERAL}"),
+    # Of a group, what its parts raised.
+    (f"{FAILED} {SEVERAL}\n{GROUP}", f"{FAILED} ExceptionGroup: {SEVERAL} {PARTS}"),
+    (GROUP, f"ExceptionGroup: {SEVERAL} {PARTS}"),
+    (f"{FAILED} broke\n{GROUP}{CAUSED}{traceback('RenderError: broke')}", f"{FAILED} RenderError: broke"),
+    (f"{FAILED} {SEVERAL}\n{KEY_ERROR}{CAUSED}{GROUP}", f"{FAILED} ExceptionGroup: {SEVERAL} {PARTS}"),
     (f"{FAILED} x\n{traceback()}", f"{FAILED} x"),
     (traceback(), "pipeline.render(task_id)"),
-    (f"{FAILED} x\n{traceback('no type: of any kind')}", f"{FAILED} x"),
+    (f"{FAILED} x\n{traceback('no type: of any kind')}", f"{FAILED} x: no type: of any kind"),
 ]
 
 

@@ -134,6 +134,19 @@ def test_an_asterisk_in_a_cause_does_not_end_its_heading() -> None:
     assert "*6 × no match for ∗.mp4 · 1 user*" in message.blocks[2]["text"]["text"]
 
 
+@pytest.mark.parametrize("link", [200, 700, 1_100])
+def test_each_cause_that_is_shown_has_a_task_however_long_its_links_are(link: int) -> None:
+    claim = failures(*[(f"no codec {name}", 9, 1, None) for name in "abcdefghij"])
+    claim = claim._replace(tasks=[{**task, "log_uri": "https://logs.example/" + "x" * link} for task in claim.tasks])
+    message = failed_message(claim, 30, PLAIN)
+    for text in (message.text, "\n".join(texts_of(message.blocks))):
+        shown = re.findall(r"(?m)^\*?9 × .*\n(.*)$", text)
+        assert shown
+        assert all(line.startswith("• ") for line in shown)
+        left = re.search(r"… and (\d+) more causes? \((\d+) tasks\)", text)
+        assert len(shown) + (int(left[1]) if left else 0) == 10
+
+
 def test_a_template_takes_the_place_of_a_line() -> None:
     claim = failures(("HTTP 500", 6, 1, 2))
     found = lines(failed_message(claim, 30, Style("$id of $user: $error $seen")))

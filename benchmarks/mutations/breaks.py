@@ -37,6 +37,7 @@ START = "tests/test_start.py::test_"
 IDLE = "tests/test_idle_cost.py::test_"
 SILENCE = "tests/test_silence.py::test_"
 HOSTS = "tests/test_broken_hosts.py::test_"
+LINES = "tests/test_error_lines.py::test_"
 
 BREAKS = [
     # Deadlines.
@@ -128,8 +129,8 @@ BREAKS = [
     ),
     Break(
         "a backtick ends the code span",
-        '.replace("`", "\'")',
-        "",
+        'SHOWN_JOINT)).replace("`", "\'")',
+        "SHOWN_JOINT))",
         f"{ALERTS}error_line_tells_what_went_wrong",
     ),
     Break(
@@ -163,10 +164,46 @@ BREAKS = [
         f"{ALERTS}the_cut_of_a_long_error_leaves_no_piece_of_a_secret",
     ),
     Break(
-        "the cause is the first line of the stack",
-        r're.search(r"\n(\S[^\r\n]*)", stack)',
-        r're.search(r"\n([^\r\n]*)", stack)',
-        f"{ALERTS}error_line_tells_what_went_wrong",
+        "a stack is told",
+        r'(?:[^\v]+|\v>)*"""',
+        r'[^\v\t]*"""',
+        f"{LINES}the_line_of",
+    ),
+    Break(
+        "what is left out is not masked first",
+        'redact(re.sub(key, _MASK, piece) if "-----END" in piece else piece)',
+        "piece",
+        f"{LINES}a_secret_is_masked_before_anything_is_cut_or_left_out",
+    ),
+    Break(
+        "the rest of a key whose beginning was cut off is shown",
+        're.sub(key, _MASK, piece) if "-----END" in piece else piece',
+        "piece",
+        f"{LINES}a_secret_is_masked_before_anything_is_cut_or_left_out",
+    ),
+    Break(
+        "a long error is cut at its end",
+        "end = 0.35 if raised",
+        "end = 0 if raised",
+        f"{LINES}plain_prose_is_cut_at_its_end_and_anything_else_in_its_middle",
+    ),
+    Break(
+        "a code folds like any number",
+        " || coalesce(substring(text FROM '{CODE}'), '')",
+        "",
+        f"{CAUSES}errors_that_differ_in_kind_are_two_causes",
+    ),
+    Break(
+        "a cause is what stands before the stack alone",
+        "THEN said || split_part(raised, ': ', 1) ELSE said || {_READ.format(\"raised\")} END",
+        "THEN said ELSE said END",
+        f"{CAUSES}the_cause_is_what_stands_before_the_stack_with_the_exception",
+    ),
+    Break(
+        "a cause is shown without a task",
+        "tasks = [*group.tasks[:1], *more]",
+        "tasks = more",
+        f"{MESSAGES}each_cause_that_is_shown_has_a_task_however_long_its_links_are",
     ),
     # Secrets.
     Break(
