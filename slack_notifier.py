@@ -706,7 +706,7 @@ _SILENT = (
     r"\bff(?:mpeg|probe) version \S[^\v\t]*|(?i:\bheaders?[\"']?[:=] ?(?:\w+\()?\{[^{}]*\}\)?,? ?)"
 )
 _COMPLAINT = (
-    r"(?i)error|exce[ep]|fail|fatal|n.t |out of|un[aeks]|invalid|no such|denied|refus|missing|requir|kill|status"
+    r"(?i)error|exce[ep]|fail|n.t |no |out of|me.?out|un[aeks]|inval|denied|refus|miss|requir|kill|status|title"
 )
 
 
@@ -762,8 +762,10 @@ def cause_text(error: object) -> str:
     message, *stacks = _string(error).split(TRACEBACK)
     read = shorten(message, *CAUSE_READ)
     for stack in stacks[-1:]:
-        raised = "".join(stack.replace("\n ", "\r").split("\n")[1:2])
-        read += TRACEBACK + shorten(f"\n{raised}".replace("\r", "\n ") if raised else stack, *CAUSE_READ)
+        lines = stack.replace("\n ", "\r").split("\n")
+        raised = f"\n{lines[1]}" if "".join(lines[1:2]) else stack
+        last = "" if lines[-1] in raised else f"\n{lines[-1]}"
+        read += TRACEBACK + "".join(shorten(part.replace("\r", "\n "), *CAUSE_READ) for part in (raised, last))
     read = re.sub("([\"']:) ", r"\1", read)  # What a dictionary says is no quoted value.
     code = (re.findall(CODE, read) or ["\0"])[0]
     # Masked first, because a secret without its digits has no shape by which to know it.
@@ -1467,11 +1469,15 @@ CAUSE = rf"""(
                CASE WHEN strpos(error, '{TRACEBACK}') > 0
                    THEN replace(split_part(error, '{TRACEBACK}', -1), E'\n ', E'\r') END AS stack OFFSET 0
     ) AS parts
-    CROSS JOIN LATERAL (SELECT coalesce(nullif(split_part(stack, E'\n', 2), ''), stack) AS raised OFFSET 0) AS exception
+    CROSS JOIN LATERAL (SELECT
+        coalesce(nullif(split_part(stack, E'\n', 2), ''), stack) AS raised,
+        coalesce(nullif(split_part(stack, E'\n', -1), ''), nullif(split_part(stack, E'\n', -2), ''),
+            split_part(stack, E'\n', -3)) AS last OFFSET 0) AS lines
     CROSS JOIN LATERAL (
-        SELECT replace(replace(btrim(CASE WHEN stack IS NULL THEN said
+        SELECT replace(replace(btrim(said || coalesce(CASE
             WHEN strpos(said, replace(raised, split_part(raised, ': ', 1) || ': ', '')) > 0
-            THEN said || split_part(raised, ': ', 1) ELSE said || {_READ.format("raised")} END, E' \n\r\t'),
+            THEN split_part(raised, ': ', 1) ELSE {_READ.format("raised")} END
+            || CASE WHEN strpos(raised, last) > 0 THEN '' ELSE E'\n' || {_READ.format("last")} END, ''), E' \n\r\t'),
             '": ', '":'), $$': $$, $$':$$) AS text OFFSET 0
     ) AS whole
 )"""

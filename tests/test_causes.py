@@ -41,6 +41,11 @@ def traceback(*last_lines: str) -> str:
     return "\n".join(["Traceback (most recent call last):", stack.rstrip("\n"), *last_lines])
 
 
+def logged(text: str, second: int) -> str:
+    """As a log has the lines."""
+    return "".join(f"2026-11-28T10:00:{second:02} worker: {line}\n" for line in text.split("\n"))
+
+
 def texts(message: dict[str, Any]) -> list[str]:
     return [block["text"]["text"] for block in message["blocks"] if "text" in block]
 
@@ -75,6 +80,7 @@ UUIDS = ("6f1c2a94-8d3b-4e57-9a60-2b7de15c0f83", "B04E7D15-52F9-4C0A-8F1E-C9A36D
         ("at 2026-11-28T10:00:01.5Z", "at 2026-12-01T23:15:00.25Z"),
         ("ffmpeg exited with code 137 in scene 3", "ffmpeg exited with code 137 in scene 4"),
         (traceback("KeyError: 'duration'"), traceback("KeyError: 'size'")),
+        (logged(traceback("KeyError: 'duration'"), 1), logged(traceback("KeyError: 'size'"), 12)),
         ("frame 12345 lost", "frame 67890 lost"),
         ("object at 0x7f3a4c5d6e7f", "object at 0x7FFFFFFF0000"),
         ("commit 82a43db1", "commit 68fb2d570a"),
@@ -113,6 +119,8 @@ BEHIND = "for PUT /render/" + "a" * 300
         ("KeyError: scenes", "KeyError: duration"),
         ("cannot write mp4", "cannot write mp3"),
         (json.dumps({"exc": traceback("E: no codec")}), json.dumps({"exc": traceback("E: disk full")})),
+        (logged(traceback("E: no codec"), 1), logged(traceback("E: disk full"), 2)),
+        (traceback("E: ffmpeg said:", "frame 1", "no codec"), traceback("E: ffmpeg said:", "frame 1", "disk full\n\n")),
         (f"x\n{traceback('E: no codec')}", f"x\n{traceback('E: disk full')}"),
     ],
 )  # fmt: skip
