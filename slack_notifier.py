@@ -705,6 +705,8 @@ _SILENT = (
     r"frame= *\d|\S+:\d+: \w*Warning: |warnings\.warn\(|\S*RemoteTraceback:|(?:\S+ ){0,5}\[?(?:DEBUG|INFO)\b)[^\v\t]*|"
     r"\bff(?:mpeg|probe) version \S[^\v\t]*|(?i:\bheaders?[\"']?[:=] ?(?:\w+\()?\{[^{}]*\}\)?,? ?)"
 )
+# A line break that is written out, as in JSON or a quoted string, before an indented line.
+_WRITTEN_BREAK = r"(?<!\\)(\\{1,8})n(?:  |\1t)"
 _COMPLAINT = (
     r"(?i)error|exce[ep]|fail|n.t |no |out of|me.?out|un[aeks]|inval|denied|refus|miss|requir|kill|status|title"
 )
@@ -778,13 +780,17 @@ def _lines(text: str) -> str:
     text = re.sub(_INVISIBLE, "", shorten(text, SHOWN_CHARACTERS, 0.5, SHOWN_JOINT)).replace("`", "'")
     # The sides of boxes and exception groups. Then line breaks that are written out: an indented line follows some.
     text = re.sub("(?m)^[ \t]*[|+] ?|[\u2500-\u257f]+", "", text)
-    while found := re.search(r"(?<!\\)(\\{1,8})n(?:  |\1t)", text):
+    # (Without an assignment in an expression: an old Python has to read this file to say that it is too old.)
+    found = re.search(_WRITTEN_BREAK, text)
+    while found:
         text = text[: found.start()] + re.sub(r'(?<!\\)"(?=, ?"|\}|\s*$)', "\n", text[found.start() :], count=1)
         text = re.sub(
             rf"(?<!\\){re.escape(found[1])}([nrt\"'])", lambda m: {"n": "\n"}.get(m[1], m[1].strip("rt")), text
         )
+        found = re.search(_WRITTEN_BREAK, text)
     # A log puts the same before each line of a stack, but for its digits.
-    if found := re.search(rf"(?m)^(.{{1,99}}?){re.escape(TRACEBACK)}.*\n", text):
+    found = re.search(rf"(?m)^(.{{1,99}}?){re.escape(TRACEBACK)}.*\n", text)
+    if found:
         before = re.sub(r"\d+", r"\\d+", re.escape(found[1]))
         text = re.sub(f"(?m)^{before}", "", text) if re.match(rf"{before}\s+File ", text[found.end() :]) else text
     marked = ""
@@ -2947,7 +2953,7 @@ class Outcome:
     def add(self, other: Outcome) -> None:
         """Adds the outcome for another destination of the same alert."""
         self.total = max(self.total, other.total)
-        self.error = other.error or self.error
+        self.error = self.error or other.error
         self.cannot_read = self.cannot_read or other.cannot_read
 
 
