@@ -195,8 +195,8 @@ BREAKS = [
     ),
     Break(
         "a cause is what stands before the stack alone",
-        "THEN said || split_part(raised, ': ', 1) ELSE said || {_READ.format(\"raised\")} END",
-        "THEN said ELSE said END",
+        "THEN split_part(raised, ': ', 1) ELSE {_READ.format(\"raised\")} END",
+        "THEN '' ELSE '' END",
         f"{CAUSES}the_cause_is_what_stands_before_the_stack_with_the_exception",
     ),
     Break(
@@ -926,7 +926,7 @@ BREAKS = [
     ),
     Break(
         "the other alert's error is forgotten",
-        "self.error = other.error or self.error",
+        "self.error = self.error or other.error",
         "self.error = other.error",
         f"{ROUTES}dead_destination_neither_hides_nor_repeats",
     ),
