@@ -2098,6 +2098,11 @@ def _moment(text: Any, cursor: Any) -> Any:
 _MOMENT = psycopg2.extensions.new_type((1184,), "MOMENT", _moment)
 
 
+def _from_bytes(value: Any) -> Any:
+    """Returns a text that was read byte by byte as the UTF-8 that it most likely is."""
+    return value.encode("latin-1").decode(errors="replace") if isinstance(value, str) else value
+
+
 class Ledger:
     """A connection to the database, its transactions, one at a time, and the claims that a run makes by them.
 
@@ -2112,7 +2117,7 @@ class Ledger:
         if not url:
             raise DatabaseError("DATABASE_URL environment variable not set")
         # Whether it looks for what is odd about the tasks, which a worker's call need not.
-        self.thorough = False
+        self.thorough, self.is_indexed = False, False
         self.deadline = deadline
         self.dry_run = dry_run
         self.paced = paced
@@ -2171,6 +2176,10 @@ class Ledger:
         self._timer.daemon = True
         # Without a thread, only the server's own time-out ends a statement.
         _has_started(self._timer)
+        # A database in SQL_ASCII holds any bytes, and would refuse to send those that are no UTF-8.
+        self.is_raw = self.connection.info.parameter_status("server_encoding") == "SQL_ASCII"
+        if self.is_raw:
+            self.connection.set_client_encoding("LATIN1")
 
     @contextmanager
     def transaction(self, *statements: str, until: Deadline | None = None, **parameters: object) -> Iterator[None]:
@@ -2218,7 +2227,10 @@ class Ledger:
 
     def rows(self) -> Rows:
         names = [column.name for column in self._cursor.description or ()]
-        return [dict(zip(names, row)) for row in self._cursor.fetchall()] if names else []
+        found = self._cursor.fetchall() if names else []
+        if self.is_raw:
+            found = [[_from_bytes(value) for value in row] for row in found]
+        return [dict(zip(names, row)) for row in found]
 
     def fetch(self, *statements: str, seconds: float = DATABASE_STATEMENT_SECONDS, **parameters: object) -> Rows:
         """Returns the rows of the last statement; each may take `seconds`. The parameters stay for later ones."""
@@ -2260,7 +2272,7 @@ class Ledger:
         if self._sockets.is_cut:
             reason = "no answer from the database in the time there was"
         elif is_canceled:
-            remedy = "it took too long, is the recommended index there?"
+            remedy = "it took too long" + ("" if self.is_indexed else ", is the recommended index there?")
         step = "record what was reported, so the next run may report it again" if self.has_posted else "read the tasks"
         return DatabaseError(
             f"Cannot {step}: {reason}",
@@ -2283,6 +2295,7 @@ class Ledger:
         """Returns the row of STATE, which has just run; DatabaseError where this role cannot read the tasks."""
         state = self.rows()[0]
         role = state["role"]
+        self.is_indexed = state["indexed"]
         found = state["columns"] or {}
         missing = ", ".join(column for column in COLUMNS_READ if column not in found)
         forbidden = [column for column in COLUMNS_READ if column in found and not found[column]["readable"]]
@@ -2403,7 +2416,7 @@ class Ledger:
             **settings,
             "destination": destination.fingerprint,
             "destinations": [destination.fingerprint],
-            "user": destination.user,
+            "user": destination.user.encode().decode("latin-1") if self.is_raw else destination.user,
             "window": timedelta(minutes=FAILED_WINDOW_MINUTES),
             "varying_words": VARYING_WORDS,
             "varying_numbers": VARYING_NUMBERS,

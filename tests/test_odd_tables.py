@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+import secrets
+from contextlib import closing
 from datetime import timedelta
 
+import psycopg2
 import pytest
 from support import FAILED, STUCK, title
 
 import slack_notifier
-from sandbox.postgres import create_database, create_tasks_table, drop_database
+from sandbox.postgres import create_database, create_tasks_table, drop_database, url_of
 from slack_notifier import Settings, SlackNotifier
 
 INDEX = "CREATE INDEX ON tasks (status, updated_at)"
@@ -321,3 +325,30 @@ def test_nothing_long_is_sorted_before_the_tasks_are_chosen(tasks, statement):
     assert "Limit" in first[1]
     assert "error" not in first[1]
     assert "error" in plan
+
+
+@pytest.mark.parametrize("user", ["key-of-a-user-1", "schlüssel-eins"])
+def test_a_database_of_any_bytes_costs_no_alert(server_url, make_tasks, slack, tmp_path, user):
+    """As initdb makes it without a locale: what is no UTF-8, or is cut inside a character, is shown as far as it is."""
+    url = url_of(server_url, database=f"raw_{secrets.token_hex(8)}")
+    with closing(psycopg2.connect(server_url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        name = url.partition("?")[0].rpartition("/")[2]
+        cursor.execute(f"CREATE DATABASE {name} ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    create_tasks_table(url)
+    tasks = make_tasks(f"{url}?client_encoding=UTF8")
+    ids = [tasks.fail(user_api_key=user), tasks.fail(id="tâche", user_api_key=user), tasks.add("queued", created=90)]
+    tasks.execute("UPDATE tasks SET error = E'no codec for \\xff: ' || repeat('ä', 15000) WHERE status = 'failed'")
+    path = tmp_path / "users.json"
+    path.write_text(json.dumps({user: slack.webhook("mine")}), encoding="utf-8")
+    environment = {"DATABASE_URL": url, "SLACK_WEBHOOK": slack.webhook(), "SLACK_USER_WEBHOOKS_FILE": str(path)}
+    notifier = SlackNotifier(settings=Settings.from_environment(environment))
+    assert notifier.send_combined_notification()["error"] is None
+    for channel in ("alerts", "mine"):
+        text = slack.messages(channel)[0]["text"]
+        assert ids[0] in text
+        assert "tâche" in text
+        assert "no codec for �: ä" in text
+    assert [title(message) for message in slack.messages()] == [FAILED, STUCK]
+    assert len(notifier.get_failed_tasks_last_30min()) == 2
+    tasks.connection.close()

@@ -14,7 +14,7 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_701
+MOST_LINES = 3_714
 MOST_LINES_OF_A_PART = {
     "head": 205,
     "Deadlines": 115,
@@ -23,7 +23,7 @@ MOST_LINES_OF_A_PART = {
     "Secrets": 130,
     "Messages": 440,
     "SQL": 640,
-    "Database": 500,
+    "Database": 520,
     "Delivery": 375,
     "Run": 330,
     "SlackNotifier": 120,
