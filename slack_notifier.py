@@ -320,7 +320,7 @@ class Destination:
         self.user = user
         # The ledger names it so: neither the URL, which is a secret, nor the key reaches the database.
         self.fingerprint = hashlib.sha256(f"{webhook}\n{user}".encode()).hexdigest()[:16]
-        self._text = f"{name} ({self.fingerprint[:6]})"
+        self._name = name
 
     # The name does not count: several variables may hold the same URL.
     def __eq__(self, other: object) -> bool:
@@ -330,7 +330,7 @@ class Destination:
         return hash(self.fingerprint)
 
     def __str__(self) -> str:
-        return self._text
+        return f"{self._name or f'the channel of user {mask_key(self.user)}'} ({self.fingerprint[:6]})"
 
 
 class QuietHours(NamedTuple):
@@ -434,7 +434,7 @@ class Settings(NamedTuple):
     def user_destinations(self, users: Iterable[str] | None = None) -> list[Destination]:
         """Returns the channels of these users, or of all, for their failed and stuck tasks; not every user has one."""
         users = self.user_webhooks if users is None else [user for user in users if user in self.user_webhooks]
-        return [Destination(self.user_webhooks[user], user, f"the channel of user {mask_key(user)}") for user in users]
+        return [Destination(self.user_webhooks[user], user) for user in users]
 
     def __repr__(self) -> str:
         # The values hold passwords and webhooks, and a repr ends up in logs and tracebacks.
@@ -519,7 +519,13 @@ def _user_webhooks(env: Environment, name: str) -> dict[str, str]:
     is_object_of_text = isinstance(users, dict) and all(isinstance(url, str) for url in users.values())
     if not is_object_of_text or "" in users or re.search(_NO_TEXT, "".join(users)):
         raise SettingError(f"{name} must hold a JSON object: user API key → webhook URL")
-    return {user: _incoming_webhook(f"each URL in {name}", url.strip()) for user, url in users.items()}
+    # Users are many: a plain URL needs no closer look.
+    port, host = r"(?::(?:[1-5]\d{4}|[1-9]\d{1,3}))?", r"(?!(?i:hooks)\.)\w{1,63}(?:\.\w{1,63})*"
+    is_plain = re.compile(rf"(?a)https://hooks\.slack\.com/services/[\w/]+|https?://{host}{port}/[\w/]*").fullmatch
+    return {
+        user: url if is_plain(url) else _incoming_webhook(f"each URL in {name}", url.strip())
+        for user, url in users.items()
+    }
 
 
 def _mention(env: Environment, name: str) -> str:

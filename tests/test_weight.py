@@ -14,11 +14,11 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_714
+MOST_LINES = 3_720
 MOST_LINES_OF_A_PART = {
     "head": 205,
     "Deadlines": 115,
-    "Settings": 365,
+    "Settings": 370,
     "Text": 210,
     "Secrets": 130,
     "Messages": 440,
