@@ -1507,6 +1507,7 @@ TASK_COLUMNS = {
 # All that is read of tasks, and so what a role must be allowed to read.
 COLUMNS_READ = [*TASK_COLUMNS, "started_at"]
 _SHOWN_TASK = ", ".join(f"{expression} AS {name}" for name, expression in TASK_COLUMNS.items())
+_SHOWN_COLUMNS = ", ".join(f"shown.{name}" for name in TASK_COLUMNS)
 
 # The worker has two words for a task in progress. A word that is not here may mean anything, so it is no recovery. As
 # text, because an enum that lacks a word refuses a statement with it.
@@ -1577,7 +1578,7 @@ FROM to_regclass('tasks') AS tasks, to_regclass('slack_notifications') AS ledger
 # For --check: how much the ledger remembers, and since when.
 LEDGER_AGE = """
 SELECT count(*) AS reported, min(notified_at) AS first, max(notified_at) AS last, now() AS now
-FROM slack_notifications WHERE task_id <> '' AND alert <> 'cause'
+FROM slack_notifications WHERE task_id <> '' AND alert <> 'cause' AND destination <> 'users'
 """
 # The words that statuses have, each found in the index behind the one before; at most 50.
 _STATUSES = """(
@@ -1798,7 +1799,7 @@ SELECT has_news FROM found
 # The claimed tasks by their cause or status, as the message lists them: groups that are new to the destination first,
 # then the largest; of each the first tasks. `before`: how many failures of the cause were reported earlier today and on
 # the six UTC days before; NULL where causes have been counted for less than a day. `is_recent`: one within the hour.
-_LISTED = """groups AS (
+_LISTED = f"""groups AS (
     SELECT cause, total, users, causes, never_started, last > now() - interval '1 hour' AS is_recent,
            CASE WHEN is_old THEN coalesce(times, 0) END AS before,
            row_number() OVER (ORDER BY is_old AND times IS NULL DESC, total DESC, cause) AS place
@@ -1822,6 +1823,8 @@ _LISTED = """groups AS (
         FROM claimed JOIN groups USING (cause) WHERE place <= %(listed)s
     ) AS numbered
     WHERE row_number <= %(each)s LIMIT %(listed)s * %(each)s
+), shown AS MATERIALIZED (
+    SELECT tasks.id AS key, {_SHOWN_TASK} FROM tasks WHERE tasks.id = ANY(ARRAY(SELECT id FROM listed))
 )"""
 
 
@@ -1898,8 +1901,8 @@ WITH {_STATE}, news AS (
 SELECT claimed, partial, oldest, span, now() AS claimed_at, CASE WHEN claimed > 0 AND %(with_facts)s
            THEN (SELECT row_to_json(facts) FROM ({facts}) AS facts) END AS facts,
        %(alert)s AS alert, cause, total, users, causes,
-       never_started, is_recent, before, place, event_at AS since, began, {_SHOWN_TASK}
-FROM figures LEFT JOIN listed ON true LEFT JOIN tasks ON tasks.id = listed.id
+       never_started, is_recent, before, place, event_at AS since, began, {_SHOWN_COLUMNS}
+FROM figures LEFT JOIN listed ON true LEFT JOIN shown ON shown.key = listed.id
 ORDER BY rank, task_id
 """
 
@@ -2087,7 +2090,7 @@ FAILED = Alert("failed", "failed", _look(FAILED_NEWS), _claim(FAILED_NEWS, _FAIL
 STUCK = Alert("stuck", "stuck", _look(STUCK_NEWS), _claim(STUCK_NEWS, _STUCK_FACTS), stuck_message, "", RECOVERED)
 ALERTS = (FAILED, HEALED, STUCK, RECOVERED)
 
-_CONNECTION_DEFAULTS = {"fallback_application_name": "slack_notifier", "client_encoding": "UTF8"}
+_CONNECTION_DEFAULTS = {"fallback_application_name": "slack_notifier"}
 _BUSY = "Another run is telling this destination, or a session holds its rows in slack_notifications"
 # Errors that trying again does not heal. The driver has no code for them, only the server's words.
 _IS_FINAL_ERROR = (
@@ -2134,7 +2137,7 @@ class Ledger:
         self.call_wait = CALL_LOCK_WAIT_SECONDS
         self._url = url
         own = {**_CONNECTION_DEFAULTS, "connect_timeout": str(DATABASE_CONNECT_SECONDS)}
-        self._options = {**own, **psycopg2.extensions.parse_dsn(url)}
+        self._options = {**own, **psycopg2.extensions.parse_dsn(url), "client_encoding": "UTF8"}
         self._connect(pauses)
 
     def another(self) -> Ledger:
@@ -2380,7 +2383,8 @@ class Ledger:
                 self.fetch(*prepare)
             if state["has_versions"]:
                 self.version = AsIs("tasks.xmin")
-            if state["columns"]["updated_at"]["nullable"]:
+            self.nulls = state["columns"]["updated_at"]["nullable"]
+            if self.nulls:
                 for row in self.optional_rows("failures without updated_at", NULLS, self.deadline.capped(1)):
                     self.nulls = row["nulls"]
         return found

@@ -773,7 +773,8 @@ def test_night_holds_all_but_what_is_critical_until_the_morning(stage: Stage, sl
     critical, failed, stuck = summaries(slack)
     assert critical.startswith("14 tasks failed ")
     assert pings(slack.messages()[0])
-    assert failed.startswith("1 task failed since ")
+    # The span begins with the second of the critical report, in which others may have failed.
+    assert re.match("1 (more )?task failed since ", failed)
     assert stuck.startswith("2 tasks stuck ")
     held = [line for line in slack.log if "Quiet hours:" in line and "kept for later" in line]
     assert len(held) == 3
