@@ -787,12 +787,10 @@ def _lines(text: str) -> str:
     # The sides of boxes and exception groups. Then line breaks that are written out: an indented line follows some.
     text = re.sub("(?m)^[ \t]*[|+] ?|[\u2500-\u257f]+", "", text)
     # (Without an assignment in an expression: an old Python has to read this file to say that it is too old.)
-    found = re.search(_WRITTEN_BREAK, text)
+    found, letters = re.search(_WRITTEN_BREAK, text), {"n": "\n", "r": " ", "t": " "}
     while found:
         text = text[: found.start()] + re.sub(r'(?<!\\)"(?=, ?"|\}|\s*$)', "\n", text[found.start() :], count=1)
-        text = re.sub(
-            rf"(?<!\\){re.escape(found[1])}([nrt\"'])", lambda m: {"n": "\n"}.get(m[1], m[1].strip("rt")), text
-        )
+        text = re.sub(rf"(?<!\\){re.escape(found[1])}([nrt\"'])", lambda m: letters.get(m[1], m[1]), text)
         found = re.search(_WRITTEN_BREAK, text)
     # A log puts the same before each line of a stack, but for its digits.
     found = re.search(rf"(?m)^(.{{1,99}}?){re.escape(TRACEBACK)}.*\n", text)
