@@ -1529,7 +1529,9 @@ FAILED_TASKS = _first_tasks(
 )
 
 # The time of a task's last sign of life. A task that is run again keeps the times of its first run, but for updated_at.
-_SIGN_OF_LIFE = "greatest(tasks.created_at, tasks.started_at, tasks.updated_at)"
+# A time that lies ahead is a mistake.
+_SIGN_OF_LIFE = """greatest(CASE WHEN tasks.created_at <= now() + interval '1 hour' THEN tasks.created_at END,
+    CASE WHEN tasks.started_at <= now() + interval '1 hour' THEN tasks.started_at END, tasks.updated_at)"""
 
 # A task is stuck if it is open and without a sign of life for longer than the timeout. The condition on updated_at
 # alone is there for the index; it is NULL in some tables.

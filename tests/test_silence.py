@@ -652,3 +652,11 @@ def test_a_host_that_is_slow_to_load_what_posts_does_not_repeat_an_alert(
     wait_until(lambda: all(request.status for request in slack.requests))
     run(SlackNotifier(settings=settings))
     assert failures(slack) == [failed]
+
+
+@pytest.mark.parametrize("column", ["created_at", "started_at"])
+def test_a_date_ahead_hides_no_stuck_task(settings: Settings, slack: SlackStandIn, tasks: Any, column: str) -> None:
+    task_id = tasks.add("inprogress", created=90, started=80, updated=80)
+    tasks.execute(f"UPDATE tasks SET {column} = '2099-01-01'")
+    assert SlackNotifier(settings=settings).send_combined_notification()["error"] is None
+    assert told(slack, STUCK) == [[task_id]]
