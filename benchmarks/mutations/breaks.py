@@ -454,12 +454,6 @@ BREAKS = [
         f"{STORM}an_id_that_cannot_be_told_blocks_no_other",
     ),
     Break(
-        "an empty id is taken for the state of the destination",
-        "coalesce(nullif(left(tasks.id::text, 500), ''), ' ')",
-        "left(tasks.id::text, 500)",
-        f"{STORM}an_empty_id_is_counted_and_blocks_no_other",
-    ),
-    Break(
         "an outage is not made up for",
         "greatest(complete - interval '{LATE_MINUTES} minutes', first_run",
         "greatest(now() - interval '{LATE_MINUTES} minutes', first_run",
@@ -949,12 +943,6 @@ BREAKS = [
 """,
         "",
         f"{LEDGER}a_recovery_waits_for_the_alert_that_was_refused",
-    ),
-    Break(
-        "a post is begun without time for its answer",
-        "            if until.seconds_left < POST_SECONDS + COMMIT_SECONDS:\n",
-        "            if False:\n",
-        f"{DELIVERY}call_without_time_for_an_answer_posts_nothing",
     ),
     Break(
         "reminders of 0 minutes are all the time",
