@@ -154,21 +154,17 @@ def says(answer: str, *, for_ever: bool = False) -> Treat:
 # ---- Slack's own hosts -----------------------------------------------------------------------------------------------
 
 
-class TlsSlack(Listener):
-    """The stand-in under Slack's own names, by way of an HTTP proxy that ends the TLS itself."""
+class TlsFront(Listener):
+    """A server by way of TLS under these names; each connection is one request and its answer."""
 
-    def __init__(self, slack: SlackStandIn, authority: trustme.CA) -> None:
+    def __init__(self, port: int, authority: trustme.CA, *names: str) -> None:
         super().__init__()
-        self._port = port_of(slack)
+        self._port = port
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("hooks.slack.com", "hooks.slack-gov.com", "chat.example.com").configure_cert(self._tls)
-        self.hosts: list[str] = []
-        self.url = f"http://127.0.0.1:{self.port}"
+        authority.issue_cert(*names).configure_cert(self._tls)
         self.open()
 
     def serve(self, client: socket.socket) -> None:
-        self.hosts.append(read_request(client).split()[1].decode())
-        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
         with (
             self._tls.wrap_socket(client, server_side=True) as secure,
             socket.create_connection(("127.0.0.1", self._port)) as server,
@@ -178,6 +174,20 @@ class TlsSlack(Listener):
             server.shutdown(socket.SHUT_WR)
             while data := server.recv(65536):
                 secure.sendall(data)
+
+
+class TlsSlack(TlsFront):
+    """The stand-in under Slack's own names, by way of an HTTP proxy that ends the TLS itself."""
+
+    def __init__(self, slack: SlackStandIn, authority: trustme.CA) -> None:
+        self.hosts: list[str] = []
+        super().__init__(port_of(slack), authority, "hooks.slack.com", "hooks.slack-gov.com", "chat.example.com")
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def serve(self, client: socket.socket) -> None:
+        self.hosts.append(read_request(client).split()[1].decode())
+        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        super().serve(client)
 
 
 # ---- A monitor of the monitor ----------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ import re
 import shlex
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -20,7 +19,7 @@ from typing import Any, Callable, NamedTuple
 
 import pytest
 import trustme
-from servers import Listener, port_of, read_request
+from servers import Listener, TlsFront, port_of, read_request
 from support import BLIND, FAILED, PROGRAM, recorded, wait_until
 
 import slack_notifier
@@ -48,27 +47,6 @@ runpy.run_path({program!r}, run_name="__main__")
 
 
 # ---- What is there ---------------------------------------------------------------------------------------------------
-
-
-class TlsFront(Listener):
-    """The stand-in for Slack by way of TLS; each connection is one request and its answer."""
-
-    def __init__(self, port: int, authority: trustme.CA) -> None:
-        super().__init__()
-        self._port = port
-        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("127.0.0.1").configure_cert(self._tls)
-        self.open()
-
-    def serve(self, client: socket.socket) -> None:
-        with (
-            self._tls.wrap_socket(client, server_side=True) as secure,
-            socket.create_connection(("127.0.0.1", self._port)) as server,
-        ):
-            server.sendall(read_request(secure))
-            server.shutdown(socket.SHUT_WR)
-            while data := server.recv(65536):
-                secure.sendall(data)
 
 
 class ProxyWithLogin(Listener):
@@ -352,7 +330,7 @@ def host(
     database_url: str, authority: trustme.CA,
 ) -> Iterator[Host]:  # fmt: skip
     watch.secrets |= {SECRET}
-    front, proxy = TlsFront(port_of(slack), authority), ProxyWithLogin()
+    front, proxy = TlsFront(port_of(slack), authority, "127.0.0.1"), ProxyWithLogin()
     proxy.open()
     tasks.fail()
     variables = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from clock import standing_clock
+from clock import Clock, standing_clock
 from support import value, wait_until, wait_until_alone
 
 from slack_notifier import SlackNotifier
@@ -44,18 +44,23 @@ def read_by_a_run(tasks: Any, notifier: SlackNotifier, query: str = READ) -> dic
     return {table: int(value(tasks.connection, query, {"table": table}) - count) for table, count in before.items()}
 
 
+def report_failures(tasks: Any, make_tasks: Any, notifier: SlackNotifier, clock: Clock) -> None:
+    """Fills the table and has its failures reported."""
+    # In a session that ends: what the index reads is counted before the runs.
+    other = make_tasks(notifier.settings.database_url)
+    other.execute(FILL, {"now": clock.now.replace(tzinfo=None)})
+    other.connection.close()
+    assert notifier.send_combined_notification()["failed_tasks_count"] == TOLD
+    tasks.execute("VACUUM ANALYZE")
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("unhurried")
 def test_an_idle_run_reads_nothing_of_what_was_told(
     tasks: Any, make_tasks: Any, notifier: SlackNotifier, settings: Any, figures: Any
 ) -> None:
     with standing_clock(tasks.connection) as clock:
-        # In a session that ends: what the index reads is counted before the runs.
-        other = make_tasks(settings.database_url)
-        other.execute(FILL, {"now": clock.now.replace(tzinfo=None)})
-        other.connection.close()
-        assert notifier.send_combined_notification()["failed_tasks_count"] == TOLD
-        tasks.execute("VACUUM ANALYZE")
+        report_failures(tasks, make_tasks, notifier, clock)
         for when, minutes in [("hours_later", 150), ("days_later", 3 * 24 * 60)]:
             clock.advance(minutes=minutes)
             # The first run after a pause has a span of its own.
@@ -78,11 +83,7 @@ def test_an_idle_run_reads_little_of_the_ledger_within_two_hours_of_thousands_of
     tasks: Any, make_tasks: Any, notifier: SlackNotifier, settings: Any, figures: Any
 ) -> None:
     with standing_clock(tasks.connection) as clock:
-        other = make_tasks(settings.database_url)
-        other.execute(FILL, {"now": clock.now.replace(tzinfo=None)})
-        other.connection.close()
-        assert notifier.send_combined_notification()["failed_tasks_count"] == TOLD
-        tasks.execute("VACUUM ANALYZE")
+        report_failures(tasks, make_tasks, notifier, clock)
         for _ in range(3):
             clock.advance(minutes=15)
             assert notifier.send_combined_notification()["error"] is None
