@@ -1070,7 +1070,7 @@ class News(NamedTuple):
 
 class Style(NamedTuple):
     """What changes an alert beside its tasks: the lines of a task, whom a critical one calls, the name behind each
-    title, why it is critical (one of CRITICAL_REASONS)."""
+    title, the critical_reason()."""
 
     task_template: str = ""
     mention: str = ""
@@ -1238,12 +1238,9 @@ def workers_are_idle(news: News, minutes: float) -> bool:
     return bool(waiting) and (last is None or news.claimed_at - last > timedelta(minutes=minutes))
 
 
-CRITICAL_REASONS = ("workers", "share", "count")
-
-
 def critical_reason(news: News, minutes: float, count: int, share: int) -> str:
-    """Returns why the alert is critical: no worker is there, a `share` in percent of the tasks that ended failed, at
-    least `count` tasks are in it; '' if it is not."""
+    """Returns why the alert is critical: "workers" (none is there), "share" (so many percent of the tasks that ended
+    failed), "count" (of the tasks in it); '' if it is not."""
     failed, ended = news.facts.get("failed", 0), news.facts.get("ended", 0)
     if workers_are_idle(news, minutes):
         return "workers"
@@ -2069,8 +2066,8 @@ class Alert(NamedTuple):
     """A kind of alert: its name in the ledger, whose webhooks it goes to, the statements that look for news and claim
     it, its message.
 
-    `recovery` is the alert that names those of its tasks that have
-    ended well since; there, `reported_as` names this one.
+    `recovery` is the alert that names those of its tasks that have ended well since; there, `reported_as` names this
+    one.
     """
 
     name: str
@@ -3036,13 +3033,16 @@ class Run:
             url, how = self.settings.database_url, {"dry_run": self.dry_run, "paced": self.paced}
             with Ledger(url, until, pauses, **how) as ledger:
                 ledger.thorough = self.patient
-                names = [destination.fingerprint for destination in work]
-                names += [USERS] if self.settings.user_webhooks else []
-                for doubt in ledger.once_more_if_lost(lambda: ledger.open(wanted, names)):
+                for doubt in ledger.once_more_if_lost(lambda: self._open(ledger, work, wanted)):
                     logger.warning("%s: %s", doubt.what, doubt.remedy)
                 work |= dict.fromkeys(self._users_with_news(ledger, wanted), wanted)
                 self._report_all(ledger, deque(work.items()), until)
         return [whole] * len(alerts) if whole.error else list(self.outcomes.values())
+
+    def _open(self, ledger: Ledger, work: Iterable[Destination], alerts: Sequence[Alert]) -> list[Finding]:
+        """Opens the ledger for these destinations, and for the row that users' channels share."""
+        names = [destination.fingerprint for destination in work]
+        return ledger.open(alerts, [*names, USERS] if self.settings.user_webhooks else names)
 
     @contextmanager
     def _leaving_to_others(self) -> Iterator[None]:
@@ -3106,15 +3106,12 @@ class Run:
             with Outcome(), ledger.another() as other:
                 report_queue(other)
 
-        helpers = [threading.Thread(target=help_out, daemon=True) for _ in range(workers - 1)]
+        threads = [threading.Thread(target=help_out, daemon=True) for _ in range(workers - 1)]
         # Where no more threads are to be had, those that there are do it.
-        with suppress(RuntimeError):
-            for helper in helpers:
-                helper.start()
+        helpers = [thread for thread in threads if _has_started(thread)]
         report_queue(ledger)
         for helper in helpers:
-            if helper.ident:
-                helper.join()
+            helper.join()
         if queue:
             left = f"{plural(len(queue), 'destination')}, such as {queue[0][0]}"
             with Outcome() as late:
@@ -3142,8 +3139,9 @@ class Run:
         """Reports to the destination the first of the alerts that has news; False where none has. In one transaction:
 
         1. Lock the destination's state row, so that one run at a time reports to it.
-        2. Claim what is news, by recording it in the ledger: alert by alert, until one has some; else commit.
-        3. Read the first tasks of the claim, and what the alert can do without: causes, figures; forget old rows.
+        2. Look for news, alert by alert, and claim that of the first that has some by recording it in the ledger; else
+           commit. The claim returns the tasks to be listed, their causes and the figures.
+        3. Look whether workers are there, and forget old rows: the alert can do without.
         4. In quiet hours, leave what is not critical for later: roll back.
         5. Note whom it calls, build the message and post it, or mail it where the webhook does not take it.
         6. Commit. Nothing else stands between Slack's answer and the commit.
@@ -3436,9 +3434,8 @@ def _check_runs(ledger: Ledger, settings: Settings, until: Deadline) -> Iterator
     work, wanted = run._work([FAILED, STUCK])
     logger.disabled = False
     yield from (Finding(BAD, outcome.error) for outcome in run.outcomes.values() if outcome.error)
-    users = [USERS] if settings.user_webhooks else []
-    ledger.open(wanted, [*(destination.fingerprint for destination in work), *users])
-    if users:
+    run._open(ledger, work, wanted)
+    if settings.user_webhooks:
         work |= dict.fromkeys(ledger.users_with_news(settings, run.timeout, run.remind), wanted)
     for place, (to, alerts) in enumerate(work.items()):
         if place == CHECKED_DESTINATIONS or until.seconds_left < LEAST_SHARE_SECONDS:

@@ -14,7 +14,7 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_724
+MOST_LINES = 3_721
 MOST_LINES_OF_A_PART = {
     "head": 205,
     "Deadlines": 115,
