@@ -205,10 +205,9 @@ def trouble_slack(slack: SlackStandIn, luck: random.Random) -> None:
 
 def _post(request: Request) -> Post | None:
     """An accepted alert; None for anything else, such as that the database cannot be read."""
-    if not request.payload or not request.payload.get("blocks"):
-        return None
-    title, summary = (request.payload["blocks"][part]["text"]["text"] for part in (0, 1))
-    text = str(request.payload["blocks"])
+    # After an answer of 500 without a word, an alert goes out as text only.
+    title, summary, *_ = [*str((request.payload or {}).get("text")).split("\n"), ""]
+    text = str(request.payload)
     count, reported = re.search(r"\d+", summary), re.search(r"Reported at ([\d-]+ [\d:]+) UTC", text)
     kind = next((kind for start, kind in _KINDS.items() if title.startswith(start)), None)
     if not kind or not count or not reported or not request.channel:
