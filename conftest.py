@@ -150,7 +150,9 @@ def printed(watch: Watch, capfd: pytest.CaptureFixture[str]) -> Callable[[], str
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # What one test says of an unreadable database silences no other test.
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     for name in [*VARIABLES, *FOREIGN_VARIABLES]:
         monkeypatch.delenv(name, raising=False)
 
@@ -317,7 +319,9 @@ def run(tmp_path: Path, watch: Watch) -> Callable[..., Ended]:
     def run(*arguments: object, program: Path = PROGRAM, cwd: Path = tmp_path, **environment: str) -> Ended:
         # As a module, it need not be compiled each time.
         code = AS_A_MODULE if program == PROGRAM else AS_A_SCRIPT.format(path=str(program))
-        done = Program(cwd, {"PATH": os.environ["PATH"], **environment}, *arguments, code=code).end()
+        done = Program(
+            cwd, {"PATH": os.environ["PATH"], "XDG_STATE_HOME": str(tmp_path), **environment}, *arguments, code=code
+        ).end()
         watch.written += [done.out, done.log]
         assert "Traceback" not in done.log
         return done

@@ -83,6 +83,8 @@ FAILED_WINDOW_MINUTES = 30
 LATE_MINUTES = 120
 DEFAULT_TIMEOUT_MINUTES = 30
 MAX_TIMEOUT_MINUTES = 366 * 24 * 60
+MUTE_HOURS = 2
+MAX_MUTE_HOURS = 31 * 24
 
 # The longest that a call takes, whatever database, Slack and mail server do, with some leeway for its way back.
 RUN_SECONDS = 90
@@ -92,6 +94,8 @@ LEEWAY_SECONDS = 0.5
 # A run keeps this much of its time for saying that it cannot read the tasks, and for the heartbeat.
 CANNOT_READ_SECONDS = 25
 HEARTBEAT_SECONDS = 5
+# That it cannot read them is said once an hour, by runs that do not start to the second.
+SAY_AGAIN_SECONDS = 57 * 60
 # The longest that --check waits for the answer of a destination; for how many it tries what a run would report.
 PROBE_SECONDS = 10
 CHECKED_DESTINATIONS = 10
@@ -358,6 +362,13 @@ class Email(NamedTuple):
         return "Email(…)"
 
 
+class Limits(NamedTuple):
+    """The minutes without a sign of life after which a task is stuck: in the queue, and in progress."""
+
+    queued: float
+    in_progress: float
+
+
 class Settings(NamedTuple):
     """Everything that can be configured, with its default."""
 
@@ -368,6 +379,9 @@ class Settings(NamedTuple):
     notify_on_task_start: bool = True
     notify_on_recovery: bool = True
     remind_minutes: int = 240
+    grace_minutes: int = 0
+    queued_minutes: int = 0
+    in_progress_minutes: int = 0
     critical_count: int = 10
     critical_share: int = 50
     critical_mention: str = ""
@@ -431,6 +445,12 @@ class Settings(NamedTuple):
             found += self.user_destinations()
         return list(dict.fromkeys(found))
 
+    def limits(self, timeout: float) -> Limits:
+        """Returns the limits, the timeout (minutes) where there is none; SettingError if that is needed and wrong."""
+        if not self.queued_minutes or not self.in_progress_minutes:
+            _minutes(timeout)
+        return Limits(self.queued_minutes or timeout, self.in_progress_minutes or timeout)
+
     def user_destinations(self, users: Iterable[str] | None = None) -> list[Destination]:
         """Returns the channels of these users, or of all, for their failed and stuck tasks; not every user has one."""
         users = self.user_webhooks if users is None else [user for user in users if user in self.user_webhooks]
@@ -466,6 +486,9 @@ def _whole_number(env: Environment, name: str, least: int, most: int = 999_999) 
     if not re.fullmatch(r"[0-9]{1,6}", env[name]) or not least <= int(env[name]) <= most:
         raise SettingError(f"{name} must be a whole number from {least} to {most}")
     return int(env[name])
+
+
+_limit = partial(_whole_number, least=0, most=MAX_TIMEOUT_MINUTES)
 
 
 def _database_url(env: Environment, name: str) -> str:
@@ -644,6 +667,9 @@ VARIABLES: Mapping[str, Variable] = {
     "SLACK_NOTIFY_ON_TASK_START": Variable("notify_on_task_start", _flag),
     "SLACK_NOTIFY_ON_RECOVERY": Variable("notify_on_recovery", _flag),
     "SLACK_REMIND_MINUTES": Variable("remind_minutes", partial(_whole_number, least=0)),
+    "SLACK_GRACE_MINUTES": Variable("grace_minutes", partial(_whole_number, least=0)),
+    "SLACK_QUEUED_MINUTES": Variable("queued_minutes", _limit),
+    "SLACK_IN_PROGRESS_MINUTES": Variable("in_progress_minutes", _limit),
     "SLACK_CRITICAL_COUNT": Variable("critical_count", partial(_whole_number, least=1)),
     "SLACK_CRITICAL_SHARE": Variable("critical_share", partial(_whole_number, least=0, most=100)),
     "SLACK_CRITICAL_MENTION": Variable("critical_mention", _mention),
@@ -1056,6 +1082,7 @@ class News(NamedTuple):
     `facts`: of failed tasks failed, ended, users, recovered, last_activity, never_started; of stuck ones stuck,
     last_activity, queued, in_progress; absent where they could not be found in time. `others_reported`: the destination
     was notified of other tasks in the same span. `partial`: these are only the oldest, and the next run reports more.
+    `oldest`, `complete`: when the first of all failed; until when everything had been reported before.
     """
 
     tasks: Sequence[Row]
@@ -1066,6 +1093,8 @@ class News(NamedTuple):
     facts: Row = MappingProxyType({})
     others_reported: bool = False
     partial: bool = False
+    oldest: datetime = datetime.min
+    complete: datetime = datetime.min
 
 
 class Style(NamedTuple):
@@ -1182,7 +1211,7 @@ def _since(task: Row, now: datetime | None) -> str:
     return "just now" if age == "0 min" else f"{age} ago"
 
 
-def failed_message(news: News, minutes: float, style: Style) -> Message:
+def failed_message(news: News, limits: Limits, style: Style) -> Message:
     """Builds the alert of tasks that failed in the usual window, or since `news.since`."""
     window = f"in the last {plural(FAILED_WINDOW_MINUTES, 'minute')}"
     span = f"since {format_time(news.since)}" if news.since else window
@@ -1195,7 +1224,7 @@ def failed_message(news: News, minutes: float, style: Style) -> Message:
             groups.append(_group(heading, tasks, MAX_TASKS_OF_A_CAUSE, cause["total"], news, style))
     else:
         groups = [_group("", news.tasks, MAX_DESCRIBED_TASKS, news.total, news, style)]
-    return _alert("🚨 Failed Tasks Alert", f"{_count(news)} failed {span}:", news, groups, minutes, style)
+    return _alert("🚨 Failed Tasks Alert", f"{_count(news)} failed {span}:", news, groups, limits, style)
 
 
 def _seen(cause: Row) -> str:
@@ -1205,55 +1234,73 @@ def _seen(cause: Row) -> str:
     return f"({cause['before'] + cause['total']}× in 7 days)" if cause["before"] else "🆕"
 
 
-def stuck_message(news: News, minutes: float, style: Style) -> Message:
-    """Builds the alert of tasks that have been stuck for more than `minutes`."""
+def stuck_message(news: News, limits: Limits, style: Style, state: str = "stuck") -> Message:
+    """Builds the alert of tasks that are stuck for longer than the limits; it says these once if they are the same."""
+    spans = [f"for more than {plural(minutes, 'minute')}:" for minutes in limits]
+    is_one_span = spans[0] == spans[1]
     groups = []
-    for status, name in (("queued", "Queued Tasks"), ("in_progress", "In Progress Tasks")):
+    for status, name, span in zip(Limits._fields, ("Queued Tasks", "In Progress Tasks"), spans):
         tasks = [task for task in news.tasks if task["cause"] == status]
         if tasks:
             total = tasks[0]["total"]
-            groups.append(_group(f"{name} ({total}):", tasks, MAX_TASKS_OF_A_STATUS, total, news, style))
-    summary = f"{_count(news)} stuck for more than {plural(minutes, 'minute')}:"
-    return _alert("⚠️ Stuck Tasks Alert", summary, news, groups, minutes, style)
+            heading = f"{name} ({total}):" if is_one_span else f"{name} ({total}), {span}"
+            groups.append(_group(heading, tasks, MAX_TASKS_OF_A_STATUS, total, news, style))
+    summary = f"{_count(news)} {state} {spans[0]}" if is_one_span else f"{_count(news)} {state}:"
+    return _alert("⚠️ Stuck Tasks Alert", summary, news, groups, limits, style)
 
 
-def _recovery_message(title: str, state: str, took: str, news: News, minutes: float, style: Style) -> Message:
+reminder_message = partial(stuck_message, state="still stuck")
+
+
+def _recovery_message(title: str, state: str, took: str, news: News, limits: Limits, style: Style) -> Message:
     """Builds the message of tasks that were reported and have ended well since; each with how long that `took`."""
     lines = []
     for task in news.tasks[:MAX_LISTED_TASKS]:
         ended = f"is {label(task.get('status')) or 'unknown'} · " if news.total <= MAX_DESCRIBED_TASKS else ""
         lines.append(f"• {code(task.get('id'))} {ended}{took.format(format_age(task.get('began'), task.get('since')))}")
-    return _alert(title, f"{plural(news.total, 'task')} {state}", news, [Group("", lines, news.total)], minutes, style)
+    return _alert(title, f"{plural(news.total, 'task')} {state}", news, [Group("", lines, news.total)], limits, style)
 
 
 recovered_message = partial(_recovery_message, "✅ Stuck Tasks Recovered", "no longer stuck:", "stuck for {}")
 healed_message = partial(_recovery_message, "✅ Failed Tasks Recovered", "no longer failed:", "{} after it failed")
 
 
-def workers_are_idle(news: News, minutes: float) -> bool:
-    """Returns whether tasks wait, or failed after a wait, and for more than `minutes` none has started or ended."""
+def workers_are_idle(news: News, limits: Limits) -> bool:
+    """Returns whether tasks wait, or failed after a wait, and for longer than the limits none has started or ended."""
     waiting = any(task.get("cause") == "queued" for task in news.tasks) or news.facts.get("never_started")
     # Workers whose last activity could not be found in time count as running.
     last = news.facts.get("last_activity", news.claimed_at)
-    return bool(waiting) and (last is None or news.claimed_at - last > timedelta(minutes=minutes))
+    return bool(waiting) and (last is None or news.claimed_at - last > timedelta(minutes=max(limits)))
 
 
-def critical_reason(news: News, minutes: float, count: int, share: int) -> str:
+def critical_reason(news: News, limits: Limits, count: int, share: int) -> str:
     """Returns why the alert is critical: "workers" (none is there), "share" (so many percent of the tasks that ended
     failed), "count" (of the tasks in it); '' if it is not."""
     failed, ended = news.facts.get("failed", 0), news.facts.get("ended", 0)
-    if workers_are_idle(news, minutes):
+    if workers_are_idle(news, limits):
         return "workers"
     if share > 0 and ended >= CRITICAL_ENDED_TASKS and failed * 100 >= share * ended:
         return "share"
     return "count" if news.total >= count else ""
 
 
-def cannot_read_message(error: str, seconds: int, at: datetime, environment: str = "") -> Message:
+def cannot_read_message(
+    error: str, seconds: int, at: datetime, environment: str = "", title: str = "🙈 Monitor cannot read the tasks table"
+) -> Message:
     """Builds the alert that the tasks could not be read in `seconds` of trying, so nobody watches them."""
     tried = f"Tried for {plural(seconds, 'second')}. " if seconds else ""
     part = f"{task_text(error, 500)}\n{tried}Until it works again, no failed or stuck task is reported."
-    return message("🙈 Monitor cannot read the tasks table", environment, [part], f"Reported at {format_time(at)}")
+    return message(title, environment, [part], f"Reported at {format_time(at)}")
+
+
+wrong_setting_message = partial(cannot_read_message, title="🙈 Monitor has a wrong setting")
+
+
+def can_read_message(began: datetime, at: datetime, environment: str = "") -> Message:
+    """Builds the end of what cannot_read_message() told when it `began`."""
+    part = f"It could not for {format_age(began, at)}. What failed or got stuck meanwhile is reported now."
+    title = "✅ Monitor can read the tasks table again"
+    return message(title, environment, [part], f"Reported at {format_time(at)}")
 
 
 def _count(news: News) -> str:
@@ -1274,9 +1321,9 @@ def _group(heading: str, tasks: Sequence[Row], most: int, total: int, news: News
     return Group(heading, lines, total)
 
 
-def _alert(title: str, summary: str, news: News, groups: Sequence[Group], minutes: float, style: Style) -> Message:
+def _alert(title: str, summary: str, news: News, groups: Sequence[Group], limits: Limits, style: Style) -> Message:
     opening = [f"{bold(summary)} {style.mention}".strip()]
-    if workers_are_idle(news, minutes):
+    if workers_are_idle(news, limits):
         last = news.facts["last_activity"]
         since = f"since {format_time(last)}" if last else "yet"
         opening.append(f"No task has started or ended {since}: are the workers running?")
@@ -1302,6 +1349,7 @@ def _footer(news: News, critical: str) -> str:
         parts.append(plural(facts["users"], "user"))
     if "queued" in facts and "in_progress" in facts:
         parts.append(f"{facts['queued']} queued · {facts['in_progress']} in progress in all")
+    parts += [f"{facts['muted']} muted"] if facts.get("muted") else []
     return " · ".join(parts)
 
 
@@ -1522,7 +1570,7 @@ def _first_tasks(condition: str, order: str) -> str:
 
 # Tasks that failed within the window, newest first.
 FAILED_TASKS = _first_tasks(
-    "tasks.status::text = 'failed' AND tasks.updated_at >= now() - %(timeout)s", "tasks.updated_at DESC, tasks.id"
+    "tasks.status::text = 'failed' AND tasks.updated_at >= now() - %(window)s", "tasks.updated_at DESC, tasks.id"
 )
 
 # The time of a task's last sign of life. A task that is run again keeps the times of its first run, but for updated_at.
@@ -1530,10 +1578,11 @@ FAILED_TASKS = _first_tasks(
 _SIGN_OF_LIFE = """greatest(CASE WHEN tasks.created_at <= now() + interval '1 hour' THEN tasks.created_at END,
     CASE WHEN tasks.started_at <= now() + interval '1 hour' THEN tasks.started_at END, tasks.updated_at)"""
 
-# A task is stuck if it is open and without a sign of life for longer than the timeout. The condition on updated_at
-# alone is there for the index; it is NULL in some tables.
-_IS_STUCK = f"""({_IS_OPEN} AND (updated_at < now() - %(timeout)s OR updated_at IS NULL)
-    AND {_SIGN_OF_LIFE} < now() - %(timeout)s)"""
+# A task is stuck if it is open and without a sign of life for longer than its limit. The condition on updated_at alone
+# is there for the index; it is NULL in some tables.
+_LIMIT = "interval '1 minute' * CASE tasks.status::text WHEN 'queued' THEN %(queued)s ELSE %(in_progress)s END"
+_IS_STUCK = f"""({_IS_OPEN} AND {_SIGN_OF_LIFE} < now() - {_LIMIT}
+    AND (updated_at < now() - interval '1 minute' * least(%(queued)s, %(in_progress)s) OR updated_at IS NULL))"""
 
 _STUCK_STATUS = "CASE tasks.status::text WHEN 'queued' THEN 'queued' ELSE 'in_progress' END"
 # The stuck tasks, oldest first.
@@ -1766,7 +1815,13 @@ _STATE = f"""state AS (
                notified_at, times AS seen
         FROM slack_notifications WHERE {_ALERT_ROW}
     ) AS alert
+), mutes AS (
+    SELECT lower(task_id COLLATE "default") AS words FROM slack_notifications
+    WHERE destination = %(destination)s AND alert = 'muted' AND event_at > now()
 )"""
+# Failures whose error holds these words are recorded without a cause: so they are neither listed nor counted.
+_IS_MUTED = f"""EXISTS (
+    SELECT FROM mutes WHERE strpos(lower({SHOWN_ERROR} COLLATE "default"), words) > 0)"""
 # Whether the last complete look cannot have seen this `version` of a task (xmin), as it was not committed then. So what
 # was reported in those two hours is not looked up again and again. `seen`: all transactions before that one had ended.
 # Their numbers are used again, so half of them count as later.
@@ -1778,16 +1833,17 @@ _SEEN = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 def _look(news: str) -> str:
     """Returns the statement that looks whether there is `news`. If not, the alert is complete."""
     return f"""
-WITH {_STATE}, found AS (
-    SELECT EXISTS (SELECT FROM ({news}
-    ) AS news WHERE is_news) AS has_news
+WITH {_STATE}, news AS NOT MATERIALIZED ({news}
+), found AS (
+    SELECT EXISTS (SELECT FROM news WHERE is_news) AS has_news,
+           EXISTS (SELECT FROM news WHERE is_news IS NULL) AS is_held
 ), completed AS (
     UPDATE slack_notifications
     SET event_at = now(), notified_at = CASE %(reported_as)s WHEN '' THEN notified_at ELSE '-infinity' END,
         times = {_SEEN}
-    FROM found WHERE {_ALERT_ROW} AND NOT has_news
+    FROM found WHERE {_ALERT_ROW} AND NOT has_news AND NOT is_held
 ), finished AS (
-    DELETE FROM slack_notifications WHERE {_USERS_ROW} AND NOT (SELECT has_news FROM found)
+    DELETE FROM slack_notifications WHERE {_USERS_ROW} AND NOT (SELECT has_news OR is_held FROM found)
 )
 SELECT has_news FROM found
 """
@@ -1803,7 +1859,7 @@ _LISTED = f"""groups AS (
     FROM (
         SELECT cause, count(*) AS total, count(DISTINCT user_key) AS users, count(*) OVER () AS causes,
                sum(count(*) FILTER (WHERE is_unstarted)) OVER ()::bigint AS never_started
-        FROM claimed GROUP BY cause
+        FROM claimed WHERE cause <> '' GROUP BY cause
     ) AS claimed
     LEFT JOIN (
         SELECT cause, sum(times)::bigint AS times, max(notified_at) AS last FROM slack_notifications
@@ -1832,10 +1888,12 @@ _FAILED_FACTS = f"""
            count(DISTINCT user_api_key::text) FILTER (WHERE tasks.status::text = 'failed') AS users,
            count(*) FILTER (WHERE tasks.status::text IN ({_ENDED_WELL}) AND EXISTS (
                SELECT FROM slack_notifications AS recorded
-               WHERE destination = %(destination)s AND alert IN ('failed', 'healed') AND task_id = {_ID})) AS recovered
+               WHERE destination = %(destination)s AND alert IN ('failed', 'healed') AND task_id = {_ID}
+                 AND cause IS DISTINCT FROM '')) AS recovered
     FROM tasks WHERE tasks.status::text IN ('failed', {_ENDED_UNFAILED}) AND {_IS_OF_USER}
       AND {_changed_since(*["(SELECT span FROM figures)"] * 2)}
-      AND coalesce(tasks.updated_at, tasks.created_at) <= now() + interval '1 hour'"""
+      AND coalesce(tasks.updated_at, tasks.created_at) <= now() + interval '1 hour'
+      AND NOT (tasks.status::text = 'failed' AND {_IS_MUTED})"""
 # How many tasks wait, how many are in progress, and how many of both are stuck.
 _STUCK_FACTS = f"""
     SELECT count(*) FILTER (WHERE status::text = 'queued') AS queued,
@@ -1847,13 +1905,13 @@ _STUCK_FACTS = f"""
 # two hours before it may hold just as many tasks; a microsecond later at least, where very many have one updated_at.
 _CLAIMED_STATE = f"""completed AS (
     UPDATE slack_notifications
-    SET event_at = CASE WHEN partial THEN least(greatest(complete, last), now()) ELSE now() END,
-        notified_at = CASE WHEN %(reported_as)s = '' THEN notified_at
+    SET event_at = CASE WHEN is_held THEN event_at WHEN partial THEN greatest(complete, last) ELSE now() END,
+        notified_at = CASE WHEN %(reported_as)s = '' OR is_held THEN notified_at
             WHEN partial THEN greatest(last, beginning + interval '1 microsecond') ELSE '-infinity' END,
-        times = CASE WHEN partial THEN seen ELSE {_SEEN} END
-    FROM figures, state WHERE {_ALERT_ROW}
+        times = CASE WHEN partial OR is_held THEN seen ELSE {_SEEN} END
+    FROM figures WHERE {_ALERT_ROW}
 ), finished AS (
-    DELETE FROM slack_notifications WHERE {_USERS_ROW} AND NOT (SELECT partial FROM figures)
+    DELETE FROM slack_notifications WHERE {_USERS_ROW} AND NOT (SELECT partial OR is_held FROM figures)
 ), paced AS (
     UPDATE slack_notifications
     SET notified_at = CASE WHEN notified_at > now() + interval '{STORM_BURST * STORM_SECONDS} seconds' THEN now()
@@ -1862,7 +1920,7 @@ _CLAIMED_STATE = f"""completed AS (
 ), counted AS (
     INSERT INTO slack_notifications AS counter (destination, alert, task_id, event_at, notified_at, cause, times)
     SELECT %(destination)s, 'cause', to_char(now(), 'YYYY-MM-DD ') || cause, now(), now(), cause, count(*)
-    FROM claimed WHERE %(alert)s = 'failed' GROUP BY cause
+    FROM claimed WHERE %(alert)s = 'failed' AND cause <> '' GROUP BY cause
     ON CONFLICT (destination, alert, task_id) DO UPDATE
     SET event_at = excluded.event_at, notified_at = excluded.notified_at, times = counter.times + excluded.times
 )"""
@@ -1884,18 +1942,21 @@ WITH {_STATE}, news AS (
     INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause)
     SELECT %(destination)s, %(alert)s, task_id, event_at, now(), cause FROM claimed
     {_REPLACE}
-    RETURNING task_id
+    RETURNING cause
 ), gone AS (
     DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(SELECT unnest(replaced) FROM claimed))
 ), figures AS (
-    SELECT (SELECT count(*) FROM recorded) AS claimed, count(*) = %(part)s AS partial, max(event_at) AS last,
-           min(event_at) FILTER (WHERE is_news) AS oldest,
-           CASE WHEN min(event_at) FILTER (WHERE is_news) < now() - %(window)s
-               THEN date_trunc('second', least(min(event_at) FILTER (WHERE is_news), (SELECT complete FROM state)))
-               ELSE now() - %(window)s END AS span
-    FROM news
+    SELECT *, CASE WHEN oldest < now() - %(window)s THEN date_trunc('second', least(oldest, complete))
+                  ELSE now() - %(window)s END AS span
+    FROM (
+        SELECT count(*) = %(part)s AS partial, coalesce(bool_or(is_news IS NULL), false) AS is_held,
+               max(event_at) AS last, min(event_at) FILTER (WHERE is_news AND cause <> '') AS oldest FROM news
+    ) AS found
+    CROSS JOIN (SELECT count(nullif(cause, '')) AS claimed, count(*) - count(nullif(cause, '')) AS muted
+                FROM recorded) AS counted
+    CROSS JOIN state
 ), {_CLAIMED_STATE}, {_LISTED}
-SELECT claimed, partial, oldest, span, now() AS claimed_at, CASE WHEN claimed > 0 AND %(with_facts)s
+SELECT claimed, muted, partial, oldest, complete, span, now() AS claimed_at, CASE WHEN claimed > 0 AND %(with_facts)s
            THEN (SELECT row_to_json(facts) FROM ({facts}) AS facts) END AS facts,
        %(alert)s AS alert, cause, total, users, causes,
        never_started, is_recent, before, place, event_at AS since, began, {_SHOWN_COLUMNS}
@@ -1909,9 +1970,10 @@ ORDER BY rank, task_id
 # often written twice within seconds, with two texts; else from one window after. While updated_at is as recorded, it is
 # the same failure.
 FAILED_NEWS = f"""
-    SELECT tasks.id, {_ID} AS task_id, failed.at AS event_at, tasks.updated_at, {CAUSE} AS cause, true AS is_news,
+    SELECT tasks.id, {_ID} AS task_id, failed.at AS event_at, tasks.updated_at, true AS is_news,
+           CASE WHEN {_IS_MUTED} THEN '' ELSE {CAUSE} END AS cause,
            {_STUCK_ROW.format(_ID)} AS replaced, tasks.user_api_key::text AS user_key,
-           tasks.started_at IS NULL AND failed.at > tasks.created_at + %(timeout)s AS is_unstarted,
+           tasks.started_at IS NULL AND failed.at > tasks.created_at + interval '1 minute' * %(queued)s AS is_unstarted,
            NULL::timestamptz AS began
     FROM tasks
     CROSS JOIN LATERAL (SELECT {_CHANGED_AT} AS at) AS failed
@@ -1922,25 +1984,49 @@ FAILED_NEWS = f"""
           OR failed.at <> recorded.event_at AND failed.at >= recorded.at + interval '1 minute'
           AND (failed.at >= recorded.at + %(window)s OR recorded.cause IS DISTINCT FROM {CAUSE}))"""
 
-# Stuck tasks of which the destination was not notified in their present status, or that gave a sign of life since, or
-# of which it was notified so long ago that a reminder is due.
-STUCK_NEWS = f"""
-    SELECT stuck.*, true AS is_news, NULL::tid[] AS replaced, '' AS user_key, false AS is_unstarted,
-           NULL::timestamptz AS began
-    FROM (
+# The stuck tasks, with what the ledger has of each.
+_STUCK = f"""(
         SELECT tasks.id, {_ID} AS task_id, greatest({_SIGN_OF_LIFE}::timestamptz, '0001-01-02') AS event_at,
-               tasks.updated_at, {_STUCK_STATUS} AS cause
+               tasks.updated_at, {_STUCK_STATUS} AS cause, {_LIMIT} AS allowed, NULL::tid[] AS replaced,
+               '' AS user_key, false AS is_unstarted, NULL::timestamptz AS began
         FROM tasks WHERE {_IS_OF_USER} AND {_IS_STUCK}
     ) AS stuck
-    LEFT JOIN {_record("'stuck'", "stuck.task_id")} ON true
-    WHERE recorded.at IS NULL OR recorded.cause <> stuck.cause
-       OR stuck.event_at > greatest(recorded.event_at, recorded.notified_at - %(timeout)s)
-       OR recorded.notified_at <= now() - %(remind)s::interval"""
+    LEFT JOIN {_record("'stuck'", "stuck.task_id")} ON true"""
+# A stuck task is news if the destination was not notified of it in its present status, or it gave a sign of life since.
+_IS_NEWLY_STUCK = """(recorded.at IS NULL OR recorded.cause <> stuck.cause
+        OR stuck.event_at > greatest(recorded.event_at, recorded.notified_at - stuck.allowed))"""
+STUCK_NEWS = f"""
+    SELECT stuck.*, true AS is_news FROM {_STUCK} WHERE {_IS_NEWLY_STUCK}"""
 
+# A reminder is due after SLACK_REMIND_MINUTES, then when the task has been stuck about twice as long as it was at the
+# last report, at most a day later.
+_IS_DUE = """(recorded.notified_at <= now() - interval '1 minute' * %(remind)s
+        AND recorded.notified_at <= now() - least(interval '1 day', recorded.notified_at - recorded.event_at))"""
+# One that is due brings all that are still stuck, but for those reported just now; of more than a claim takes, only
+# those that are due, so that the next claims come to the others.
+REMINDER_NEWS = f"""
+    SELECT * FROM (
+        SELECT stuck.*, {_IS_DUE} OR bool_or({_IS_DUE}) OVER () AND count(*) OVER () < %(part)s AS is_news
+        FROM {_STUCK} WHERE NOT {_IS_NEWLY_STUCK} AND recorded.notified_at < now() - interval '5 minutes'
+    ) AS known WHERE is_news"""
+REMINDER_LOOK = f"""
+SELECT EXISTS (SELECT FROM slack_notifications AS recorded
+    WHERE destination = %(destination)s AND alert = 'stuck' AND task_id <> '' AND {_IS_DUE}) AS has_news
+"""
+
+# The last sign of life of the youngest task that is stuck in each status.
+_NEWEST_STUCK = f"""(SELECT json_object_agg(cause, newest) FROM (
+                   SELECT {_STUCK_STATUS} AS cause, max({_SIGN_OF_LIFE})::timestamptz AS newest
+                   FROM tasks WHERE {_IS_OF_USER} AND {_IS_STUCK} GROUP BY 1) AS stuck)"""
 # Tasks that were reported as failed or stuck (`reported_as`) and have ended well since. What ended lately is looked up,
-# so an idle run pays nothing for all that was reported.
+# so an idle run pays nothing for all that was reported. While a younger task is stuck in the status in which this one
+# was, it merely got its turn: it is held (NULL), and so is the time until which the alert is complete.
 RECOVERED_NEWS = f"""
-    SELECT ended.*, '' AS cause, recorded.ctid IS NOT NULL AS is_news, CASE WHEN recorded.ctid IS NOT NULL
+    SELECT ended.*, 'ended' AS cause,
+           CASE WHEN recorded.ctid IS NULL OR recorded.cause = '' THEN false
+               WHEN recorded.event_at > coalesce(({_NEWEST_STUCK} ->> recorded.cause)::timestamptz, '-infinity')
+               THEN true END AS is_news,
+           CASE WHEN recorded.ctid IS NOT NULL
                THEN recorded.ctid || {_STUCK_ROW.format("ended.task_id")} END AS replaced,
            '' AS user_key, false AS is_unstarted, recorded.event_at AS began
     FROM (
@@ -1983,7 +2069,7 @@ LEFT JOIN slack_notifications AS recorded ON recorded.destination = one.destinat
     AND task.alert IN ('ended', recorded.alert)
 WHERE CASE task.alert WHEN 'ended' THEN recorded.task_id IS NOT NULL
     ELSE recorded.task_id IS NULL OR recorded.event_at <> task.at OR task.alert = 'stuck'
-        AND (recorded.cause <> task.cause OR recorded.notified_at <= now() - %(remind)s::interval) END
+        AND (recorded.cause <> task.cause OR {_IS_DUE}) END
 UNION
 SELECT task_id FROM slack_notifications
 WHERE destination = '{USERS}' AND alert = ANY(%(alerts)s) AND task_id <> ''
@@ -2048,6 +2134,33 @@ DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
 ))
 """
 
+# Mutes failures whose error holds the words; says how many of the last day do. MUTED: what is muted now.
+MUTE = f"""
+INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
+SELECT destination, 'muted', %(words)s, now() + interval '1 hour' * %(hours)s, now()
+FROM unnest(%(destinations)s::text[]) AS destination
+{_REPLACE};
+SELECT now() + interval '1 hour' * %(hours)s AS until, count(*) AS matching FROM tasks
+WHERE tasks.status::text = 'failed' AND tasks.updated_at >= now() - interval '1 day'
+  AND strpos(lower({SHOWN_ERROR} COLLATE "default"), lower(%(words)s COLLATE "default")) > 0
+"""
+MUTED = """
+SELECT DISTINCT task_id AS words, event_at AS until FROM slack_notifications
+WHERE destination = ANY(%(destinations)s) AND alert = 'muted' AND event_at > now() ORDER BY event_at, task_id
+"""
+
+# For --explain: the task; what the destinations were notified of it, since when they are notified, what is muted there.
+TASK = f"""
+SELECT {_SHOWN_TASK}, tasks.started_at::timestamptz AS started_at, {_CHANGED_AT} AS changed_at, {_IS_OPEN} AS is_open,
+       {_SIGN_OF_LIFE}::timestamptz + {_LIMIT} AS stuck_at, now() AS now
+FROM tasks WHERE tasks.id::text = %(task_id)s LIMIT 1
+"""
+RECORDS = """
+SELECT destination, alert, task_id, event_at, notified_at, cause FROM slack_notifications
+WHERE destination = ANY(%(destinations)s) AND (task_id = left(%(task_id)s, 500) OR alert = '' OR alert = 'muted')
+ORDER BY notified_at
+"""
+
 # The session that locks tasks or the ledger as a whole, such as a migration; another run never does.
 TABLE_LOCK = """
 SELECT relation::regclass::text AS relation, pid, application_name AS application
@@ -2064,28 +2177,28 @@ ORDER BY mode, pid LIMIT 1
 
 class Alert(NamedTuple):
     """A kind of alert: its name in the ledger, whose webhooks it goes to, the statements that look for news and claim
-    it, its message.
-
-    `recovery` is the alert that names those of its tasks that have ended well since; there, `reported_as` names this
-    one.
-    """
+    it, its message. A recovery names those tasks that have ended well since they were `reported_as` failed or stuck.
+    Its `followers` repeat or take back what an alert reports: they are never critical, and may wait."""
 
     name: str
     kind: str
     look: str
     claim: str
-    message: Callable[[News, float, Style], Message]
+    message: Callable[[News, Limits, Style], Message]
     reported_as: str = ""
-    recovery: Alert | None = None
+    followers: Sequence[Alert] = ()
 
 
 # Failed tasks that ended well have HEALED, stuck ones RECOVERED.
 _RECOVERY = (_look(RECOVERED_NEWS), _claim(RECOVERED_NEWS))
 HEALED = Alert("healed", "failed", *_RECOVERY, healed_message, reported_as="failed")
 RECOVERED = Alert("recovered", "stuck", *_RECOVERY, recovered_message, reported_as="stuck")
-FAILED = Alert("failed", "failed", _look(FAILED_NEWS), _claim(FAILED_NEWS, _FAILED_FACTS), failed_message, "", HEALED)
-STUCK = Alert("stuck", "stuck", _look(STUCK_NEWS), _claim(STUCK_NEWS, _STUCK_FACTS), stuck_message, "", RECOVERED)
-ALERTS = (FAILED, HEALED, STUCK, RECOVERED)
+REMINDER = Alert("stuck", "stuck", REMINDER_LOOK, _claim(REMINDER_NEWS, _STUCK_FACTS), reminder_message)
+_FAILED = (_look(FAILED_NEWS), _claim(FAILED_NEWS, _FAILED_FACTS), failed_message)
+FAILED = Alert("failed", "failed", *_FAILED, followers=[HEALED])
+_STUCK_ALERT = (_look(STUCK_NEWS), _claim(STUCK_NEWS, _STUCK_FACTS), stuck_message)
+STUCK = Alert("stuck", "stuck", *_STUCK_ALERT, followers=[REMINDER, RECOVERED])
+ALERTS = (FAILED, *FAILED.followers, STUCK, *STUCK.followers)
 
 _CONNECTION_DEFAULTS = {"fallback_application_name": "slack_notifier"}
 _BUSY = "Another run is telling this destination, or a session holds its rows in slack_notifications"
@@ -2131,6 +2244,7 @@ class Ledger:
         self.opening: list[str] = []
         self.alerts: list[str] = []
         self.nulls, self.version = False, AsIs("NULL")
+        self.muted: Rows = []
         self.call_wait = CALL_LOCK_WAIT_SECONDS
         self._url = url
         own = {**_CONNECTION_DEFAULTS, "connect_timeout": str(DATABASE_CONNECT_SECONDS)}
@@ -2203,6 +2317,7 @@ class Ledger:
             "nulls": self.nulls,
             "version": self.version,
             "paced": self.paced,
+            "window": timedelta(minutes=FAILED_WINDOW_MINUTES),
             "hold_milliseconds": CLAIM_HOLD_SECONDS * 1000,
             **parameters,
             "statement_milliseconds": int(seconds * 1000) + 1,
@@ -2361,7 +2476,7 @@ class Ledger:
         DatabaseError where the server allows not even that, or if it is `busy`: this is a call and has no time for a
         lock on the ledger. A dry run changes nothing.
         """
-        self.alerts = [alert.name for alert in alerts]
+        self.alerts = list(dict.fromkeys(alert.name for alert in alerts))
         with self.transaction(STATE, destinations=list(destinations)):
             state = self.read_state()
             found = list(doubts(state))
@@ -2376,8 +2491,8 @@ class Ledger:
             if is_temporary or self.dry_run:
                 # What a dry run changes is rolled back with the rest of its transaction.
                 self.opening = prepare
-            else:
-                self.fetch(*prepare)
+            if not is_temporary:
+                self.muted = self.fetch(*prepare, MUTED)
             if state["has_versions"]:
                 self.version = AsIs("tasks.xmin")
             self.nulls = state["columns"]["updated_at"]["nullable"]
@@ -2395,10 +2510,10 @@ class Ledger:
         if destinations and len(limited) == len(destinations):
             raise DatabaseError("Rate-limited in a storm: a later run reports what failed", busy=True)
 
-    def users_with_news(self, settings: Settings, timeout: timedelta, remind: timedelta | None) -> list[Destination]:
+    def users_with_news(self, settings: Settings, rules: Row) -> list[Destination]:
         """Returns the users' channels for which there is news, or which an earlier run has not finished, and notes
         that they are to be served."""
-        with self.transaction(ACTIVE_USERS, destinations=[USERS], timeout=timeout, remind=remind):
+        with self.transaction(ACTIVE_USERS, destinations=[USERS], **rules):
             hash_of = {row["user_key"]: row["hash"] for row in self.rows()}
             active = {channel.fingerprint: channel for channel in settings.user_destinations(hash_of)}
             hashes = [hash_of[channel.user] for channel in active.values()]
@@ -2411,7 +2526,7 @@ class Ledger:
 
     @contextmanager
     def claim(
-        self, alerts: Sequence[Alert], destination: Destination, until: Deadline, **settings: object
+        self, alerts: Sequence[Alert], destination: Destination, until: Deadline, rules: Row
     ) -> Iterator[News | None]:
         """Claims the news of the first alert that has some for the destination, and holds it until the block ends; None
         where no alert has news or the claim is rate-limited.
@@ -2420,11 +2535,10 @@ class Ledger:
         takes too long takes only the oldest tasks. DatabaseError, `busy` if another run reports to the destination.
         """
         parameters = {
-            **settings,
+            **rules,
             "destination": destination.fingerprint,
             "destinations": [destination.fingerprint],
             "user": destination.user.encode().decode("latin-1") if self.is_raw else destination.user,
-            "window": timedelta(minutes=FAILED_WINDOW_MINUTES),
             "varying_words": VARYING_WORDS,
             "varying_numbers": VARYING_NUMBERS,
             "listed": MAX_CAUSES,
@@ -2496,26 +2610,27 @@ class Ledger:
         causes: dict[str, Row] = {}
         for task in sorted(tasks, key=lambda task: task["place"]):
             causes.setdefault(task["cause"], task)
-        facts = {**(first["facts"] or {}), "never_started": first["never_started"]}
+        facts = {**(first["facts"] or {}), "never_started": first["never_started"], "muted": first["muted"]}
         if facts["never_started"] or "queued" in causes:
             for row in self.optional_rows("whether workers are there", LAST_ACTIVITY, until):
                 facts.update(row)
         if not partial:
             # Not those of the other kind, whose look may begin a long time ago.
-            cleaned = ["cause", *(other.name for other in ALERTS if other.kind == alert.kind)]
+            cleaned = ["cause", "muted", *(other.name for other in ALERTS if other.kind == alert.kind)]
             self.optional_rows("tidying up", CLEAN_UP, until, cleaned=cleaned)
         since = None
         if alert is FAILED and first["oldest"] < claimed_at - timedelta(minutes=FAILED_WINDOW_MINUTES):
             since = first["span"]
-        others_reported = facts.get(alert.name, 0) > total
+        others_reported = facts.get(alert.name, 0) > total and alert is not REMINDER
         shown = list(causes.values()) if alert is FAILED else ()
-        return News(tasks, total, claimed_at, since, shown, facts, others_reported, partial)
+        times = (first["oldest"], first["complete"])
+        return News(tasks, total, claimed_at, since, shown, facts, others_reported, partial, *times)
 
 
-def read_tasks(database_url: str, statement: str, minutes: float) -> Rows:
+def read_tasks(database_url: str, statement: str, timeout: float) -> Rows:
     """Returns the tasks that FAILED_TASKS or STUCK_TASKS finds; DatabaseError if they cannot be read."""
-    timeout = timedelta(minutes=minutes)
-    with Ledger(database_url, Deadline.after(CALL_SECONDS)) as ledger, ledger.transaction(STATE, timeout=timeout):
+    limits = Limits(timeout, timeout)._asdict()
+    with Ledger(database_url, Deadline.after(CALL_SECONDS)) as ledger, ledger.transaction(STATE, **limits):
         ledger.read_state()
         tasks = ledger.fetch(statement)
     if len(tasks) > READ_TASKS:
@@ -2538,6 +2653,12 @@ def doubts(state: Row) -> Iterator[Finding]:
         raise DatabaseError("The role may create no table, not even a temporary one", remedy)
     if remedy:
         yield Finding(BAD, "Cannot remember what was reported, so alerts repeat with every run", remedy)
+
+
+def mutes_of(ledger: Ledger) -> Iterator[Finding]:
+    for row in ledger.muted:
+        what = f"Muted until {format_time(row['until'])}: failures whose error holds '{redact(one_line(row['words']))}'"
+        yield Finding(DOUBTFUL, what, "--mute with the same words and --for 0 ends it")
 
 
 def _odd_statuses(found: Sequence[str]) -> Iterator[Finding]:
@@ -2999,10 +3120,11 @@ class Run:
         self.deadline = Deadline.after(seconds - LEEWAY_SECONDS)
         self.timeout_minutes = timeout
         # Failed tasks are reported also if the timeout is none.
-        self.timeout = timedelta(minutes=DEFAULT_TIMEOUT_MINUTES)
+        self.limits = settings.limits(DEFAULT_TIMEOUT_MINUTES)
         with suppress(SettingError):
-            self.timeout = timedelta(minutes=_minutes(timeout))
-        self.remind = timedelta(minutes=settings.remind_minutes) or None
+            self.limits = settings.limits(timeout)
+        # What the statements need to know.
+        self.rules = {**self.limits._asdict(), "remind": settings.remind_minutes or None}
         self.dry_run = preview is not None
         self.patient = patient
         self.paced = paced
@@ -3015,8 +3137,14 @@ class Run:
         started = monotonic()
         outcomes = self.report(alerts, self.deadline.before(CANNOT_READ_SECONDS))
         errors = [outcome.error for outcome in outcomes if outcome.cannot_read and outcome.error]
+        note, now = Note("cannot read", self.settings), datetime.now(timezone.utc)
         if errors:
-            self.say_cannot_read(alerts, errors[0], round(monotonic() - started))
+            seconds = round(monotonic() - started)
+            self.say(alerts, note, cannot_read_message(errors[0], seconds, now, self.settings.environment))
+        elif note.times and not self.dry_run:
+            message = can_read_message(note.times[0], now, self.settings.environment)
+            if self._say(alerts, message):
+                note.write()
         self.send_heartbeat(good=not any(outcome.error for outcome in outcomes))
         return outcomes
 
@@ -3024,22 +3152,22 @@ class Run:
         """Reports each alert to each of its destinations; returns an outcome for each alert."""
         until = until or self.deadline
         whole = Outcome()
-        if not self._has_destinations():
+        if not self.has_destinations():
             whole.error = NO_WEBHOOK
             return [whole] * len(alerts)
         with whole, self._leaving_to_others():
-            work, wanted = self._work(alerts)
+            work, wanted = self.work(alerts)
             pauses = DATABASE_PAUSES_SECONDS if self.patient else ()
             url, how = self.settings.database_url, {"dry_run": self.dry_run, "paced": self.paced}
             with Ledger(url, until, pauses, **how) as ledger:
                 ledger.thorough = self.patient
-                for doubt in ledger.once_more_if_lost(lambda: self._open(ledger, work, wanted)):
+                for doubt in [*ledger.once_more_if_lost(lambda: self.open(ledger, work, wanted)), *mutes_of(ledger)]:
                     logger.warning("%s: %s", doubt.what, doubt.remedy)
                 work |= dict.fromkeys(self._users_with_news(ledger, wanted), wanted)
                 self._report_all(ledger, deque(work.items()), until)
         return [whole] * len(alerts) if whole.error else list(self.outcomes.values())
 
-    def _open(self, ledger: Ledger, work: Iterable[Destination], alerts: Sequence[Alert]) -> list[Finding]:
+    def open(self, ledger: Ledger, work: Iterable[Destination], alerts: Sequence[Alert]) -> list[Finding]:
         """Opens the ledger for these destinations, and for the row that users' channels share."""
         names = [destination.fingerprint for destination in work]
         return ledger.open(alerts, [*names, USERS] if self.settings.user_webhooks else names)
@@ -3054,7 +3182,7 @@ class Run:
                 raise
             logger.info("%s", error)
 
-    def _work(self, alerts: Sequence[Alert]) -> tuple[dict[Destination, list[Alert]], list[Alert]]:
+    def work(self, alerts: Sequence[Alert]) -> tuple[dict[Destination, list[Alert]], list[Alert]]:
         """Returns the alerts of each destination of the settings, and all of them, for the users' channels. An alert
         that can go nowhere has its outcome at once."""
         work: dict[Destination, list[Alert]] = {}
@@ -3062,22 +3190,23 @@ class Run:
         for alert in alerts:
             with Outcome() as outcome:
                 if alert is STUCK:
-                    _minutes(self.timeout_minutes)
-                both = [alert]
-                if alert.recovery and self.settings.notify_on_recovery:
-                    both.append(alert.recovery)
-                for destination in self._destinations(alert.kind):
-                    work.setdefault(destination, []).extend(both)
-                wanted += both
+                    self.settings.limits(self.timeout_minutes)
+                chain = [alert, *filter(self._is_wanted, alert.followers)]
+                for destination in self.destinations(alert.kind):
+                    work.setdefault(destination, []).extend(chain)
+                wanted += chain
             self.outcomes.setdefault(alert.kind, Outcome()).add(outcome)
         return work, wanted
+
+    def _is_wanted(self, alert: Alert) -> bool:
+        return self.settings.notify_on_recovery if alert.reported_as else self.settings.remind_minutes > 0
 
     def _users_with_news(self, ledger: Ledger, alerts: Sequence[Alert]) -> list[Destination]:
         """Returns the users' channels for which there is news. If they cannot be found, the others are served."""
         if not self.settings.user_webhooks or not alerts:
             return []
         with Outcome() as outcome:
-            return ledger.users_with_news(self.settings, timeout=self.timeout, remind=self.remind)
+            return ledger.users_with_news(self.settings, self.rules)
         self._add(outcome, alerts)
         return []
 
@@ -3121,17 +3250,20 @@ class Run:
     def _report_to(
         self, ledger: Ledger, destination: Destination, alerts: Sequence[Alert], until: Deadline, seconds: float
     ) -> None:
-        """Reports the alerts to one destination, each for at most `seconds`; one that fails, without its recovery."""
+        """Reports the alerts to one destination, each for at most `seconds`; after one that fails, none of its kind."""
+        totals = {alert.kind: 0 for alert in alerts}
         while alerts:
             outcome = Outcome()
             ledger.alert = alerts[0]
             reported = self._report_first(ledger, destination, alerts, until.capped(seconds), outcome)
+            kind = ledger.alert.kind
+            totals[kind] += outcome.total
+            outcome.total = totals[kind]
             self._add(outcome, [ledger.alert])
             if not reported and not outcome.error:
                 return
-            alerts = alerts[alerts.index(ledger.alert) + 1 :]
-            if outcome.error and alerts and alerts[0] is ledger.alert.recovery:
-                alerts = alerts[1:]
+            later = alerts[alerts.index(ledger.alert) + 1 :]
+            alerts = [alert for alert in later if not outcome.error or alert.kind != kind]
 
     def _report_first(
         self, ledger: Ledger, destination: Destination, alerts: Sequence[Alert], until: Deadline, outcome: Outcome
@@ -3142,7 +3274,7 @@ class Run:
         2. Look for news, alert by alert, and claim that of the first that has some by recording it in the ledger; else
            commit. The claim returns the tasks to be listed, their causes and the figures.
         3. Look whether workers are there, and forget old rows: the alert can do without.
-        4. In quiet hours, leave what is not critical for later: roll back.
+        4. In quiet hours, or while failures are in their grace, leave what is not critical for later: roll back.
         5. Note whom it calls, build the message and post it, or mail it where the webhook does not take it.
         6. Commit. Nothing else stands between Slack's answer and the commit.
 
@@ -3151,13 +3283,12 @@ class Run:
         """
         with outcome:
             if until.seconds_left < POST_SECONDS + COMMIT_SECONDS:
-                late = [alert for alert in alerts if not alert.reported_as]
+                late = [alert for alert in alerts if alert.followers]
                 if not late:
-                    # A recovery may wait in silence.
                     return False
                 ledger.alert = late[0]
                 raise DeliveryError(f"No time left to tell {destination} of {late[0].name} tasks: the next run does")
-            claim = ledger.claim(alerts, destination, until, timeout=self.timeout, remind=self.remind)
+            claim = ledger.claim(alerts, destination, until, self.rules)
             with self._leaving_to_others(), claim as news:
                 if news:
                     outcome.total = 0 if ledger.alert.reported_as else news.total
@@ -3166,22 +3297,24 @@ class Run:
         return False
 
     def _deliver(self, ledger: Ledger, destination: Destination, news: News, until: Deadline) -> bool:
-        """Posts or mails the message of a claim; False where it waits for the end of quiet hours."""
+        """Posts or mails the message of a claim; False where it waits."""
         alert, settings = ledger.alert, self.settings
-        minutes = self.timeout / timedelta(minutes=1)
         subject = plural(news.total, f"{alert.name} task")
         critical = ""
-        if not alert.reported_as:
-            critical = critical_reason(news, minutes, settings.critical_count, settings.critical_share)
-        if not critical and news.claimed_at in (settings.quiet_hours or ()):
-            logger.info("Quiet hours: %s kept for later", subject)
+        if alert.followers:
+            critical = critical_reason(news, self.limits, settings.critical_count, settings.critical_share)
+        wait = "" if critical else self._reason_to_wait(alert, news)
+        if wait:
+            logger.info("%s: %s kept for later", wait, subject)
             return False
         mention = settings.critical_mention if critical else ""
         if mention:
             is_new = any(not cause["is_recent"] for cause in news.causes)
             for call in ledger.optional_rows("who was called", CALL, until, is_new=is_new):
                 mention = mention if call["may_call"] else ""
-        message = alert.message(news, minutes, Style(settings.task_template, mention, settings.environment, critical))
+        message = alert.message(
+            news, self.limits, Style(settings.task_template, mention, settings.environment, critical)
+        )
         post_by = until.before(COMMIT_SECONDS).capped(DELIVERY_SECONDS)
         if post_by.seconds_left < LEAST_POST_SECONDS:
             raise DeliveryError(f"No time left to tell {destination} of {subject}: the next run does")
@@ -3189,10 +3322,20 @@ class Run:
         self.outbox.post(destination, message, subject, post_by, or_mail=True)
         return True
 
-    def _has_destinations(self) -> bool:
+    def _reason_to_wait(self, alert: Alert, news: News) -> str:
+        """Returns why an alert that is not critical waits for a later run; '' where it does not. A task that fails
+        again and again ends the grace too: the alert has not been complete for too long."""
+        if news.claimed_at in (self.settings.quiet_hours or ()):
+            return "Quiet hours"
+        grace = timedelta(minutes=self.settings.grace_minutes)
+        longest = grace + timedelta(minutes=FAILED_WINDOW_MINUTES)
+        is_young = news.claimed_at - news.oldest < grace and news.claimed_at - news.complete < longest
+        return "Grace" if grace and alert is FAILED and is_young else ""
+
+    def has_destinations(self) -> bool:
         return bool(self.settings.webhooks or self.settings.user_webhooks or self.dry_run)
 
-    def _destinations(self, kind: str) -> list[Destination]:
+    def destinations(self, kind: str) -> list[Destination]:
         destinations = self.settings.destinations(kind, users=False)
         if destinations or (self.settings.user_webhooks and kind in ("failed", "stuck")):
             return destinations
@@ -3202,7 +3345,7 @@ class Run:
 
     def send(self, kinds: Sequence[str], subject: str, build: Callable[[], Message], *, or_mail: bool = False) -> bool:
         """Sends one message to every destination of these kinds, except those of single users; True: all have it."""
-        if not self._has_destinations():
+        if not self.has_destinations():
             return False
         until = self.deadline.before(HEARTBEAT_SECONDS) if or_mail else self.deadline
         destinations: dict[Destination, None] = {}
@@ -3210,7 +3353,7 @@ class Run:
             message = build()
             for kind in kinds:
                 with Outcome() as route:
-                    destinations.update(dict.fromkeys(self._destinations(kind)))
+                    destinations.update(dict.fromkeys(self.destinations(kind)))
                 outcome.add(route)
             # Each has its share of the time that is left, but never less than a sixth of the whole.
             least = until.seconds_left / 6
@@ -3222,16 +3365,30 @@ class Run:
                 outcome.add(one)
         return bool(destinations) and not outcome.error
 
-    def say_cannot_read(self, alerts: Sequence[Alert], error: str, seconds: int) -> None:
-        """Says that nobody watches, in Slack, or by e-mail where no webhook takes it."""
+    def say(self, alerts: Sequence[Alert], note: Note, message: Message) -> None:
+        """Says what is wrong with the monitor itself, but once an hour only."""
         now = datetime.now(timezone.utc)
-        message = cannot_read_message(error, seconds, now, self.settings.environment)
-        kinds = [alert.kind for alert in alerts]
-        delivered = self.send(kinds, "that the tasks cannot be read", lambda: message, or_mail=True)
-        if not delivered and self.outbox.backup and not self.dry_run:
+        if self.dry_run or not note.times:
+            began, is_said = now, False
+        else:
+            began, said = note.times
+            is_said = timedelta(0) <= now - said < timedelta(seconds=SAY_AGAIN_SECONDS)
+        if is_said:
+            logger.info("Said already at %s: it is said once an hour", format_time(note.times[1]))
+        elif self._say(alerts, message) and not self.dry_run:
+            note.write(began, now)
+
+    def _say(self, alerts: Sequence[Alert], message: Message) -> bool:
+        """Sends a message about the monitor itself to Slack, or by e-mail where no webhook takes it."""
+        title = message.text.partition("\n")[0]
+        if self.send([alert.kind for alert in alerts], title, lambda: message, or_mail=True):
+            return True
+        if self.outbox.backup and not self.dry_run:
             # For settings where only single users have webhooks. What went by e-mail already does not go twice.
             with Outcome():
                 self.outbox.backup.send(message, "there is no webhook for it", self.deadline.before(HEARTBEAT_SECONDS))
+                return True
+        return False
 
     def send_heartbeat(self, *, good: bool) -> None:
         """Reports to HEARTBEAT_URL that a run went well, or (/fail) that it did not."""
@@ -3247,6 +3404,45 @@ class Run:
                 raise DeliveryError(f"HTTP {status}")
         except NotifierError as error:
             logger.warning("Heartbeat not sent: %s", error)
+
+
+class Note:
+    """When a trouble of the monitor itself began and when it was last said, in a file, as the database may be what is
+    away. The file holds these two times only and is the user's own. Where none can be kept, each run says it."""
+
+    def __init__(self, trouble: str, settings: Settings) -> None:
+        webhooks = sorted(url for urls in settings.webhooks.values() for url in urls)
+        installation = [trouble, _ENV_FILES[1], str(os.geteuid()), *webhooks]
+        name = f"slack_notifier-{hashlib.sha256(chr(10).join(installation).encode()).hexdigest()[:16]}"
+        state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+        folder = state if os.access(state, os.W_OK) else os.environ.get("TMPDIR") or "/tmp"
+        self._path = os.path.join(folder, name)
+        self.times: list[datetime] = []
+        if os.path.lexists(self._path):
+            with suppress(OSError, ValueError, OverflowError), self._opened(0) as file:
+                began, said = map(float, file.read(99).split())
+                self.times = [datetime.fromtimestamp(moment, timezone.utc) for moment in (began, said)]
+
+    @contextmanager
+    def _opened(self, flags: int) -> Iterator[io.TextIOWrapper]:
+        """Opens the file; OSError where it is a link, or may have been made by somebody else."""
+        descriptor = os.open(self._path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | flags, 0o600)
+        with os.fdopen(descriptor, "r+") as file:
+            found = os.fstat(descriptor)
+            if (found.st_uid, found.st_nlink, found.st_mode) != (os.geteuid(), 1, 0o100600):
+                raise OSError(f"{self._path} is not a file of this user's own, mode 600")
+            yield file
+
+    def write(self, *times: datetime) -> None:
+        """Keeps the times; without any, deletes the file."""
+        try:
+            with self._opened(os.O_CREAT) as file:
+                file.truncate()
+                file.write(" ".join(str(moment.timestamp()) for moment in times))
+            if not times:
+                os.unlink(self._path)
+        except OSError as error:
+            logger.warning("Cannot note what was said, so each run says it: %s", error)
 
 
 # ---- SlackNotifier ---------------------------------------------------------------------------------------------------
@@ -3288,12 +3484,12 @@ class SlackNotifier:
 
     def send_message(self, message: str, blocks: list[Block] | None = None) -> bool:
         """Sends your own words. Slack's markup in `message` and `blocks` is kept, so escape what comes from others."""
-        return self._run(EVENT_SECONDS).send([""], "a message", lambda: Message(message, blocks or []))
+        return self.run(EVENT_SECONDS).send([""], "a message", lambda: Message(message, blocks or []))
 
     def get_failed_tasks_last_30min(self) -> Rows:
         """Returns what failed in the last 30 minutes, newest first; [] and a logged error if the database fails."""
         with Outcome():
-            return read_tasks(self.settings.database_url, FAILED_TASKS, FAILED_WINDOW_MINUTES)
+            return read_tasks(self.settings.database_url, FAILED_TASKS, DEFAULT_TIMEOUT_MINUTES)
         return []
 
     def get_stuck_tasks(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> Rows:
@@ -3309,11 +3505,11 @@ class SlackNotifier:
 
     def send_failed_tasks_notification(self) -> bool:
         """Reports failed tasks, and those that recovered; True: delivered, or nothing to report."""
-        return self._run(CALL_SECONDS, paced=True).report([FAILED])[0].error is None
+        return self.run(CALL_SECONDS, paced=True).report([FAILED])[0].error is None
 
     def send_stuck_tasks_notification(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> bool:
         """Reports stuck tasks, and those that recovered; True: delivered, or nothing to report."""
-        return self._run(CALL_SECONDS, timeout_minutes).report([STUCK])[0].error is None
+        return self.run(CALL_SECONDS, timeout_minutes).report([STUCK])[0].error is None
 
     def send_task_creation_notification(
         self, task_id: str, user_api_key: str, payload: object, log_uri: str | None = None
@@ -3349,19 +3545,20 @@ class SlackNotifier:
     def send_event(self, event: Event, task: TaskEvent) -> bool:
         """Sends the event, even if the settings have switched its kind off."""
         build = partial(event_message, event, task, datetime.now(timezone.utc), self.settings.environment)
-        return self._run(EVENT_SECONDS).send([event.kind], f"a {event.kind} task", build)
+        return self.run(EVENT_SECONDS).send([event.kind], f"a {event.kind} task", build)
 
     def watch(self, alerts: Sequence[Alert], timeout_minutes: float) -> list[Outcome]:
         """Runs as the monitor, which is what the command line does."""
-        return self._run(RUN_SECONDS, timeout_minutes, patient=True).watch(alerts)
+        return self.run(RUN_SECONDS, timeout_minutes, patient=True).watch(alerts)
 
     def say_unusable(self, alerts: Sequence[Alert], error: str) -> None:
         """Says that a setting is wrong, wherever those that are right lead to: it silences nobody."""
-        run = self._run(CANNOT_READ_SECONDS)
-        run.say_cannot_read(alerts, error, 0)
+        run = self.run(CANNOT_READ_SECONDS)
+        message = wrong_setting_message(error, 0, datetime.now(timezone.utc), self.settings.environment)
+        run.say(alerts, Note("wrong setting", self.settings), message)
         run.send_heartbeat(good=False)
 
-    def _run(
+    def run(
         self, seconds: float, timeout: float = DEFAULT_TIMEOUT_MINUTES, *, patient: bool = False, paced: bool = False
     ) -> Run:
         return Run(self.settings, seconds, self.preview if self.dry_run else None, timeout, patient, paced)
@@ -3427,16 +3624,17 @@ def _check_database(settings: Settings, until: Deadline) -> Iterator[Finding]:
 def _check_runs(ledger: Ledger, settings: Settings, until: Deadline) -> Iterator[Finding]:
     """Yields when a run last completed for the first destinations, and what one would report to them now."""
     run = Run(settings, RUN_SECONDS, None, DEFAULT_TIMEOUT_MINUTES, patient=False, paced=False)
-    if not run._has_destinations():
+    if not run.has_destinations():
         return
     ledger.thorough = False
     logger.disabled = True
-    work, wanted = run._work([FAILED, STUCK])
+    work, wanted = run.work([FAILED, STUCK])
     logger.disabled = False
     yield from (Finding(BAD, outcome.error) for outcome in run.outcomes.values() if outcome.error)
-    run._open(ledger, work, wanted)
+    run.open(ledger, work, wanted)
+    yield from mutes_of(ledger)
     if settings.user_webhooks:
-        work |= dict.fromkeys(ledger.users_with_news(settings, run.timeout, run.remind), wanted)
+        work |= dict.fromkeys(ledger.users_with_news(settings, run.rules), wanted)
     for place, (to, alerts) in enumerate(work.items()):
         if place == CHECKED_DESTINATIONS or until.seconds_left < LEAST_SHARE_SECONDS:
             yield Finding(GOOD, f"… and {plural(len(work) - place, 'destination')} more")
@@ -3448,7 +3646,7 @@ def _check_runs(ledger: Ledger, settings: Settings, until: Deadline) -> Iterator
             continue
         found = []
         for alert in alerts:
-            with ledger.claim([alert], to, until, timeout=run.timeout, remind=run.remind) as news:
+            with ledger.claim([alert], to, until, run.rules) as news:
                 found += [plural(news.total, f"{alert.name} task")] if news else []
         yield Finding(GOOD, f"{to}: {_last_run(state)}; a run now would report {' and '.join(found) or 'nothing'}")
 
@@ -3552,6 +3750,87 @@ def print_findings(findings: Iterable[Finding], *, as_json: bool) -> int:
     return int(BAD in marks)
 
 
+# ---- Explain and mute ------------------------------------------------------------------------------------------------
+
+
+def explain(run: Run, task_id: str) -> int:
+    """Prints why a task was reported, or was not, in lines of 100 characters. Returns the exit code."""
+    from textwrap import fill
+
+    with Outcome() as outcome, Ledger(run.settings.database_url, run.deadline, dry_run=True) as ledger:
+        work, wanted = run.work([FAILED, STUCK])
+        run.open(ledger, work, wanted)
+        with ledger.transaction(TASK, task_id=task_id, destinations=[], **run.rules):
+            for task in ledger.rows():
+                work |= dict.fromkeys(run.settings.user_destinations([task["user_api_key"]]), wanted)
+                records = ledger.fetch(RECORDS, destinations=[place.fingerprint for place in work])
+                for line in _explained(run, task, work, records):
+                    _print(fill(one_line(line), 100, subsequent_indent="  "))
+                return 0
+        raise DatabaseError(f"There is no task {label(task_id)}", "its whole id is needed", cannot_read=False)
+    return int(outcome.error is not None)
+
+
+def _explained(run: Run, task: Row, work: Mapping[Destination, Sequence[Alert]], records: Rows) -> Iterator[str]:
+    """Yields what the task is now, then of each destination what it was notified of, or why not."""
+    now, status = task["now"], one_line(task["status"])
+    age = format_age(task["changed_at"], now)
+    yield f"Task {one_line(task['id'])}: {status} since {format_time(task['changed_at'])} ({age})"
+    if task["error"]:
+        yield f"Error: {plain(error_line(task['error']))}"
+    kind = "failed" if status == "failed" else ""
+    if task["is_open"] and task["stuck_at"] < now:
+        kind = "stuck"
+        yield f"Stuck since {format_time(task['stuck_at'])} ({format_age(task['stuck_at'], now)})"
+    elif task["is_open"]:
+        yield f"It is stuck in {format_age(now, task['stuck_at'])}, unless it gives a sign of life"
+    for place, alerts in work.items():
+        rows = [row for row in records if row["destination"] == place.fingerprint]
+        reports = [row for row in rows if row["alert"] in ("failed", "healed", "stuck", "recovered")]
+        for row in reports:
+            how = "left out as muted" if row["cause"] == "" else f"reported as {row['alert']}"
+            yield f"{place}: {how} at {format_time(row['notified_at'])}"
+        is_reported = any(row["alert"] == kind and row["event_at"] >= task["changed_at"] for row in reports)
+        if not is_reported and any(alert.kind == kind for alert in alerts):
+            yield f"{place}: not reported: {_why_not(run.settings, task, kind, rows)}"
+
+
+def _why_not(settings: Settings, task: Row, kind: str, rows: Rows) -> str:
+    """Returns why a task was not reported to the destination whose rows of the ledger these are."""
+    now, failed_at = task["now"], task["changed_at"]
+    grace = timedelta(minutes=settings.grace_minutes)
+    first_run = next((row["event_at"] for row in rows if not row["alert"]), now)
+    muted = [row for row in rows if row["alert"] == "muted" and row["task_id"] in (task["error"] or "").lower()]
+    if first_run == now:
+        return "no run has reported to it yet"
+    if kind == "failed" and failed_at < first_run - timedelta(minutes=FAILED_WINDOW_MINUTES):
+        return f"it failed before the first run, at {format_time(first_run)}"
+    if kind == "failed" and muted and muted[-1]["event_at"] > now:
+        return f"'{muted[-1]['task_id']}' is muted until {format_time(muted[-1]['event_at'])}"
+    if settings.quiet_hours and now in settings.quiet_hours:
+        return f"quiet hours until {settings.quiet_hours.end:%H:%M}, unless the alert is critical"
+    if kind == "failed" and now - failed_at < grace:
+        return f"its grace lasts {format_age(now, failed_at + grace)} more, unless the alert is critical"
+    return "the next run does"
+
+
+def mute(run: Run, words: str, hours: float) -> int:
+    """Mutes failures whose error holds the words, or ends that (0 hours), for the webhooks of the settings. Returns the
+    exit code."""
+    with Outcome() as outcome, Ledger(run.settings.database_url, run.deadline, dry_run=run.dry_run) as ledger:
+        names = [place.fingerprint for place in run.destinations("failed")]
+        for doubt in ledger.open([FAILED], names):
+            if doubt.mark == BAD:
+                raise DatabaseError(f"Cannot mute. {doubt.what}", doubt.remedy, cannot_read=False)
+        if not hours and words not in [row["words"] for row in ledger.muted]:
+            raise SettingError(f"'{words}' is not muted", "--check lists what is")
+        with ledger.transaction(MUTE, words=words, hours=hours, destinations=names):
+            (found,) = ledger.rows()
+        end = f"Muted until {format_time(found['until'])}" if hours else "No longer muted"
+        _print(f"{end}: '{words}', which {plural(found['matching'], 'failure')} of the last 24 hours hold")
+    return int(outcome.error is not None)
+
+
 # ---- Command line ----------------------------------------------------------------------------------------------------
 
 
@@ -3565,7 +3844,8 @@ class _Parser(argparse.ArgumentParser):
 def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="slack_notifier.py",
-        usage="%(prog)s [--failed-only | --stuck-only | --test-creation | --test-start | --check] [options]",
+        usage="%(prog)s [--failed-only | --stuck-only | --test-creation | --test-start | --check |\n"
+        "                         --explain TASK_ID | --mute WORDS] [options]",
         description="Report failed and stuck tasks to Slack.",
         epilog="Exit codes: 0 delivered or nothing to report, 1 something could not be read or delivered, "
         "2 wrong usage or setting. Settings: see .env.example; a .env file is read, the real environment wins.",
@@ -3579,9 +3859,14 @@ def build_parser() -> argparse.ArgumentParser:
     add("--test-creation", dest="event", const=CREATED, help="send a sample of the notice of a created task")
     add("--test-start", dest="event", const=STARTED, help="send a sample of the notice of a started task")
     add("--check", const=True, help="look at all that a run relies on; post and change nothing")
+    what.add_argument("--explain", metavar="TASK_ID", help="say why a task was reported, or was not")
+    mute = "leave out failures whose error holds these words, for some hours"
+    what.add_argument("--mute", type=_words_argument, metavar="WORDS", help=mute)
     option = parser.add_argument_group("options").add_argument
-    stuck = "a task is stuck after this many minutes without a sign of life (default: %(default)s)"
-    option("--timeout", type=_timeout_argument, default=DEFAULT_TIMEOUT_MINUTES, metavar="MINUTES", help=stuck)
+    hours = "with --mute: it ends by itself after this many hours (default: 2), and now with 0"
+    option("--for", dest="hours", type=_hours_argument, metavar="HOURS", help=hours)
+    stuck = "a task is stuck after this many minutes without a sign of life (default: 30)"
+    option("--timeout", type=_timeout_argument, metavar="MINUTES", help=stuck)
     option("--webhook-url", metavar="URL", help="send there instead of to the webhooks of the settings")
     option("--dry-run", action="store_true", help="print the messages instead of sending them")
     option("--json", action="store_true", help="with --dry-run: print the payloads, one a line; with --check: likewise")
@@ -3598,11 +3883,27 @@ def _timeout_argument(text: str) -> float:
         raise argparse.ArgumentTypeError(f"it must be {rule}, not {text!r}") from None
 
 
+def _words_argument(text: str) -> str:
+    words = text.strip().lower()
+    if not 3 <= len(words) <= 500 or re.search(_NO_TEXT, words):
+        raise argparse.ArgumentTypeError("it takes 3 to 500 characters of the error, as the alert of all is not muted")
+    return words
+
+
+def _hours_argument(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= float(text) <= MAX_MUTE_HOURS:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"it must be a number of hours, at most {MAX_MUTE_HOURS}, not {text!r}")
+
+
 def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = build_parser()
     arguments = parser.parse_args(argv)
     if arguments.json and not arguments.dry_run and not arguments.check:
         parser.error("--json goes with --dry-run or --check")
+    if arguments.hours is not None and not arguments.mute:
+        parser.error("--for goes with --mute")
     if arguments.webhook_url is not None and not arguments.webhook_url.strip():
         # An unset variable of a script must not lead to the channels of the settings.
         parser.error("--webhook-url is empty")
@@ -3637,16 +3938,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     notifier = SlackNotifier(settings=settings, dry_run=arguments.dry_run)
     if arguments.json:
         notifier.preview = lambda message: json.dumps(message.payload(), ensure_ascii=False)
-    if arguments.event:
-        return 2 if errors else int(not notifier.send_event(arguments.event, SAMPLE_TASK))
+    if arguments.event or arguments.explain or arguments.mute:
+        return 2 if errors else _run_once(notifier, arguments)
     wanted = [arguments.only] if arguments.only else [FAILED, STUCK]
     if errors:
         notifier.say_unusable(wanted, "; ".join(errors))
         return 2
-    outcomes = notifier.watch(wanted, arguments.timeout)
+    if arguments.timeout and settings.queued_minutes and settings.in_progress_minutes:
+        logger.warning("--timeout is not used: SLACK_QUEUED_MINUTES and SLACK_IN_PROGRESS_MINUTES are set")
+    outcomes = notifier.watch(wanted, arguments.timeout or DEFAULT_TIMEOUT_MINUTES)
     if not any(outcome.error or outcome.total for outcome in outcomes):
         logger.info("No %s tasks to report", " or ".join(alert.kind for alert in wanted))
     return int(any(outcome.error for outcome in outcomes))
+
+
+def _run_once(notifier: SlackNotifier, arguments: argparse.Namespace) -> int:
+    """Does what is not the work of the monitor. Returns the exit code."""
+    if arguments.event:
+        return int(not notifier.send_event(arguments.event, SAMPLE_TASK))
+    run = notifier.run(CALL_SECONDS, arguments.timeout or DEFAULT_TIMEOUT_MINUTES)
+    if arguments.explain:
+        return explain(run, arguments.explain)
+    return mute(run, arguments.mute, MUTE_HOURS if arguments.hours is None else arguments.hours)
 
 
 def _read_settings(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:

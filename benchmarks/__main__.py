@@ -62,7 +62,9 @@ CLAIM_PARAMETERS = {
     "alerts": ["failed"],
     "window": timedelta(minutes=30),
     "part": slack_notifier.CLAIM_TASKS,
-    "timeout": timedelta(minutes=30),
+    "queued": 30,
+    "in_progress": 30,
+    "remind": 240,
     "reported_as": "",
     "nulls": False,
     "paced": False,
@@ -266,7 +268,10 @@ def a_message(bench: Bench) -> Iterator[Line]:
     style = slack_notifier.Style()
     # CPU time: on a busy machine the wall's clock tells of the others.
     times = repeat(
-        lambda: slack_notifier.failed_message(claim, 30, style).payload(), timer=process_time, number=20, repeat=25
+        lambda: slack_notifier.failed_message(claim, slack_notifier.Limits(30, 30), style).payload(),
+        timer=process_time,
+        number=20,
+        repeat=25,
     )
     each = median(times) / 20 * 1000
     yield Line("a message of 20 tasks built", "", f"{each:.2f} ms", each, 1.0, "ms")

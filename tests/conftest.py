@@ -10,7 +10,7 @@ from typing import Any, Callable
 import pytest
 import trustme
 from servers import PASSWORD, QUOTED_PASSWORD, Heart, MailServer, TlsSlack, mail_server
-from support import ROOM, ROOMY_PROGRAM, Proxy
+from support import NOW, ROOM, ROOMY_PROGRAM, Proxy, elapse
 
 import slack_notifier
 from sandbox.postgres import NO_STOCK, Server, postgres_server, stock_programs
@@ -62,6 +62,7 @@ def start(tmp_path: Path, watch: Any, database_url: str, slack: SlackStandIn) ->
 
     def start(*arguments: object, **environment: str) -> Program:
         defaults = {"PATH": os.environ["PATH"], "DATABASE_URL": database_url, "SLACK_WEBHOOK": slack.webhook()}
+        defaults["XDG_STATE_HOME"] = str(tmp_path)
         run = Program(tmp_path, {**defaults, **environment}, *arguments, code=ROOMY_PROGRAM)
         runs.append(run)
         return run
@@ -134,3 +135,21 @@ def heart() -> Iterator[Heart]:
     heart = Heart()
     yield heart
     heart.close()
+
+
+@pytest.fixture
+def pass_time(tasks):
+    return lambda minutes: elapse(tasks.connection, minutes)
+
+
+@pytest.fixture
+def becomes(tasks):
+    """Gives a task another status, now or so many minutes ago."""
+
+    def becomes(task_id: str, status: str, minutes: float = 0) -> None:
+        started = ", started_at = updated_at" if status in ("in_progress", "inprogress") else ""
+        moment = f"{NOW} - {minutes} * interval '1 minute'"
+        tasks.execute(f"UPDATE tasks SET status = %s, updated_at = {moment} WHERE id = %s", [status, task_id])
+        tasks.execute(f"UPDATE tasks SET error = error{started} WHERE id = %s", [task_id])
+
+    return becomes

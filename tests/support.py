@@ -25,6 +25,7 @@ PROGRAM = Path(__file__).parent.parent / "slack_notifier.py"
 
 FAILED, STUCK, RECOVERED = "🚨 Failed Tasks Alert", "⚠️ Stuck Tasks Alert", "✅ Stuck Tasks Recovered"
 HEALED, BLIND = "✅ Failed Tasks Recovered", "🙈 Monitor cannot read the tasks table"
+WRONG_SETTING, SEES_AGAIN = "🙈 Monitor has a wrong setting", "✅ Monitor can read the tasks table again"
 CREATED, STARTED = "🎬 New Task Created", "▶️ Task Started Processing"
 
 # For counting in messages: so many tasks are listed one by one.
@@ -77,6 +78,8 @@ EXACTLY_ONCE = Tally([], [], [])
 
 
 # ---- The database and its clock --------------------------------------------------------------------------------------
+
+NOW = "now() AT TIME ZONE 'UTC'"
 
 
 def rows(connection: psycopg2.extensions.connection, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:

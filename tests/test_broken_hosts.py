@@ -20,7 +20,7 @@ from typing import Any, Callable, NamedTuple
 import pytest
 import trustme
 from servers import Listener, TlsFront, port_of, read_request
-from support import BLIND, FAILED, PROGRAM, recorded, wait_until
+from support import BLIND, FAILED, PROGRAM, WRONG_SETTING, recorded, wait_until
 
 import slack_notifier
 from sandbox.slack import SlackStandIn
@@ -81,7 +81,7 @@ class Broken(NamedTuple):
 SENT = "Slack message sent successfully: 1 failed task to SLACK_WEBHOOK (…)"
 BY_MAIL = {"mail": FAILED}
 BLIND_RUN = {"slack": BLIND, "code": 1, "returns": "False", "beat": "/beat/fail"}
-WRONG = {"slack": BLIND, "code": 2, "returns": "SettingError", "beat": "/beat/fail"}
+WRONG = {"slack": WRONG_SETTING, "code": 2, "returns": "SettingError", "beat": "/beat/fail"}
 
 
 def nothing_there(name: str) -> Broken:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -304,16 +305,15 @@ def command_lines() -> list[str]:
     """Every line that runs the program."""
     # In YAML it is a list.
     text = "\n".join(PAGES.values()).replace('", "', " ")
-    return re.findall(
-        r"(?:(?:python3?|uv run) slack_notifier\.py|python -m slack_notifier)((?: (?:--[a-z-]+|\d+)(?![\w…]))*)", text
-    )
+    argument = r"""(?:--[a-z-]+|\d+|"[^"]+"|[0-9a-f-]{36})(?![\w…])"""
+    return re.findall(rf"(?:(?:python3?|uv run) slack_notifier\.py|python -m slack_notifier)((?: {argument})*)", text)
 
 
 def test_every_command_line_is_one_that_the_program_takes():
     lines = command_lines()
     assert len(lines) > 8
     for line in lines:
-        slack_notifier.build_parser().parse_args(line.split())
+        slack_notifier.build_parser().parse_args(shlex.split(line))
 
 
 @pytest.fixture
@@ -433,7 +433,9 @@ def test_every_link_within_the_project_leads_somewhere(page):
 
 def test_the_parts_of_the_module_are_those_of_its_banners():
     table = chapter("Where a change goes", "CONTRIBUTING.md")
-    assert re.findall(r"(?m)^\| ([A-Z]\w+(?: line)?) \|", table) == re.findall(r"(?m)^# -{4} (.*?) -+$", SOURCE)
+    assert re.findall(r"(?m)^\| ([A-Z]\w+(?: line| and mute)?) \|", table) == re.findall(
+        r"(?m)^# -{4} (.*?) -+$", SOURCE
+    )
 
 
 def test_the_readme_leads_to_every_page():

@@ -14,9 +14,9 @@ from support import (
     EXACTLY_ONCE,
     FAILED,
     HEALED,
+    NOW,
     RECOVERED,
     STUCK,
-    elapse,
     has_ledger,
     ids,
     ledger,
@@ -35,13 +35,6 @@ from slack_notifier import CREATE_LEDGER, SlackNotifier
 
 pytestmark = pytest.mark.usefixtures("room")
 
-NOW = "now() AT TIME ZONE 'UTC'"
-
-
-@pytest.fixture
-def pass_time(tasks):
-    return lambda minutes: elapse(tasks.connection, minutes)
-
 
 @pytest.fixture
 def fails_again(tasks):
@@ -53,19 +46,6 @@ def fails_again(tasks):
         )
 
     return again
-
-
-@pytest.fixture
-def becomes(tasks):
-    """Gives a task another status, now or so many minutes ago."""
-
-    def becomes(task_id: str, status: str, minutes: float = 0) -> None:
-        started = ", started_at = updated_at" if status in ("in_progress", "inprogress") else ""
-        moment = f"{NOW} - {minutes} * interval '1 minute'"
-        tasks.execute(f"UPDATE tasks SET status = %s, updated_at = {moment} WHERE id = %s", [status, task_id])
-        tasks.execute(f"UPDATE tasks SET error = error{started} WHERE id = %s", [task_id])
-
-    return becomes
 
 
 def completed_at(connection, alert: str = "failed") -> str:
@@ -463,16 +443,19 @@ def test_a_task_that_is_still_stuck_is_told_again_after_the_interval(notifier, s
 
 
 @pytest.mark.slow
-def test_reminders_follow_the_interval_for_days(settings, slack, tasks, pass_time, figures):
+def test_reminders_thin_out_to_one_a_day(settings, slack, tasks, pass_time, figures):
     notifier = SlackNotifier(settings=settings._replace(remind_minutes=60))
     task_id = tasks.add("queued", created=40)
-    days = 1
-    runs = 4 * 24 * days
-    for _ in range(runs):
+    times, runs = [], 4 * 24 * 3
+    for run in range(runs):
         assert notifier.send_stuck_tasks_notification()
+        times += [run * 15] * (len(slack.messages()) - len(times))
         pass_time(15)
-    assert told(slack, STUCK) == [[task_id]] * (24 * days)
-    figures(runs=runs, reminders=24 * days - 1)
+    assert told(slack, STUCK) == [[task_id]] * len(times)
+    # Hours from one report to the next: the time that it has been stuck for, rounded up to the next run, at most a day.
+    pauses = [(later - earlier) / 60 for earlier, later in zip(times, times[1:])]
+    assert pauses == [1, 1.75, 3.5, 7, 14, 24]
+    figures(runs=runs, reminders=len(pauses))
 
 
 @pytest.mark.slow
@@ -499,7 +482,7 @@ def test_a_task_that_is_still_stuck_outlives_the_clean_up(settings, slack, tasks
     assert told(slack, STUCK) == [[first], [second]]
 
 
-def test_a_reminder_names_only_the_tasks_that_are_due(notifier, slack, tasks, pass_time):
+def test_a_reminder_names_all_that_are_still_stuck(notifier, slack, tasks, pass_time):
     first = tasks.add("queued", created=40)
     assert notifier.send_stuck_tasks_notification()
     pass_time(200)
@@ -507,7 +490,8 @@ def test_a_reminder_names_only_the_tasks_that_are_due(notifier, slack, tasks, pa
     assert notifier.send_stuck_tasks_notification()
     pass_time(50)
     assert notifier.send_stuck_tasks_notification()
-    assert told(slack, STUCK) == [[first], [second], [first]]
+    assert told(slack, STUCK) == [[first], [second], sorted([first, second])]
+    assert "2 tasks still stuck for more than 30 minutes:" in slack.messages()[-1]["text"]
 
 
 @pytest.mark.slow
@@ -540,7 +524,7 @@ def test_callers_with_other_timeouts_neither_repeat_nor_recover_a_task(notifier,
 
 
 def test_a_task_that_finished_is_named_once_as_recovered(notifier, slack, tasks, becomes, pass_time):
-    finished, still_stuck = tasks.add("queued", created=40), tasks.add("queued", created=40)
+    finished, still_stuck = tasks.add("queued", created=40), tasks.add("queued", created=50)
     assert notifier.send_stuck_tasks_notification()
     becomes(finished, "finished")
     for _ in range(3):
@@ -669,7 +653,7 @@ def test_recoveries_can_be_switched_off(settings, slack, tasks, becomes, pass_ti
 
 @pytest.mark.slow
 def test_slack_down_holds_stuck_and_recovered_tasks(notifier, slack, tasks, becomes):
-    first, second = tasks.add("queued", created=40), tasks.add("queued", created=40)
+    first, second = tasks.add("queued", created=40), tasks.add("queued", created=50)
     assert notifier.send_stuck_tasks_notification()
     becomes(first, "finished")
     third = tasks.add("in_progress", started=40)
@@ -849,7 +833,7 @@ def test_tasks_that_cannot_be_read_after_another_alert_was_sent_are_said_not_to_
 def test_a_dead_webhook_keeps_no_recovery_from_the_others(settings, slack, tasks, becomes):
     both = settings._replace(webhooks={"": [slack.webhook("dead"), slack.webhook()]})
     slack.answer(404, "no_service", times=None, channel="dead")
-    stuck = [tasks.add("queued", created=40) for _ in range(2)]
+    stuck = [tasks.add("queued", created=minutes) for minutes in (40, 50)]
     SlackNotifier(settings=both).send_stuck_tasks_notification()
     becomes(stuck[0], "finished")
     SlackNotifier(settings=both).send_stuck_tasks_notification()

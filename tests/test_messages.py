@@ -11,6 +11,7 @@ import pytest
 from sandbox.rules import texts_of
 from slack_notifier import (
     CREATED,
+    Limits,
     Message,
     News,
     Style,
@@ -29,6 +30,7 @@ STUCK_QUEUED, STUCK_IN_PROGRESS = "stuck:queued", "stuck:in_progress"
 
 NOW = datetime(2025, 9, 1, 12, 30, tzinfo=timezone.utc)
 PLAIN = Style()
+LIMITS = Limits(30, 30)
 
 
 def minutes_ago(minutes: float) -> datetime:
@@ -87,7 +89,7 @@ def test_many_failures_stand_under_their_causes() -> None:
         ("no font", 2, 1, None),
         facts={"failed": 47, "ended": 50, "users": 5},
     )
-    message = failed_message(claim, 30, Style(mention="<!here>", environment="staging"))
+    message = failed_message(claim, LIMITS, Style(mention="<!here>", environment="staging"))
     assert message.text == (
         "🚨 Failed Tasks Alert · staging\n"
         "47 tasks failed in the last 30 minutes: <!here>\n"
@@ -118,19 +120,19 @@ def test_many_failures_stand_under_their_causes() -> None:
 
 
 def test_a_line_without_a_link_ends_with_its_age() -> None:
-    message = failed_message(failures(("HTTP 500", 6, 1, None), links=False), 30, PLAIN)
+    message = failed_message(failures(("HTTP 500", 6, 1, None), links=False), LIMITS, PLAIN)
     assert "• `task-001` 1 min ago" in lines(message)
 
 
 def test_ten_causes_are_shown_and_the_others_counted() -> None:
     claim = failures(*[(f"kind {'abcdefghijklmn'[number]}", 30 - number, 1, None) for number in range(14)])
-    shown = [line for line in lines(failed_message(claim, 30, PLAIN)) if " × " in line]
+    shown = [line for line in lines(failed_message(claim, LIMITS, PLAIN)) if " × " in line]
     assert [line.split(" · ")[0] for line in shown] == [f"{30 - n} × kind {'abcdefghij'[n]}" for n in range(10)]
-    assert "… and 4 more causes (74 tasks)" in lines(failed_message(claim, 30, PLAIN))
+    assert "… and 4 more causes (74 tasks)" in lines(failed_message(claim, LIMITS, PLAIN))
 
 
 def test_an_asterisk_in_a_cause_does_not_end_its_heading() -> None:
-    message = failed_message(failures(("no match for *.mp4", 6, 1, None)), 30, PLAIN)
+    message = failed_message(failures(("no match for *.mp4", 6, 1, None)), LIMITS, PLAIN)
     assert "*6 × no match for ∗.mp4 · 1 user*" in message.blocks[2]["text"]["text"]
 
 
@@ -138,7 +140,7 @@ def test_an_asterisk_in_a_cause_does_not_end_its_heading() -> None:
 def test_each_cause_that_is_shown_has_a_task_however_long_its_links_are(link: int) -> None:
     claim = failures(*[(f"no codec {name}", 9, 1, None) for name in "abcdefghij"])
     claim = claim._replace(tasks=[{**task, "log_uri": "https://logs.example/" + "x" * link} for task in claim.tasks])
-    message = failed_message(claim, 30, PLAIN)
+    message = failed_message(claim, LIMITS, PLAIN)
     for text in (message.text, "\n".join(texts_of(message.blocks))):
         shown = re.findall(r"(?m)^\*?9 × .*\n(.*)$", text)
         assert shown
@@ -149,7 +151,7 @@ def test_each_cause_that_is_shown_has_a_task_however_long_its_links_are(link: in
 
 def test_a_template_takes_the_place_of_a_line() -> None:
     claim = failures(("HTTP 500", 6, 1, 2))
-    found = lines(failed_message(claim, 30, Style("$id of $user: $error $seen")))
+    found = lines(failed_message(claim, LIMITS, Style("$id of $user: $error $seen")))
     assert "task-001 of pr_live_...: HTTP 500 (8× in 7 days)" in found
 
 
@@ -167,7 +169,7 @@ def stuck(queued: int, in_progress: int, **more: Any) -> News:
 
 def test_many_stuck_tasks_stand_under_their_status_with_how_long_they_have_been_waiting() -> None:
     claim = stuck(214, 4, facts={"last_activity": NOW, "queued": 230, "in_progress": 9})
-    message = stuck_message(claim, 30, PLAIN)
+    message = stuck_message(claim, LIMITS, PLAIN)
     found = lines(message)
     assert found[:4] == [
         "⚠️ Stuck Tasks Alert",
@@ -187,28 +189,28 @@ def test_many_stuck_tasks_stand_under_their_status_with_how_long_they_have_been_
 
 
 def test_five_tasks_have_five_lines_each_and_six_have_one() -> None:
-    five = failed_message(failures(("HTTP 500", 3, 1, 0), ("HTTP 429", 2, 2, 7)), 30, PLAIN)
+    five = failed_message(failures(("HTTP 500", 3, 1, 0), ("HTTP 429", 2, 2, 7)), LIMITS, PLAIN)
     assert len(body(five)) == 1 + 5
     assert all(len(text.split("\n")) == 5 for text in body(five)[1:])
     errors = re.findall("Error: (.*)", plain(five.text))
     assert errors == ["HTTP 500 🆕"] * 3 + ["HTTP 429 (9× in 7 days)"] * 2
     assert "×" not in lines(five)[1]
-    assert len(body(stuck_message(stuck(4, 1), 30, PLAIN))) == 1 + 2 + 5
-    assert not re.search("Task ID", stuck_message(stuck(4, 2), 30, PLAIN).text)
+    assert len(body(stuck_message(stuck(4, 1), LIMITS, PLAIN))) == 1 + 2 + 5
+    assert not re.search("Task ID", stuck_message(stuck(4, 2), LIMITS, PLAIN).text)
 
 
 @pytest.mark.parametrize(("before", "mark"), [(None, ""), (0, " 🆕"), (1, " (2× in 7 days)")])
 def test_an_error_says_whether_it_is_known(before: int | None, mark: str) -> None:
     claim = failures(("HTTP 500", 1, 1, before))
-    assert f"  Error: HTTP 500{mark}" in lines(failed_message(claim, 30, PLAIN))
-    assert f"HTTP 500{mark}" in lines(failed_message(claim, 30, Style("$error $seen")))
+    assert f"  Error: HTTP 500{mark}" in lines(failed_message(claim, LIMITS, PLAIN))
+    assert f"HTTP 500{mark}" in lines(failed_message(claim, LIMITS, Style("$error $seen")))
     unknown = claim._replace(tasks=[{**claim.tasks[0], "cause": None}])
-    assert "  Error: HTTP 500" in lines(failed_message(unknown, 30, PLAIN))
+    assert "  Error: HTTP 500" in lines(failed_message(unknown, LIMITS, PLAIN))
 
 
 def test_groups_that_do_not_fit_a_section_are_split_between_lines() -> None:
     tasks = [task(n, STUCK_QUEUED, total=10, log_uri="https://logs.example/" + "x" * 600) for n in range(10)]
-    sections = body(stuck_message(News(tasks, 10, NOW), 30, PLAIN))[1:]
+    sections = body(stuck_message(News(tasks, 10, NOW), LIMITS, PLAIN))[1:]
     assert len(sections) == 3
     assert all(line.startswith(("•", "Queued")) for text in sections for line in text.split("\n"))
 
@@ -231,12 +233,12 @@ def test_groups_that_do_not_fit_a_section_are_split_between_lines() -> None:
     ],
 )
 def test_the_summary_says_how_many_and_since_when(total: int, changes: dict[str, Any], summary: str) -> None:
-    assert lines(failed_message(failures(("E", total, 1, None), **changes), 30, PLAIN))[1] == summary
+    assert lines(failed_message(failures(("E", total, 1, None), **changes), LIMITS, PLAIN))[1] == summary
 
 
 def test_a_part_of_the_stuck_tasks_is_said_to_be_one() -> None:
     claim = stuck(200_000, 0, partial=True)
-    assert lines(stuck_message(claim, 30, PLAIN))[1] == "200000 tasks and more stuck for more than 30 minutes:"
+    assert lines(stuck_message(claim, LIMITS, PLAIN))[1] == "200000 tasks and more stuck for more than 30 minutes:"
 
 
 # ---- Are the workers running? ----------------------------------------------------------------------------------------
@@ -247,8 +249,8 @@ DOWN = "No task has started or ended since 2025-09-01 11:59:00 UTC: are the work
 @pytest.mark.parametrize(("minutes", "idle"), [(30, False), (31, True)])
 def test_workers_are_missed_where_failures_never_started(minutes: int, idle: bool) -> None:
     claim = failures(("E", 1, 1, None), facts={"never_started": 1, "last_activity": minutes_ago(minutes)})
-    assert workers_are_idle(claim, 30) is idle
-    assert (DOWN in lines(failed_message(claim, 30, PLAIN))) is idle
+    assert workers_are_idle(claim, LIMITS) is idle
+    assert (DOWN in lines(failed_message(claim, LIMITS, PLAIN))) is idle
 
 
 @pytest.mark.parametrize(
@@ -263,19 +265,22 @@ def test_workers_are_missed_where_failures_never_started(minutes: int, idle: boo
     ],
 )
 def test_workers_are_missed_only_where_it_is_known(facts: dict[str, Any], idle: bool) -> None:
-    assert workers_are_idle(failures(("E", 1, 1, None), facts=facts), 30) is idle
+    assert workers_are_idle(failures(("E", 1, 1, None), facts=facts), LIMITS) is idle
 
 
 def test_workers_that_never_showed_are_missed_in_both_alerts() -> None:
     yet = "No task has started or ended yet: are the workers running?"
     facts = {"never_started": 1, "last_activity": None}
-    assert yet in lines(failed_message(failures(("E", 1, 1, None), facts=facts), 30, PLAIN))
-    assert yet in lines(stuck_message(stuck(1, 0, facts={"last_activity": None}), 30, PLAIN))
-    assert yet not in lines(stuck_message(stuck(0, 1, facts={"last_activity": None}), 30, PLAIN))
+    assert yet in lines(failed_message(failures(("E", 1, 1, None), facts=facts), LIMITS, PLAIN))
+    assert yet in lines(stuck_message(stuck(1, 0, facts={"last_activity": None}), LIMITS, PLAIN))
+    assert yet not in lines(stuck_message(stuck(0, 1, facts={"last_activity": None}), LIMITS, PLAIN))
 
 
 def test_figures_that_could_not_be_found_are_not_shown() -> None:
-    for message in (failed_message(failures(("E", 9, 1, None)), 30, PLAIN), stuck_message(stuck(9, 9), 30, PLAIN)):
+    for message in (
+        failed_message(failures(("E", 9, 1, None)), LIMITS, PLAIN),
+        stuck_message(stuck(9, 9), LIMITS, PLAIN),
+    ):
         assert lines(message)[-1] == "Reported at 2025-09-01 12:30:00 UTC"
 
 
@@ -292,7 +297,7 @@ def test_figures_that_could_not_be_found_are_not_shown() -> None:
 def test_recovered_tasks_are_named_with_how_long_it_took(build: Any, title: str, summary: str, took: str) -> None:
     times = {"began": minutes_ago(90), "since": minutes_ago(10)}
     tasks = [task(number, status="finished", **times) for number in range(1, 31)]
-    few, many = build(News(tasks[:1], 1, NOW), 30, PLAIN), build(News(tasks, 30, NOW), 30, PLAIN)
+    few, many = build(News(tasks[:1], 1, NOW), LIMITS, PLAIN), build(News(tasks, 30, NOW), LIMITS, PLAIN)
     first = f"• `task-001` is finished · {took}"
     assert lines(few) == [title, f"1 task {summary}", first, "Reported at 2025-09-01 12:30:00 UTC"]
     assert lines(many)[1] == f"30 tasks {summary}"
@@ -303,7 +308,7 @@ def test_the_environment_stands_in_every_title() -> None:
     style = Style(environment="staging <&>`")
     event = event_message(CREATED, TaskEvent("a", "key", None, None), NOW, style.environment)
     alerts = [
-        build(claim, 30, style)
+        build(claim, LIMITS, style)
         for build, claim in (
             (failed_message, failures(("E", 1, 1, None))),
             (stuck_message, stuck(1, 0)),

@@ -43,7 +43,9 @@ LATE = timedelta(hours=2)
 REMINDER, CRITICAL_COUNT = timedelta(minutes=240), 3
 # At once, and then one in each period.
 BURST, PERIOD = 3, timedelta(minutes=1)
-COMBINED = ("failed", "healed", "stuck", "recovered")
+COMBINED = ("failed", "healed", "stuck", "reminder", "recovered")
+# Tasks reported just now are in no reminder.
+JUST_NOW, DAY = timedelta(minutes=5), timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,16 @@ class Call(NamedTuple):
 
     alerts: tuple[str, ...] = COMBINED
     timeout: timedelta = timedelta(minutes=30)
+    # Of queued tasks; 0: the timeout.
+    queued: timedelta = timedelta(0)
+    grace: timedelta = timedelta(0)
     worker: bool = False
     quiet: bool = False
     dry: bool = False
     refused: frozenset[str] = frozenset()
+
+    def limit(self, task: Task) -> timedelta:
+        return self.queued if self.queued and task.status == "queued" else self.timeout
 
 
 class Told(NamedTuple):
@@ -96,6 +104,7 @@ class Destination:
     failures: dict[str, Told] = field(default_factory=dict)
     healed: dict[str, datetime] = field(default_factory=dict)
     stuck: dict[tuple[str, str], Told] = field(default_factory=dict)
+    muted: dict[str, datetime] = field(default_factory=dict)
 
     def messages(self, call: Call, tasks: Iterable[Task], now: datetime) -> Iterator[tuple[str, list[Task]]]:
         """What the call tells, with the alert; a message that is received is remembered."""
@@ -107,10 +116,16 @@ class Destination:
                 self.first_run = self.first_run or now
                 if alert == "failed":
                     self.complete = self.complete or now
-            news = [task for task in mine if getattr(self, f"is_{alert}")(task, call, now)]
+            found = [task for task in mine if getattr(self, f"is_{alert}")(task, call, now)]
+            found = found if alert != "reminder" or any(self.is_due(task, now) for task in found) else []
+            if alert == "recovered":
+                found = [task for task in found if not self.waits_for_others(task, mine, call, now)]
+            muted = [task for task in found if alert == "failed" and self.is_muted(task, now)]
+            news = [task for task in found if task not in muted]
             critical = alert in ("failed", "stuck") and len(news) >= CRITICAL_COUNT
             busy = call.worker and "failed" in call.alerts and self.is_busy(now)
-            if busy or (news and call.quiet and not critical):
+            waits = call.quiet or (alert == "failed" and self.is_in_grace(news, call, now))
+            if busy or (news and waits and not critical):
                 self.held |= bool(news)
             elif news and self.channel in call.refused:
                 self.refused = True
@@ -118,9 +133,18 @@ class Destination:
                 if news:
                     yield alert, news
                 self.remember(alert, news, now, by_worker=call.worker)
+                for task in muted:
+                    self.failures[task.id] = Told(task.updated, now, MUTED)
 
     def is_busy(self, now: datetime) -> bool:
         return self.busy_until is not None and self.busy_until - now > PERIOD * (BURST - 1)
+
+    def is_in_grace(self, news: list[Task], call: Call, now: datetime) -> bool:
+        oldest = min((task.updated for task in news), default=now)
+        return now - oldest < call.grace and now - (self.complete or now) < call.grace + WINDOW
+
+    def is_muted(self, task: Task, now: datetime) -> bool:
+        return task.cause in self.muted and now < self.muted[task.cause]
 
     def is_failed(self, task: Task, call: Call, now: datetime) -> bool:
         beginning = max((self.complete or now) - LATE, (self.first_run or now) - WINDOW)
@@ -132,13 +156,33 @@ class Destination:
 
     def is_healed(self, task: Task, call: Call, now: datetime) -> bool:
         told = self.failures.get(task.id)
-        return told is not None and task.ended_well
+        return told is not None and told.cause != MUTED and task.ended_well
+
+    def told_of(self, task: Task) -> Optional[Told]:  # noqa: UP045
+        """What was told of the task in the status in which it is stuck, since its last sign of life."""
+        told = self.stuck.get((task.id, WAITING[task.status]))
+        return told if told and task.sign_of_life <= told.event else None
+
+    def is_over_limit(self, task: Task, call: Call, now: datetime) -> bool:
+        return task.status in WAITING and now - task.sign_of_life > call.limit(task)
 
     def is_stuck(self, task: Task, call: Call, now: datetime) -> bool:
-        if task.status not in WAITING or now - task.sign_of_life <= call.timeout:
-            return False
-        told = self.stuck.get((task.id, WAITING[task.status]))
-        return not told or task.sign_of_life > told.event or now - told.at >= REMINDER
+        return self.is_over_limit(task, call, now) and not self.told_of(task)
+
+    def is_reminder(self, task: Task, call: Call, now: datetime) -> bool:
+        told = self.told_of(task) if self.is_over_limit(task, call, now) else None
+        return told is not None and now - told.at > JUST_NOW
+
+    def is_due(self, task: Task, now: datetime) -> bool:
+        told = self.told_of(task)
+        return told is not None and now - told.at >= max(REMINDER, min(DAY, told.at - told.event))
+
+    def waits_for_others(self, task: Task, tasks: list[Task], call: Call, now: datetime) -> bool:
+        """Whether a younger task is stuck in the status in which this one was stuck: it merely got its turn."""
+        told = {status: self.stuck[task.id, status] for status in WAITING if (task.id, status) in self.stuck}
+        last = max(told, key=lambda status: told[status].at)
+        others = [each for each in tasks if self.is_over_limit(each, call, now) and WAITING[each.status] == last]
+        return any(each.sign_of_life >= told[last].event for each in others)
 
     def is_recovered(self, task: Task, call: Call, now: datetime) -> bool:
         told = [self.stuck[task.id, status].at for status in WAITING if (task.id, status) in self.stuck]
@@ -156,7 +200,7 @@ class Destination:
             elif alert == "healed":
                 del self.failures[task.id]
                 self.healed[task.id] = now
-            elif alert == "stuck":
+            elif alert in ("stuck", "reminder"):
                 self.stuck[task.id, WAITING[task.status]] = Told(task.sign_of_life, now)
             else:
                 for status in WAITING:
@@ -176,6 +220,9 @@ ERRORS = {
     "quota": "HTTP 429 from api.example.com: quota of project 1234567890 exceeded",
     "server": "HTTP 500 from api.example.com",
 }
+# What an operator mutes of them.
+WORDS = {"codec": "No codec", "killed": "code 137", "quota": "http 429", "server": "HTTP 500"}
+MUTED = ""
 PATIENCE_SECONDS = 60
 
 Message = tuple[str, str, tuple[str, ...]]
@@ -197,6 +244,7 @@ class World:
         self._variables, self._start, self.log = variables, start, log
         self.module: Any = slack_notifier
         self.may_kill = True
+        self.rules: dict[str, str] = {}
         self.tried: Counter[str] = Counter()
 
     def clear(self) -> None:
@@ -226,7 +274,7 @@ class World:
         """Makes the call and returns whether it says that all is well."""
         for channel in call.refused:
             self.slack.answer(404, "no_service", times=None, channel=channel)
-        settings = self.module.Settings.from_environment({**self._variables, **self._quiet_hours(call)})
+        settings = self.module.Settings.from_environment({**self._variables, **self.rules, **self._quiet_hours(call)})
         notifier = self.module.SlackNotifier(settings=settings, dry_run=call.dry)
         minutes = call.timeout / timedelta(minutes=1)
         if not call.worker:
@@ -239,10 +287,14 @@ class World:
         self.slack.answer_normally()
         return result
 
+    def mute(self, words: str, hours: int) -> None:
+        notifier = self.module.SlackNotifier(settings=self.module.Settings.from_environment(self._variables))
+        assert self.module.mute(notifier.run(PATIENCE_SECONDS), words.lower(), hours) == 0
+
     def kill(self, *, accepted: bool) -> None:
         """Kills a run of the command line at its first message, which Slack accepts all the same, or not."""
         with self.slack.hold() as held:
-            run = self._start(**self._variables)
+            run = self._start(**self._variables, **self.rules)
             wait_until(lambda: self.slack.requests or not run.running, PATIENCE_SECONDS)
             run.kill()
             if accepted:
@@ -274,12 +326,13 @@ def read(channel: str, message: dict[str, Any]) -> Message:
             heading = group[1].lower().replace(" ", "_") + " " if group else heading
             found += [heading + task[1]] if task else []
     assert int(summary(message).split()[0]) == len(found), "the message lists less than it counts"
-    return channel, TITLES[title(message)], tuple(sorted(found))
+    alert = "reminder" if " still stuck" in summary(message) else TITLES[title(message)]
+    return channel, alert, tuple(sorted(found))
 
 
 def written(channel: str, alert: str, news: list[Task]) -> Message:
     """A message of the model's."""
-    ids = [f"{WAITING[task.status]} {task.id}" if alert == "stuck" else task.id for task in news]
+    ids = [f"{WAITING[task.status]} {task.id}" if alert in ("stuck", "reminder") else task.id for task in news]
     return channel, alert, tuple(sorted(ids))
 
 
@@ -315,6 +368,8 @@ class Story(RuleBasedStateMachine):
         self.born = 0
         self.kills = 0
         self.told_the_same = True
+        self.rules: dict[str, timedelta] = {}
+        self.world.rules = {}
         self.destinations = [Destination(channel, user) for channel, user in CHANNELS.items()]
 
     @property
@@ -340,6 +395,7 @@ class Story(RuleBasedStateMachine):
     def run(self, call: Call) -> None:
         # No two runs have the same time.
         self.let_pass(0)
+        call = call._replace(**self.rules)
         # A worker at work, whose task is nobody's news.
         now = self.now
         self.world.write(Task("at work", "key-of-nobody", "finished", None, now, now, now))
@@ -362,7 +418,7 @@ class Story(RuleBasedStateMachine):
     def due(self, call: Call) -> list[Message]:
         """What the call would tell now."""
         copies = [deepcopy(each) for each in self.destinations]
-        return self.promised(call, copies)
+        return self.promised(call._replace(**self.rules), copies)
 
     def compare(self, real: Any, promised: Any) -> None:
         self.told_the_same = self.told_the_same and real == promised
@@ -379,9 +435,13 @@ class Story(RuleBasedStateMachine):
         ages=st.lists(st.sampled_from([5, 29, 31, 100]), min_size=1, max_size=2),
         status=st.sampled_from(["failed", "queued"]),
         at_once=st.booleans(),
+        grace=st.sampled_from([0, 0, 10]),
+        queued=st.sampled_from([0, 0, 10]),
     )
-    def begin(self, ages: list[int], status: str, at_once: bool) -> None:
-        """What was there before the first run."""
+    def begin(self, ages: list[int], status: str, at_once: bool, grace: int = 0, queued: int = 0) -> None:
+        """What was there before the first run, and the settings."""
+        self.rules = {"grace": timedelta(minutes=grace), "queued": timedelta(minutes=queued)}
+        self.world.rules = {"SLACK_GRACE_MINUTES": str(grace), "SLACK_QUEUED_MINUTES": str(queued or "")}
         for age in ages:
             self.create(USERS[0])
             past = self.now - timedelta(minutes=age)
@@ -449,6 +509,17 @@ class Story(RuleBasedStateMachine):
 
     # Runs
 
+    @rule(cause=st.sampled_from([*ERRORS]), hours=st.sampled_from([1, 2]))
+    def mute(self, cause: str, hours: int) -> None:
+        """For the webhooks of the settings; what was muted before may end at once."""
+        (channel,) = (each for each in self.destinations if each.user is None)
+        hours = 0 if channel.muted.get(cause, self.now) > self.now else hours
+        self.world.mute(WORDS[cause], hours)
+        channel.muted[cause] = self.now + timedelta(hours=hours)
+        # It has begun, then.
+        channel.first_run, channel.complete = channel.first_run or self.now, channel.complete or self.now
+        self.world.tried["muted"] += 1
+
     @rule(cycles=st.sampled_from([1, 3]))
     def let_cron_run(self, cycles: int) -> None:
         for _ in range(cycles):
@@ -481,7 +552,9 @@ class Story(RuleBasedStateMachine):
             self.fail(number, cause, 0)
             self.run(Call(COMBINED[:2], worker=True))
 
-    # A first run that is killed may have completed an alert of which it had nothing to tell.
+    # A run that is killed may have completed an alert of which it had nothing to tell: a first run, one of a mute; and
+    # a grace ends by when that was.
+    @precondition(lambda self: not self.rules.get("grace") and not any(each.muted for each in self.destinations))
     @precondition(
         lambda self: self.world.may_kill and not self.kills and all(each.complete for each in self.destinations)
     )
@@ -509,6 +582,14 @@ OF_ALL_KINDS: list[Step] = [
     STUCK_TASK,
     ("finish", 0, "finished"),
     RUN,
+    ("create", USERS[0]),
+    ("a_long_while", 1801),
+    RUN,
+    ("a_long_while", 14401),
+    ("mute", "codec", 2),
+    FAIL,
+    RUN,
+    ("a_long_while", 14401),
     FAIL,
     ("report_in_vain", COMBINED, "quiet"),
     ("report_in_vain", COMBINED, "alerts mine"),
@@ -548,7 +629,7 @@ def test_what_is_told_is_what_the_model_tells(world: World, figures: Callable[..
     play(Story(world), OF_ALL_KINDS)
     run_state_machine_as_test(lambda: Story(world), settings=IN_THE_SUITE)
     figures(**world.tried)
-    assert {*TITLES.values(), "refused", "killed", "held"} <= {*+world.tried}
+    assert {*TITLES.values(), "reminder", "muted", "refused", "killed", "held"} <= {*+world.tried}
 
 
 # ---- The model notices -----------------------------------------------------------------------------------------------
@@ -618,14 +699,95 @@ PATCHES = [
     ),
     Patch(
         "each run reminds",
-        "STUCK_NEWS",
-        "recorded.notified_at <= now()",
-        "recorded.event_at <= now()",
-        [("begin", [300], "queued", True), RUN],
+        "_IS_DUE",
+        "now() - interval '1 minute' * %(remind)s",
+        "now()",
+        [("begin", [31], "queued", True), ("a_long_while", 3700), RUN],
+    ),
+    Patch(
+        "reminders never thin out",
+        "_IS_DUE",
+        "least(interval '1 day', recorded.notified_at - recorded.event_at)",
+        "interval '0'",
+        [STUCK_TASK, *[("a_long_while", 14401), RUN] * 2],
+    ),
+    Patch(
+        "each task has a reminder of its own",
+        "REMINDER_NEWS",
+        "OR bool_or({_IS_DUE}) OVER ()",
+        "OR false",
+        [
+            STUCK_TASK,
+            ("create", USERS[0]),
+            ("a_long_while", 1801),
+            RUN,
+            *[("a_long_while", 3700)] * 3,
+            *[("a_while", 900)] * 2,
+            RUN,
+        ],
+    ),
+    Patch(
+        "a task that got its turn has recovered",
+        "RECOVERED_NEWS",
+        "WHEN recorded.event_at > coalesce(",
+        "WHEN recorded.at <= now() OR recorded.event_at > coalesce(",
+        [("begin", [100, 31], "queued", True), ("finish", 0, "finished"), RUN],
+    ),
+    Patch(
+        "a task that got its turn is never told as recovered",
+        "_look",
+        "AND NOT has_news AND NOT is_held",
+        "AND NOT has_news",
+        [
+            ("begin", [100, 31], "queued", True),
+            *(("finish", 0, "finished"), RUN, ("a_long_while", 14401), RUN, ("finish", 1, "finished"), RUN),
+        ],
+    ),
+    Patch(
+        "a queued task has the limit of the others",
+        "_LIMIT",
+        "THEN %(queued)s",
+        "THEN %(in_progress)s",
+        [("begin", [5], "queued", True, 0, 10), ("a_while", 900), RUN],
+    ),
+    Patch(
+        "nothing waits for its grace",
+        "Run",
+        "if grace and alert",
+        "if not grace and alert",
+        [("begin", [5], "queued", True, 10), FAIL, RUN],
+    ),
+    Patch(
+        "a task that fails again and again is in its grace for ever",
+        "Run",
+        "and news.claimed_at - news.complete < longest",
+        "",
+        [("begin", [5], "queued", True, 10), *[FAIL, RUN, ("a_while", 300), FAIL_OTHERWISE, RUN, ("a_while", 300)] * 5],
+    ),
+    Patch(
+        "what is muted is told",
+        "_IS_MUTED",
+        "words) > 0",
+        "words) < 0",
+        [("create", USERS[0]), ("mute", "codec", 2), RUN, FAIL, RUN],
+    ),
+    Patch(
+        "a mute does not end",
+        "_STATE",
+        "AND event_at > now()",
+        "",
+        [("create", USERS[0]), ("mute", "codec", 1), RUN, ("a_long_while", 3700), FAIL, RUN],
+    ),
+    Patch(
+        "what was muted has recovered",
+        "RECOVERED_NEWS",
+        " OR recorded.cause = ''",
+        "",
+        [("create", USERS[0]), ("mute", "codec", 2), RUN, FAIL, RUN, ("finish", 0, "finished"), RUN],
     ),
     Patch(
         "a task stuck anew is not told",
-        "STUCK_NEWS",
+        "_IS_NEWLY_STUCK",
         "stuck.event_at > greatest",
         "false AND now() > greatest",
         [STUCK_TASK, ("touch", 0), ("a_long_while", 1801), RUN],
@@ -676,7 +838,11 @@ def constants() -> dict[str, str]:
     nodes = [node for node in body if isinstance(node, (ast.Assign, ast.AnnAssign))]
     targets = [node.targets[0] if isinstance(node, ast.Assign) else node.target for node in nodes]
     texts = ["".join(lines[node.lineno - 1 : node.end_lineno]) for node in nodes]
-    functions = {n.name: "".join(lines[n.lineno - 1 : n.end_lineno]) for n in body if isinstance(n, ast.FunctionDef)}
+    functions = {
+        n.name: "".join(lines[n.lineno - 1 : n.end_lineno])
+        for n in body
+        if isinstance(n, (ast.FunctionDef, ast.ClassDef))
+    }
     return functions | {target.id: text for target, text in zip(targets, texts) if isinstance(target, ast.Name)}
 
 

@@ -318,7 +318,10 @@ def test_a_program_gets_two_thousand_tasks_and_is_warned_of_more(tasks, notifier
 def test_nothing_long_is_sorted_before_the_tasks_are_chosen(tasks, statement):
     tasks.execute(INDEX)
     with tasks.connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (VERBOSE) {getattr(slack_notifier, statement)}", {"timeout": timedelta(minutes=30)})
+        cursor.execute(
+            f"EXPLAIN (VERBOSE) {getattr(slack_notifier, statement)}",
+            {"window": timedelta(minutes=30), "queued": 30, "in_progress": 30},
+        )
         plan = "\n".join(line for (line,) in cursor.fetchall())
     # The part of the plan, by its indent, that finds which tasks are the first.
     (first,) = re.findall(r"(?m)^( *)InitPlan.*\n((?:\1 +.*\n)+)", plan)

@@ -65,6 +65,9 @@ PARAMETERS: dict[str, object] = {
     "user": "",
     "alert": "failed",
     "never_started": 1,
+    "words": "code 137",
+    "hours": 2,
+    "task_id": "a task",
     "nulls": False,
     "statuses": ["failed"],
     "newest": datetime.now(timezone.utc),
@@ -73,7 +76,8 @@ PARAMETERS: dict[str, object] = {
     "hashes": ["1"],
     "destinations": ["here"],
     "paced": False,
-    "timeout": timedelta(minutes=30),
+    "queued": 30,
+    "in_progress": 30,
     "part": 200_000,
     "alerts": [alert.name for alert in slack_notifier.ALERTS],
     "cleaned": ["cause", *(alert.name for alert in slack_notifier.ALERTS)],
@@ -81,7 +85,7 @@ PARAMETERS: dict[str, object] = {
     "window": timedelta(minutes=30),
     "varying_words": slack_notifier.VARYING_WORDS,
     "varying_numbers": slack_notifier.VARYING_NUMBERS,
-    "remind": timedelta(minutes=240),
+    "remind": 240,
     "reported_as": "failed",
 }
 LIMITS = dict.fromkeys(["statement_milliseconds", "lock_milliseconds", "hold_milliseconds"], 60_000)

@@ -80,6 +80,11 @@ WRONG = [
     *[(name, [",", " , "], "must be an incoming webhook") for name in WEBHOOKS],
     *[(name, ["maybe", "2", "ja", "truee", "tru", "-"], "true or false (or 1/0, yes/no, on/off)") for name in SWITCHES],
     ("SLACK_REMIND_MINUTES", ["-1", "1.5", "soon", "1000000", "0x10", "٣", "1e3"], "whole number from 0 to 999999"),
+    ("SLACK_GRACE_MINUTES", ["-1", "1.5", "ten"], "whole number from 0 to 999999"),
+    *[
+        (name, ["-1", "1.5", "ten", "527041"], "whole number from 0 to 527040")
+        for name in ("SLACK_QUEUED_MINUTES", "SLACK_IN_PROGRESS_MINUTES")
+    ],
     ("SLACK_CRITICAL_COUNT", ["0", "-1", "ten", "1000000"], "whole number from 1 to 999999"),
     ("SLACK_CRITICAL_SHARE", ["101", "-1", "50%", "half"], "whole number from 0 to 100"),
     (
@@ -208,6 +213,9 @@ def test_wrong_email_setting_is_refused_by_name_and_without_the_value(variables,
     ("variables", "field", "value"),
     [
         ({"SLACK_REMIND_MINUTES": "0"}, "remind_minutes", 0),
+        ({"SLACK_QUEUED_MINUTES": "10"}, "queued_minutes", 10),
+        ({"SLACK_IN_PROGRESS_MINUTES": "90"}, "in_progress_minutes", 90),
+        ({"SLACK_GRACE_MINUTES": "10"}, "grace_minutes", 10),
         ({"SLACK_REMIND_MINUTES": " 30 "}, "remind_minutes", 30),
         ({"SLACK_CRITICAL_COUNT": "1"}, "critical_count", 1),
         ({"SLACK_CRITICAL_SHARE": "0"}, "critical_share", 0),

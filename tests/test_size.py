@@ -23,6 +23,7 @@ from slack_notifier import (
     LINK_CHARACTERS,
     MESSAGE_CHARACTERS,
     TEXT_CHARACTERS,
+    Limits,
     Message,
     News,
     SlackNotifier,
@@ -253,7 +254,7 @@ def assert_whole(text: str) -> None:
 def test_tasks_of_the_longest_lines_are_as_many_as_fit(letter: str, errors: int) -> None:
     task = {"id": "a-task", "alert": "stuck", "cause": "queued", "total": 20, "error": letter * 300}
     claim = News([task] * 20, 20, NOW, None, (), {}, False, False)
-    message = stuck_message(claim, 30, Style("$error" * errors, "", ""))
+    message = stuck_message(claim, Limits(30, 30), Style("$error" * errors, "", ""))
     assert_fits(message)
     assert left_out(message.text) == 19
 
@@ -270,7 +271,7 @@ def test_as_many_causes_as_fit_have_a_task_and_then_as_many_as_fit_however_long_
         for n in range(3)
     ]
     causes = [{"cause": name, "total": 30, "users": 2, "before": 0, "causes": 12} for name in names]
-    message = failed_message(News(found, 360, NOW, causes=causes), 30, Style())
+    message = failed_message(News(found, 360, NOW, causes=causes), Limits(30, 30), Style())
     assert_fits(message)
     for text, most, limit in (
         ("\n".join(texts_of(message.blocks)), in_blocks, MESSAGE_CHARACTERS),
@@ -327,7 +328,7 @@ MANY = tried(max_examples=40, deadline=None)
 @MANY
 @given(claims(("failed",)) | claims_of_causes(), STYLES)
 def test_a_failed_alert_fits_whatever_the_tasks_hold(claim: News, style: Style) -> None:
-    message = failed_message(claim, 30, style)
+    message = failed_message(claim, Limits(30, 30), style)
     assert_fits(message)
     if not style.task_template:
         for text in (message.text, "\n".join(texts_of(message.blocks))):
@@ -338,15 +339,15 @@ def test_a_failed_alert_fits_whatever_the_tasks_hold(claim: News, style: Style) 
 @MANY
 @given(claims((STUCK_IN_PROGRESS, STUCK_QUEUED)) | claims((STUCK_QUEUED,)), STYLES)
 def test_a_stuck_alert_fits_whatever_the_tasks_hold(claim: News, style: Style) -> None:
-    assert_fits(stuck_message(claim, 30, style))
+    assert_fits(stuck_message(claim, Limits(30, 30), style))
 
 
 @pytest.mark.slow
 @MANY
 @given(claims(("recovered",)), STYLES)
 def test_a_recovery_fits_whatever_the_tasks_hold(claim: News, style: Style) -> None:
-    assert_fits(recovered_message(claim, 30, style))
-    assert_fits(healed_message(claim, 30, style))
+    assert_fits(recovered_message(claim, Limits(30, 30), style))
+    assert_fits(healed_message(claim, Limits(30, 30), style))
 
 
 PAYLOADS = st.recursive(

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import BLIND, FAILED, PROGRAM, STUCK, title
+from support import FAILED, PROGRAM, STUCK, WRONG_SETTING, title
 
 import slack_notifier
 
@@ -112,7 +112,7 @@ def test_wrong_setting_is_exit_2_and_silences_nobody(cli, failed_and_stuck, slac
     (error,) = lines_of(done.log, "ERROR")
     assert error.startswith(line)
     (message,) = slack.messages()
-    assert title(message) == BLIND
+    assert title(message) == WRONG_SETTING
     assert line.partition(" must")[0] in message["text"]
     assert "Tried for" not in message["text"]
     assert heart.beats == ["/beat/fail"]
@@ -129,7 +129,7 @@ def test_several_wrong_settings_are_a_line_each_and_one_message(cli, failed_and_
 def test_wrong_setting_is_told_where_the_alerts_of_this_run_go(cli, failed_and_stuck, slack):
     webhooks = {f"SLACK_WEBHOOK_{kind.upper()}": slack.webhook(kind) for kind in ("failed", "stuck", "created")}
     assert cli("--failed-only", SLACK_REMIND_MINUTES="soon", **webhooks).code == 2
-    assert [titles(slack, kind) for kind in ("failed", "stuck", "created", "alerts")] == [[BLIND], [], [], []]
+    assert [titles(slack, kind) for kind in ("failed", "stuck", "created", "alerts")] == [[WRONG_SETTING], [], [], []]
 
 
 def test_wrong_webhook_is_told_by_email_and_heartbeat(cli, failed_and_stuck, slack, mail, trusted, heart):
@@ -142,7 +142,7 @@ def test_wrong_webhook_is_told_by_email_and_heartbeat(cli, failed_and_stuck, sla
     # It is set, so nothing says that it was not.
     assert NOT_SET not in done.log
     (sent,) = mail.mails
-    assert sent.message["Subject"] == BLIND
+    assert sent.message["Subject"] == WRONG_SETTING
     assert "SLACK_WEBHOOK must be an incoming webhook" in sent.part("plain")
     assert heart.beats == ["/fail"]
 
@@ -179,7 +179,7 @@ def test_samples_of_events_with_a_wrong_setting_send_nothing(cli, slack, heart):
 def test_dry_run_with_a_wrong_setting_prints_what_would_be_sent(cli, slack, heart):
     done = cli("--dry-run", SLACK_REMIND_MINUTES="soon", HEARTBEAT_URL=heart.address)
     assert (done.code, slack.requests, heart.beats) == (2, [], [])
-    assert done.out.startswith(BLIND)
+    assert done.out.startswith(WRONG_SETTING)
 
 
 def test_debug_logs_every_setting_and_no_secret(cli, slack, watch):
@@ -272,7 +272,7 @@ def test_env_file_that_is_no_text_is_exit_2_and_the_environment_is_used(cli, sla
     done = cli()
     assert done.code == 2
     assert lines_of(done.log, "ERROR") == [f"{tmp_path / '.env'} cannot be read: UnicodeDecodeError"]
-    assert titles(slack) == [BLIND]
+    assert titles(slack) == [WRONG_SETTING]
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])

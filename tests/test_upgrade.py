@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import secrets
 import subprocess
 import sys
 import threading
@@ -18,9 +19,9 @@ from support import (
     EXACTLY_ONCE,
     FAILED,
     HEALED,
+    NOW,
     RECOVERED,
     STUCK,
-    elapse,
     ids,
     ledger,
     rows,
@@ -37,7 +38,6 @@ from slack_notifier import SlackNotifier
 ROOT = Path(slack_notifier.__file__).parent
 # The last commit of each.
 COMMITS = {"version 1": "9723b35^", "version 2": "f728e90"}
-NOW = "now() AT TIME ZONE 'UTC'"
 TRACEBACK = 'Traceback (most recent call last):\n  File "worker.py", line 7, in render\nRuntimeError: no space left'
 OLD_NAMES = "SELECT count(*) FROM slack_notifications WHERE alert LIKE 'stuck:%'"
 
@@ -94,11 +94,6 @@ def version_2(old_notifier) -> Notifier:
 
 
 @pytest.fixture
-def pass_time(tasks) -> Callable[[float], None]:
-    return partial(elapse, tasks.connection)
-
-
-@pytest.fixture
 def reported(slack) -> Callable[..., News]:
     """Runs the notifiers one after the other; returns the tasks of their messages, by title."""
 
@@ -123,7 +118,11 @@ def taken(slack: SlackStandIn) -> News:
 def stuck(tasks) -> list[str]:
     """Three tasks, one for each word."""
     words = ("queued", "in_progress", "inprogress")
-    return sorted(tasks.add(word, created=50, started=None if word == "queued" else 45) for word in words)
+    started = (None, 45, 45)
+    return [
+        tasks.add(word, id=f"{place}-{secrets.token_hex(8)}", created=50, started=minutes)
+        for place, (word, minutes) in enumerate(zip(words, started))
+    ]
 
 
 @pytest.fixture
@@ -289,7 +288,7 @@ def test_first_runs_at_once_report_the_news_once_and_nothing_again(
     assert reported(old) == {STUCK: [stuck], FAILED: [failed]}
     if prepared:
         tasks.execute(slack_notifier.UPGRADE)
-    newly_failed, newly_stuck = tasks.fail(), tasks.add("queued", created=40)
+    newly_failed, newly_stuck = tasks.fail(), tasks.add("queued", created=60)
     ends(tasks, [stuck[0], failed[0]])
     together = threading.Barrier(count)
 
@@ -601,7 +600,7 @@ def test_a_dry_run_changes_nothing_and_shows_what_the_first_run_reports(
     old, notifier, settings, tasks, reported, slack, stuck, failed, printed
 ):
     assert reported(old) == {STUCK: [stuck], FAILED: [failed]}
-    newly_failed, newly_stuck = tasks.fail(), tasks.add("queued", created=40)
+    newly_failed, newly_stuck = tasks.fail(), tasks.add("queued", created=60)
     ends(tasks, [stuck[0], failed[0]])
     columns = "SELECT column_name FROM information_schema.columns WHERE table_name = 'slack_notifications'"
     before = ledger(tasks.connection), rows(tasks.connection, columns)

@@ -14,21 +14,22 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_721
+MOST_LINES = 4_034
 MOST_LINES_OF_A_PART = {
-    "head": 205,
-    "Deadlines": 115,
-    "Settings": 370,
-    "Text": 210,
-    "Secrets": 130,
-    "Messages": 440,
-    "SQL": 640,
-    "Database": 520,
-    "Delivery": 375,
-    "Run": 330,
-    "SlackNotifier": 120,
-    "Check": 200,
-    "Command line": 205,
+    "head": 200,
+    "Deadlines": 113,
+    "Settings": 387,
+    "Text": 208,
+    "Secrets": 128,
+    "Messages": 447,
+    "SQL": 691,
+    "Database": 521,
+    "Delivery": 369,
+    "Run": 383,
+    "SlackNotifier": 119,
+    "Check": 186,
+    "Explain and mute": 81,
+    "Command line": 201,
 }
 MOST_LINES_OF_A_FUNCTION = 40
 

@@ -1,0 +1,460 @@
+"""No more messages than there is news, and an answer to why a task was reported, or was not."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import BLIND, FAILED, HEALED, RECOVERED, SEES_AGAIN, STUCK, WRONG_SETTING, title, told, value
+
+import slack_notifier
+from slack_notifier import Settings, SlackNotifier
+
+pytestmark = pytest.mark.usefixtures("room")
+
+
+def titles(slack: Any, channel: str = "alerts") -> list[str]:
+    return [title(message) for message in slack.messages(channel)]
+
+
+def run_for(notifier: SlackNotifier, pass_time: Any, minutes: int) -> None:
+    """A run every quarter of an hour."""
+    for _ in range(minutes // 15):
+        assert notifier.send_combined_notification()["error"] is None
+        pass_time(15)
+
+
+# ---- Reminders -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow(8)
+def test_sixteen_tasks_that_died_one_after_the_other_give_few_reminders(notifier, slack, tasks, pass_time, figures):
+    for _ in range(16):
+        tasks.add("inprogress", created=0, started=0)
+        run_for(notifier, pass_time, 15)
+    run_for(notifier, pass_time, 24 * 60 - 16 * 15)
+    reminders = [message for message in slack.messages() if "still stuck" in message["text"]]
+    first_reports = [message for message in slack.messages() if message not in reminders]
+    assert [title(message) for message in first_reports] == [STUCK] * 16
+    assert 2 <= len(reminders) <= 6
+    assert "16 tasks still stuck for more than 30 minutes:" in reminders[0]["text"]
+    slack.clear()
+    run_for(notifier, pass_time, 24 * 60)
+    assert 1 <= len(slack.messages()) <= 3
+    figures(first_day=len(reminders), second_day=len(slack.messages()))
+
+
+def test_a_reminder_is_never_critical_and_calls_nobody(settings, slack, tasks, pass_time):
+    loud = settings._replace(critical_count=1, critical_mention="<!here>")
+    tasks.add("inprogress", created=60, started=40)
+    for _ in range(2):
+        assert SlackNotifier(settings=loud).send_stuck_tasks_notification()
+        pass_time(300)
+    first, reminder = slack.messages()
+    assert "<!here>" in first["text"]
+    assert "Critical" in first["text"]
+    assert "<!here>" not in reminder["text"]
+    assert "Critical" not in reminder["text"]
+    assert re.search(r"for 5 h \d+ min", reminder["text"])
+
+
+def test_what_is_newly_stuck_is_reported_alone_and_in_no_reminder_at_once(notifier, slack, tasks, pass_time):
+    old = tasks.add("queued", created=40)
+    assert notifier.send_combined_notification()["stuck_tasks_count"] == 1
+    pass_time(241)
+    new = tasks.add("queued", created=40)
+    assert notifier.send_combined_notification()["stuck_tasks_count"] == 2
+    assert told(slack, STUCK) == [[old], [new], [old]]
+    assert "1 more task stuck for" in slack.messages()[1]["text"]
+    assert "1 task still stuck for" in slack.messages()[2]["text"]
+
+
+def test_more_reminders_than_a_claim_takes_go_out_in_parts(notifier, slack, tasks, pass_time, monkeypatch):
+    monkeypatch.setattr(slack_notifier, "CLAIM_TASKS", 3)
+    stuck = [tasks.add("queued", created=100 - number) for number in range(5)]
+    for _ in range(2):
+        assert notifier.send_stuck_tasks_notification()
+    pass_time(300)
+    for _ in range(3):
+        assert notifier.send_stuck_tasks_notification()
+        pass_time(1)
+    assert told(slack, STUCK) == [sorted(stuck[:3]), sorted(stuck[3:])] * 2
+
+
+# ---- Limits ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_two_kinds_of_stuck_have_limits_of_their_own(settings, slack, tasks):
+    own = SlackNotifier(settings=settings._replace(queued_minutes=10, in_progress_minutes=90))
+    queued, _ = tasks.add("queued", created=12), tasks.add("inprogress", created=200, started=80)
+    rendering, _ = tasks.add("inprogress", created=200, started=95), tasks.add("queued", created=8)
+    assert own.send_stuck_tasks_notification(timeout_minutes="none is needed")
+    assert told(slack, STUCK) == [sorted([queued, rendering])]
+    text = slack.messages()[0]["text"]
+    assert "2 tasks stuck:\n" in text
+    assert "Queued Tasks (1), for more than 10 minutes:" in text
+    assert "In Progress Tasks (1), for more than 90 minutes:" in text
+
+
+def test_one_limit_leaves_the_timeout_to_the_other_kind(settings, slack, tasks):
+    one = SlackNotifier(settings=settings._replace(in_progress_minutes=90))
+    queued, _ = tasks.add("queued", created=25), tasks.add("inprogress", created=200, started=80)
+    assert one.send_stuck_tasks_notification(20)
+    assert told(slack, STUCK) == [[queued]]
+    assert one.get_stuck_tasks(70)[0]["status"] == "inprogress"
+    assert not one.send_stuck_tasks_notification(-1)
+
+
+@pytest.mark.parametrize(("limits", "is_said"), [((10, 20), True), ((10, 0), False), ((0, 0), False)])
+def test_a_timeout_that_is_not_used_is_said(cli, tasks, limits, is_said):
+    queued, in_progress = map(str, limits)
+    done = cli("--timeout", "5", SLACK_QUEUED_MINUTES=queued, SLACK_IN_PROGRESS_MINUTES=in_progress)
+    assert done.code == 0
+    assert ("--timeout is not used" in done.log) is is_said
+
+
+@pytest.mark.slow(4)
+def test_a_queue_that_moves_slowly_gives_no_recovery_before_its_end(notifier, slack, tasks, becomes, pass_time):
+    """Each task waits 45 minutes, at a timeout of 30."""
+    waiting = []
+    for cycle in range(16):
+        waiting.append(tasks.add("queued", created=0))
+        if cycle >= 3:
+            becomes(waiting.pop(0), "finished")
+        run_for(notifier, pass_time, 15)
+    assert titles(slack) == [STUCK] * (16 - 2)
+    for task in waiting:
+        becomes(task, "finished")
+    assert notifier.send_combined_notification()["error"] is None
+    assert titles(slack)[14:] == [RECOVERED]
+    assert "14 tasks no longer stuck:" in slack.messages()[-1]["text"]
+    assert notifier.send_combined_notification()["error"] is None
+    assert len(slack.messages()) == 15
+
+
+def test_a_task_that_is_dead_for_long_keeps_no_younger_one_from_its_recovery(notifier, slack, tasks, becomes):
+    tasks.add("queued", created=1000)
+    young = tasks.add("queued", created=40)
+    assert notifier.send_stuck_tasks_notification()
+    becomes(young, "finished")
+    assert notifier.send_stuck_tasks_notification()
+    assert told(slack, RECOVERED) == [[young]]
+
+
+# ---- Grace -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def patient(settings: Settings) -> SlackNotifier:
+    return SlackNotifier(settings=settings._replace(grace_minutes=10))
+
+
+def test_what_a_retry_heals_within_the_grace_is_not_reported_and_the_rest_once(
+    patient, slack, tasks, becomes, pass_time, caplog
+):
+    assert patient.send_combined_notification()["error"] is None
+    healed, failed = tasks.fail(updated=1), tasks.fail(updated=0)
+    assert patient.send_failed_tasks_notification()
+    assert "Grace: 2 failed tasks kept for later" in caplog.messages
+    pass_time(8)
+    becomes(healed, "finished")
+    late = tasks.fail(updated=0)
+    assert patient.send_failed_tasks_notification()
+    assert slack.messages() == []
+    pass_time(3)
+    for _ in range(2):
+        assert patient.send_combined_notification()["error"] is None
+    assert told(slack, FAILED) == [sorted([failed, late])]
+    assert told(slack, HEALED) == []
+
+
+def test_a_critical_alert_does_not_wait_for_its_grace(settings, slack, tasks):
+    tasks.fail(updated=0)
+    for count, messages in ((2, 0), (1, 1)):
+        notifier = SlackNotifier(settings=settings._replace(grace_minutes=10, critical_count=count))
+        assert notifier.send_failed_tasks_notification()
+        assert len(slack.messages()) == messages
+
+
+@pytest.mark.slow
+def test_a_task_that_fails_every_few_minutes_ends_its_grace(patient, slack, tasks, pass_time):
+    assert patient.send_combined_notification()["error"] is None
+    task = tasks.fail(updated=0)
+    for _ in range(9):
+        assert patient.send_combined_notification()["error"] is None
+        pass_time(5)
+        tasks.execute("UPDATE tasks SET updated_at = now() AT TIME ZONE 'UTC'")
+    assert told(slack, FAILED) == [[task]]
+
+
+# ---- Mute ------------------------------------------------------------------------------------------------------------
+
+LOUD = "HTTP 429 from api.example.com"
+
+
+def test_what_is_muted_is_counted_and_nothing_else(cli, settings, slack, tasks, becomes, pass_time):
+    tasks.fail(error=LOUD, updated=60)
+    done = cli("--mute", " http 429 ", "--for", "4")
+    assert (done.code, done.out.count("\n")) == (0, 1)
+    assert re.match(r"Muted until 20\S+ \S+ UTC: 'http 429', which 1 failure of the last 24 hours hold", done.out)
+
+    muted = [tasks.fail(error=f"{LOUD}\n{number}") for number in range(4)]
+    quiet = SlackNotifier(settings=settings._replace(critical_count=4, critical_share=60))
+    assert quiet.send_combined_notification()["failed_tasks_count"] == 0
+    assert slack.messages() == []
+
+    muted += [tasks.fail(error=LOUD) for _ in range(5)]
+    failed = tasks.fail(error="disk full")
+    for _ in range(4):
+        tasks.add("finished", updated=1)
+    assert quiet.send_combined_notification()["failed_tasks_count"] == 1
+    assert told(slack, FAILED) == [[failed]]
+    assert slack.messages()[0]["text"].endswith("· 1 of 5 ended tasks failed · 1 user · 5 muted")
+
+    for task in [*muted, failed]:
+        becomes(task, "finished")
+    pass_time(5 * 60)
+    assert quiet.send_combined_notification()["error"] is None
+    assert told(slack, HEALED) == [[failed]]
+    again = tasks.fail(error=LOUD)
+    assert quiet.send_combined_notification()["error"] is None
+    assert told(slack, FAILED) == [[failed], [again]]
+    assert "× in 7 days" not in slack.messages()[-1]["text"]
+
+
+def test_a_mute_stands_in_the_log_and_in_check_until_it_is_ended(cli, tasks):
+    tasks.fail(error=LOUD)
+    assert cli("--mute", "HTTP 429").code == 0
+    named = "failures whose error holds 'http 429'"
+    assert named in cli().log
+    assert re.search(rf"! Muted until \S+ \S+ UTC:\s+{named}".replace(" ", r"\s+"), cli("--check").out)
+    assert cli("--mute", "Http 429", "--for", "0").out.startswith("No longer muted: 'http 429'")
+    assert named not in cli().log
+    done = cli("--mute", "http 429", "--for", "0")
+    assert done.code == 1
+    assert "'http 429' is not muted" in done.log
+
+
+def test_a_mute_is_for_the_webhooks_of_the_settings_only(settings, slack, tasks):
+    both = settings._replace(user_webhooks={"key-of-a-user": slack.webhook("mine")})
+    notifier = SlackNotifier(settings=both)
+    assert slack_notifier.mute(notifier.run(10), "http 429", 1) == 0
+    task = tasks.fail(error=LOUD)
+    assert notifier.send_combined_notification()["error"] is None
+    assert slack.messages() == []
+    assert told(slack, FAILED, "mine") == [[task]]
+
+
+def test_a_dry_run_of_a_mute_mutes_nothing(cli, tasks):
+    tasks.fail(error=LOUD)
+    assert cli("--mute", "http 429", "--dry-run").code == 0
+    assert value(tasks.connection, "SELECT to_regclass('slack_notifications')") is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--mute", ""], "it takes 3 to 500 characters"),
+        (["--mute", " ab "], "it takes 3 to 500 characters"),
+        (["--mute", "x" * 501], "it takes 3 to 500 characters"),
+        (["--mute", "abc", "--for", "-1"], "a number of hours"),
+        (["--mute", "abc", "--for", "nan"], "a number of hours"),
+        (["--mute", "abc", "--for", "100000"], "a number of hours"),
+        (["--for", "2"], "--for goes with --mute"),
+        (["--mute", "abc", "--check"], "not allowed with"),
+    ],
+)
+def test_a_mute_of_everything_or_for_ever_is_wrong_usage(cli, arguments, words):
+    done = cli(*arguments)
+    assert done.code == 2
+    assert words in " ".join(done.log.split())
+
+
+def test_who_may_not_write_the_ledger_cannot_mute(cli, tasks, notifier, role):
+    tasks.execute(f"GRANT SELECT ON tasks TO {role.name}")
+    assert notifier.send_combined_notification()["error"] is None
+    done = cli("--mute", "http 429", DATABASE_URL=role.url)
+    assert done.code == 1
+    assert "GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO" in done.log
+
+
+# ---- Cannot read the tasks -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def blind(tasks: Any) -> Any:
+    """Makes the tasks unreadable, and readable again."""
+    return lambda is_so: tasks.execute(
+        "ALTER TABLE {} RENAME TO {}".format(*(("tasks", "x"), ("x", "tasks"))[not is_so])
+    )
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Lets minutes pass for the file that notes what was said."""
+
+    def advance(minutes: float) -> None:
+        for path in tmp_path.glob("slack_notifier-*"):
+            moments = [float(moment) - minutes * 60 for moment in path.read_text().split()]
+            path.write_text(" ".join(map(str, moments)))
+
+    return advance
+
+
+def test_a_night_without_a_database_is_said_once_an_hour_and_its_end_once(notifier, slack, tasks, blind, clock):
+    blind(True)
+    for _ in range(4 * 8):
+        assert notifier.send_combined_notification()["error"]
+        clock(15)
+    assert titles(slack) == [BLIND] * 8
+    blind(False)
+    for _ in range(2):
+        assert notifier.send_combined_notification()["error"] is None
+    assert titles(slack)[8:] == [SEES_AGAIN]
+    assert "It could not for 8 h 0 min." in slack.messages()[-1]["text"]
+    blind(True)
+    assert notifier.send_combined_notification()["error"]
+    assert titles(slack)[9:] == [BLIND]
+
+
+def test_what_could_not_be_delivered_counts_as_not_said(notifier, slack, tasks, blind):
+    blind(True)
+    slack.answer(404, "no_service")
+    for _ in range(3):
+        assert notifier.send_combined_notification()["error"]
+    assert titles(slack) == [BLIND]
+    blind(False)
+    slack.answer(404, "no_service")
+    for _ in range(3):
+        assert notifier.send_combined_notification()["error"] is None
+    assert titles(slack) == [BLIND, SEES_AGAIN]
+
+
+def test_a_dry_run_says_it_each_time_and_notes_nothing(settings, slack, tasks, blind, printed, tmp_path):
+    blind(True)
+    for _ in range(2):
+        SlackNotifier(settings=settings, dry_run=True).send_combined_notification()
+        assert BLIND in printed()
+    assert list(tmp_path.glob("slack_notifier-*")) == []
+
+
+def test_two_installations_share_no_note(settings, notifier, slack, tasks, blind):
+    blind(True)
+    other = SlackNotifier(settings=settings._replace(webhooks={"": [slack.webhook("others")]}))
+    for _ in range(2):
+        for each in (notifier, other):
+            assert each.send_combined_notification()["error"]
+    assert titles(slack) == titles(slack, "others") == [BLIND]
+
+
+@pytest.mark.parametrize("trick", ["link", "hard link", "pipe", "folder", "open to others", "no times", "ahead"])
+def test_a_note_that_is_not_ours_is_neither_read_nor_written(notifier, slack, tasks, blind, tmp_path, caplog, trick):
+    blind(True)
+    assert notifier.send_combined_notification()["error"]
+    (note,) = tmp_path.glob("slack_notifier-*")
+    assert note.stat().st_mode & 0o777 == 0o600
+    victim = tmp_path / "victim"
+    victim.write_text(note.read_text())
+    victim.chmod(0o600)
+    before = victim.read_text()
+    if trick in ("link", "hard link", "pipe", "folder"):
+        note.unlink()
+    tricks = {
+        "link": lambda: note.symlink_to(victim),
+        "hard link": lambda: os.link(victim, note),
+        "pipe": lambda: os.mkfifo(note, 0o600),
+        "folder": note.mkdir,
+        "open to others": lambda: note.chmod(0o644),
+        "no times": lambda: note.write_text("x"),
+        "ahead": lambda: note.write_text("9000000000.0 9000000000.0"),
+    }
+    tricks[trick]()
+    for _ in range(2):
+        assert notifier.send_combined_notification()["error"]
+    is_ours = trick in ("no times", "ahead")
+    assert titles(slack) == [BLIND] * (2 if is_ours else 3)
+    assert any("each run says it" in message for message in caplog.messages) is not is_ours
+    assert victim.read_text() == before
+
+
+def test_where_no_note_can_be_kept_each_run_says_it(notifier, slack, tasks, blind, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", "/nowhere")
+    monkeypatch.setenv("TMPDIR", "/nowhere")
+    blind(True)
+    for _ in range(2):
+        assert notifier.send_combined_notification()["error"]
+    assert titles(slack) == [BLIND] * 2
+
+
+def test_a_wrong_setting_has_a_title_of_its_own_once_an_hour_and_no_end(cli, slack, tasks, clock):
+    for _ in range(5):
+        assert cli(SLACK_QUIET_HOURS="22-7").code == 2
+        clock(15)
+    assert titles(slack) == [WRONG_SETTING] * 2
+    assert "SLACK_QUIET_HOURS must be" in slack.messages()[0]["text"]
+    assert cli().code == 0
+    assert titles(slack) == [WRONG_SETTING] * 2
+
+
+# ---- Explain ---------------------------------------------------------------------------------------------------------
+
+
+def explained(cli: Any, task: str, **environment: str) -> str:
+    done = cli("--explain", task, **environment)
+    assert done.code == 0
+    assert max(map(len, done.out.splitlines())) <= 100
+    return " ".join(done.out.split())
+
+
+def test_explain_says_what_was_reported_where_and_when(cli, notifier, tasks, becomes):
+    failed, stuck = tasks.fail(error="disk full"), tasks.add("queued", created=50)
+    assert notifier.send_combined_notification()["error"] is None
+    text = explained(cli, failed)
+    assert re.match(
+        rf"Task {failed}: failed since \S+ \S+ UTC \(\d+ min\) Error: disk full SLACK_WEBHOOK \(\w+\): ", text
+    )
+    assert "reported as failed at " in text
+    assert "not reported" not in text
+    text = explained(cli, stuck)
+    assert re.search(r"Stuck since \S+ \S+ UTC \(\d+ min\) SLACK_WEBHOOK \(\w+\): reported as stuck at ", text)
+    becomes(failed, "finished")
+    assert notifier.send_combined_notification()["error"] is None
+    assert "reported as healed at " in explained(cli, failed)
+
+
+@pytest.mark.parametrize(
+    ("environment", "task", "words"),
+    [
+        ({}, {"updated": 5}, "not reported: the next run does"),
+        ({}, {"updated": 100}, "not reported: it failed before the first run, at 20"),
+        ({"SLACK_GRACE_MINUTES": "10"}, {"updated": 5}, r"its grace lasts [45] min more, unless the alert is critical"),
+        ({"SLACK_QUIET_HOURS": "00:00-23:59"}, {"updated": 5}, "quiet hours until 23:59, unless the alert is critical"),
+        ({}, {"updated": 5, "error": LOUD}, "'http 429' is muted until 20"),
+        ({}, {"status": "queued", "created": 10}, r"It is stuck in (19|20) min, unless it gives a sign of life"),
+        ({}, {"status": "queued", "created": 40}, "not reported: the next run does"),
+    ],
+    ids=lambda value: "-".join(map(str, value)) if isinstance(value, dict) else None,
+)
+def test_explain_says_why_a_task_was_not_reported(cli, notifier, tasks, environment, task, words):
+    assert notifier.send_combined_notification()["error"] is None
+    assert slack_notifier.mute(notifier.run(10), "http 429", 1) == 0
+    assert re.search(
+        words, explained(cli, tasks.add(**{"status": "failed", "error": "disk full", **task}), **environment)
+    )
+
+
+def test_explain_of_what_was_muted_says_so(cli, notifier, tasks):
+    assert slack_notifier.mute(notifier.run(10), "http 429", 1) == 0
+    task = tasks.fail(error=LOUD)
+    assert notifier.send_combined_notification()["error"] is None
+    assert "left out as muted at " in explained(cli, task)
+
+
+def test_explain_before_the_first_run_and_of_no_task(cli, tasks):
+    assert "not reported: no run has reported to it yet" in explained(cli, tasks.fail())
+    done = cli("--explain", "nothing")
+    assert (done.code, done.out) == (1, "")
+    assert "There is no task nothing" in done.log
