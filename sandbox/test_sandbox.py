@@ -499,6 +499,37 @@ def test_page_shows_channels_messages_and_refusals(slack: SlackStandIn) -> None:
     assert len(slack.requests) == 2
 
 
+@pytest.mark.parametrize(
+    ("status", "word", "headers", "shown"),
+    [
+        (429, "", {"Retry-After": "60"}, "<b>429</b><time"),
+        (429, "rate_limited", {"Retry-After": "60"}, "too many messages: again in 60 seconds"),
+        (500, None, {}, "an error on Slack&#x27;s side"),
+        (404, "no_service", {}, "<code>no_service</code>"),
+        (404, "no_service", {}, "the webhook was removed, disabled, or never there"),
+        (410, "channel_is_archived", {}, "the channel is archived"),
+        (418, "<b>", {}, "the message was not taken"),
+    ],
+)
+def test_page_shows_a_scripted_answer_as_one_of_slack(
+    slack: SlackStandIn, status: int, word: str | None, headers: dict[str, str], shown: str
+) -> None:
+    slack.answer(status, word, headers)
+    post(slack.webhook())
+    assert shown in requests.get(slack.page, timeout=30).text
+
+
+def test_page_says_how_an_answer_was_lost(slack: SlackStandIn) -> None:
+    for fault in ("close", "reset"):
+        slack.answer(fault=fault)
+        with pytest.raises(requests.ConnectionError):
+            post(slack.webhook())
+    page = requests.get(slack.page, timeout=30).text
+    assert page.count("<b>No answer</b><time") == 2
+    assert "the connection ended" in page
+    assert "the connection was reset" in page
+
+
 def test_page_of_an_empty_channel_and_of_none(slack: SlackStandIn) -> None:
     assert "No messages yet" in requests.get(slack.page, timeout=30).text
     assert requests.get(slack.page + "channel/unknown", timeout=30).status_code == 404
@@ -532,9 +563,19 @@ def test_kinds_of_the_page_are_those_of_the_notifier() -> None:
 
 def test_page_shows_the_log_beside_the_channel(slack: SlackStandIn) -> None:
     assert 'id="log"' not in requests.get(slack.page, timeout=30).text
-    slack.log += ["# Night falls.", "12:00 INFO <b>", "12:00 ERROR Failed"]
+    slack.log += ["# Night falls.", "$ run", "12:00 INFO <b> ERROR ", "12:00 ERROR Failed"]
     page = requests.get(slack.page, timeout=30).text
-    assert '<p class="story">Night falls.</p><p class="">12:00 INFO &lt;b&gt;</p><p class="error">12:00 ERROR' in page
+    assert '<p class="story">Night falls.</p><p class="run">$ run</p>' in page
+    assert '<p class=""><span class="stamp">12:00 INFO </span>&lt;b&gt; ERROR </p>' in page
+    assert '<p class="error"><span class="stamp">12:00 ERROR </span>Failed</p>' in page
+
+
+def test_line_of_the_log_without_a_level_keeps_its_indent_and_belongs_to_the_one_before(slack: SlackStandIn) -> None:
+    slack.log += ["12:00 ERROR Failed", "    # at <f>", "12:00 WARNING Late", "  by 2 s", "$ run", "  Usage"]
+    page = requests.get(slack.page, timeout=30).text
+    assert '<p class="error">    # at &lt;f&gt;</p>' in page
+    assert '<p class="warning">  by 2 s</p>' in page
+    assert '<p class="">  Usage</p>' in page
 
 
 def test_channel_name_is_escaped(slack: SlackStandIn) -> None:
@@ -715,7 +756,7 @@ def test_demonstration_says_where_to_look_and_how_to_go_on_until_it_is_ended() -
         while not lines or "sandbox.fail" not in lines[-1]:
             lines.append(process.stdout.readline())
             assert lines[-1], "".join(lines)
-        page = next(line.strip() for line in lines if line.strip().startswith("http"))
+        (page,) = (word for line in lines for word in line.split() if word.startswith("http"))
         shown = requests.get(page, timeout=60).text
         first = next(number for number, line in enumerate(lines) if line.startswith("  cd "))
         typed = "".join(line for line in lines[first:] if line.startswith("  "))
