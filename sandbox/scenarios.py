@@ -45,6 +45,12 @@ class Stage:
     def finish(self, count: int) -> None:
         add_tasks(self.database, "finished", count)
 
+    def recover(self) -> None:
+        """Ends every task well that failed, waits or is in progress."""
+        finish = "UPDATE tasks SET status = 'finished', updated_at = now() AT TIME ZONE 'UTC' WHERE status <> 'finished'"
+        with closing(psycopg2.connect(self.database)) as connection, connection, connection.cursor() as cursor:
+            cursor.execute(finish)
+
     def later(self, minutes: float) -> None:
         with closing(psycopg2.connect(self.database)) as connection, connection:
             elapse(connection, minutes)

@@ -22,6 +22,7 @@ import requests
 
 from sandbox import mrkdwn, postgres, rules, view
 from sandbox.__main__ import SCENARIOS, environment
+from sandbox.pictures import ALERTS, Picture
 from sandbox.postgres import Server, postgres_server
 from sandbox.program import Program
 from sandbox.scenarios import Stage
@@ -819,6 +820,29 @@ def test_night_holds_all_but_what_is_critical_until_the_morning(stage: Stage, sl
     assert stuck.startswith("2 tasks stuck ")
     held = [line for line in slack.log if "Quiet hours:" in line and "kept for later" in line]
     assert len(held) == 3
+
+
+SHOWN = {
+    "01-one.png": ["1 task failed in ", "🆕", "1 of 12 ended tasks failed"],
+    "02-mixed.png": ["3 tasks failed in ", "🆕", "(6× in 7 days)"],
+    "03-many.png": ["63 tasks failed in ", "27 × ", "🆕", "(22× in 7 days)", "Critical: 63 of 70 ended tasks failed"],
+    "04-stuck.png": ["4 tasks stuck for ", "Queued Tasks (2):", "In Progress Tasks (2):"],
+    "05-idle.png": ["<!here>", "No task has started or ended since ", "Critical: no worker seen"],
+    "06-critical.png": ["<!here>", "Critical: 9 of 9 ended tasks failed"],
+    "07-recovered.png": ["✅ Failed Tasks Recovered", "✅ Stuck Tasks Recovered"],
+    "08-reminder.png": ["⚠️ Stuck Tasks Alert", "2 tasks", "for 4 h "],
+    "09-unreadable.png": ["🙈", "check DATABASE_URL"],
+    "10-created.png": ["🎬"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("picture", ALERTS, ids=lambda picture: picture.file)
+def test_picture_of_an_alert_shows_what_it_is_of(stage: Stage, slack: SlackStandIn, picture: Picture) -> None:
+    picture.play(stage)
+    texts = "\n".join(message["text"] for message in slack.messages())
+    assert [words for words in SHOWN[picture.file] if words not in texts] == []
+    assert slack.log == []
 
 
 @pytest.mark.slow
