@@ -46,10 +46,11 @@ class Stage:
         add_tasks(self.database, "finished", count)
 
     def recover(self) -> None:
-        """Ends every task well that failed, waits or is in progress."""
-        finish = "UPDATE tasks SET status = 'finished', updated_at = now() AT TIME ZONE 'UTC' WHERE status <> 'finished'"
+        """Ends well what failed, waits or is in progress."""
+        now = "now() AT TIME ZONE 'UTC'"
+        finish = f"UPDATE tasks SET status = 'finished', updated_at = {now}, finished_at = {now}"
         with closing(psycopg2.connect(self.database)) as connection, connection, connection.cursor() as cursor:
-            cursor.execute(finish)
+            cursor.execute(f"{finish} WHERE status <> 'finished'")
 
     def later(self, minutes: float) -> None:
         with closing(psycopg2.connect(self.database)) as connection, connection:
