@@ -140,10 +140,10 @@ def created(stage: Stage) -> None:
 
 
 PICTURES = (
-    Picture("alert.png", few, 640, 690, "failed"),
+    Picture("alert.png", few, 640, 710, "failed"),
     Picture("many.png", many, 760, 1180),
     Picture("many-phone.png", many, 390, 990, "failed"),
-    Picture("storm.png", lambda stage: stage.play("storm"), 1200, 1130),
+    Picture("storm.png", lambda stage: stage.play("storm"), 1200, 1230),
 )
 # What an alert says to who sees nothing else: what broke, since when, how bad, is it new, what to do?
 ALERTS = (
