@@ -22,7 +22,7 @@ import requests
 
 from sandbox import mrkdwn, postgres, rules, view
 from sandbox.__main__ import SCENARIOS, environment
-from sandbox.pictures import ALERTS, Picture
+from sandbox.pictures import ALERTS, Picture, find_browser, take
 from sandbox.postgres import Server, postgres_server
 from sandbox.program import Program
 from sandbox.scenarios import Stage
@@ -577,6 +577,24 @@ def test_line_of_the_log_without_a_level_keeps_its_indent_and_belongs_to_the_one
     assert '<p class="error">    # at &lt;f&gt;</p>' in page
     assert '<p class="warning">  by 2 s</p>' in page
     assert '<p class="">  Usage</p>' in page
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not find_browser(), reason="Chromium is not installed")
+def test_page_opens_at_its_top(slack: SlackStandIn, tmp_path: Path) -> None:
+    post(slack.webhook(), {**PLAIN, "text": "first\n" * 60})
+    post(slack.webhook(), {**PLAIN, "text": "last"})
+    slack.log += [f"12:00 INFO line {number}" for number in range(100)]
+    take(Picture("top.png", str, 900, 500), slack.page, find_browser() or "", tmp_path)
+    # What is at the end does not show.
+    slack.requests[-1].payload = {**PLAIN, "text": "different"}
+    slack.log[-1] = "12:00 ERROR different"
+    take(Picture("same.png", str, 900, 500), slack.page, find_browser() or "", tmp_path)
+    slack.log[0] = "12:00 ERROR different"
+    take(Picture("other.png", str, 900, 500), slack.page, find_browser() or "", tmp_path)
+    top, same, other = ((tmp_path / f"{name}.png").read_bytes() for name in ("top", "same", "other"))
+    assert top == same
+    assert top != other
 
 
 def test_channel_name_is_escaped(slack: SlackStandIn) -> None:
