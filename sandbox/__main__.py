@@ -81,8 +81,6 @@ def demonstrate(scenario: str, port: int, *, once: bool) -> int:
         with stand_in(port) as slack, postgres_server() as server:
             database = create_database(server.url, name=DATABASE)
             create_tasks_table(database)
-            if not once:
-                print(f"The channel, as Slack would show it: {slack.page}", flush=True)
             exit_code = Stage(slack, database, environment(database, slack.webhook())).play(scenario)
             if once:
                 return exit_code

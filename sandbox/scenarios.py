@@ -45,6 +45,13 @@ class Stage:
     def finish(self, count: int) -> None:
         add_tasks(self.database, "finished", count)
 
+    def recover(self) -> None:
+        """Ends well what failed, waits or is in progress."""
+        now = "now() AT TIME ZONE 'UTC'"
+        finish = f"UPDATE tasks SET status = 'finished', updated_at = {now}, finished_at = {now}"
+        with closing(psycopg2.connect(self.database)) as connection, connection, connection.cursor() as cursor:
+            cursor.execute(f"{finish} WHERE status <> 'finished'")
+
     def later(self, minutes: float) -> None:
         with closing(psycopg2.connect(self.database)) as connection, connection:
             elapse(connection, minutes)

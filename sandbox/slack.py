@@ -30,10 +30,21 @@ from sandbox.rules import Refused, checked, pings
 __all__ = ["Held", "Request", "SlackStandIn", "pings"]
 
 HOME_CHANNEL = "alerts"
+LOST = {"hang": "never answered", "close": "the connection ended", "reset": "the connection was reset"}
 FAULTS = ("hang", "drip", "drip_headers", "reset", "accept_then_reset", "close")
 DRIP_SECONDS = 1.0
 # So long that no client's patience reaches its end.
 DRIP_BYTES = 3600
+# What Slack's answers mean to a reader of the page, by their word.
+MEANINGS = {
+    "rate_limited": "too many messages",
+    "no_service": "the webhook was removed, disabled, or never there",
+    "no_active_hooks": "the webhook is disabled",
+    "invalid_token": "the secret in the webhook's URL is wrong or was revoked",
+    "action_prohibited": "an admin of the workspace restricts who may post",
+    "channel_not_found": "the channel was deleted",
+    "channel_is_archived": "the channel is archived",
+}
 BURST_MESSAGES = 5
 MESSAGES_PER_SECOND = 1.0
 
@@ -266,11 +277,12 @@ class SlackStandIn:
 
     def _answer(self, request: Request, script: _Script) -> _Answer:
         if script.status is not None and not 200 <= script.status < 300:
-            return _Answer(script.status, script.body or "", script.headers, "scripted by the test")
+            word = script.body or ""
+            return _Answer(script.status, word, script.headers, _meaning(script.status, word, script.headers))
         if request.method != "POST":
             return _Answer(405, "method_not_allowed", script.headers, f"{request.method} instead of POST")
         if request.channel is None:
-            return _Answer(404, "no_service", script.headers, "unknown webhook")
+            return _Answer(404, "no_service", script.headers, MEANINGS["no_service"])
         if self.rate_limit and not self._allowances.setdefault(request.channel, _Allowance(self.burst)).take():
             return _Answer(429, "rate_limited", {"Retry-After": "1"}, "more than a message a second")
         try:
@@ -314,6 +326,15 @@ def _check_content_type(request: Request) -> None:
     kind = next((value for name, value in request.headers.items() if name.lower() == "content-type"), "")
     if kind.partition(";")[0].strip().lower() != "application/json":
         raise Refused("invalid_payload", f"Content-Type {kind or 'missing'} instead of application/json")
+
+
+def _meaning(status: int, word: str, headers: Mapping[str, str]) -> str:
+    """Returns why Slack takes no message with this answer, and when it would again."""
+    if status == 429:
+        word = "rate_limited"
+    meaning = MEANINGS.get(word, "an error on Slack's side" if status >= 500 else "the message was not taken")
+    pause = headers.get("Retry-After")
+    return f"{meaning}: again in {pause} seconds" if pause else meaning
 
 
 def _letters(count: int, alphabet: str = string.ascii_uppercase + string.digits) -> str:
@@ -376,8 +397,8 @@ class _Handler(BaseHTTPRequestHandler):
         if script.fault == "hang":
             request.reason = "never answered"
             patience.wait()
-        if script.fault in ("hang", "close", "reset"):
-            self._leave(request, "never answered", reset=script.fault == "reset")
+        if script.fault in LOST:
+            self._leave(request, LOST[script.fault], reset=script.fault == "reset")
             return
         answer = self.server.stand_in.decide(request, script)
         if script.fault == "accept_then_reset":

@@ -22,6 +22,7 @@ import requests
 
 from sandbox import mrkdwn, postgres, rules, view
 from sandbox.__main__ import SCENARIOS, environment
+from sandbox.pictures import ALERTS, Picture, find_browser, take
 from sandbox.postgres import Server, postgres_server
 from sandbox.program import Program
 from sandbox.scenarios import Stage
@@ -499,6 +500,37 @@ def test_page_shows_channels_messages_and_refusals(slack: SlackStandIn) -> None:
     assert len(slack.requests) == 2
 
 
+@pytest.mark.parametrize(
+    ("status", "word", "headers", "shown"),
+    [
+        (429, "", {"Retry-After": "60"}, "<b>429</b><time"),
+        (429, "rate_limited", {"Retry-After": "60"}, "too many messages: again in 60 seconds"),
+        (500, None, {}, "an error on Slack&#x27;s side"),
+        (404, "no_service", {}, "<code>no_service</code>"),
+        (404, "no_service", {}, "the webhook was removed, disabled, or never there"),
+        (410, "channel_is_archived", {}, "the channel is archived"),
+        (418, "<b>", {}, "the message was not taken"),
+    ],
+)
+def test_page_shows_a_scripted_answer_as_one_of_slack(
+    slack: SlackStandIn, status: int, word: str | None, headers: dict[str, str], shown: str
+) -> None:
+    slack.answer(status, word, headers)
+    post(slack.webhook())
+    assert shown in requests.get(slack.page, timeout=30).text
+
+
+def test_page_says_how_an_answer_was_lost(slack: SlackStandIn) -> None:
+    for fault in ("close", "reset"):
+        slack.answer(fault=fault)
+        with pytest.raises(requests.ConnectionError):
+            post(slack.webhook())
+    page = requests.get(slack.page, timeout=30).text
+    assert page.count("<b>No answer</b><time") == 2
+    assert "the connection ended" in page
+    assert "the connection was reset" in page
+
+
 def test_page_of_an_empty_channel_and_of_none(slack: SlackStandIn) -> None:
     assert "No messages yet" in requests.get(slack.page, timeout=30).text
     assert requests.get(slack.page + "channel/unknown", timeout=30).status_code == 404
@@ -532,9 +564,37 @@ def test_kinds_of_the_page_are_those_of_the_notifier() -> None:
 
 def test_page_shows_the_log_beside_the_channel(slack: SlackStandIn) -> None:
     assert 'id="log"' not in requests.get(slack.page, timeout=30).text
-    slack.log += ["# Night falls.", "12:00 INFO <b>", "12:00 ERROR Failed"]
+    slack.log += ["# Night falls.", "$ run", "12:00 INFO <b> ERROR ", "12:00 ERROR Failed"]
     page = requests.get(slack.page, timeout=30).text
-    assert '<p class="story">Night falls.</p><p class="">12:00 INFO &lt;b&gt;</p><p class="error">12:00 ERROR' in page
+    assert '<p class="story">Night falls.</p><p class="run">$ run</p>' in page
+    assert '<p class=""><span class="stamp">12:00 INFO </span>&lt;b&gt; ERROR </p>' in page
+    assert '<p class="error"><span class="stamp">12:00 ERROR </span>Failed</p>' in page
+
+
+def test_line_of_the_log_without_a_level_keeps_its_indent_and_belongs_to_the_one_before(slack: SlackStandIn) -> None:
+    slack.log += ["12:00 ERROR Failed", "    # at <f>", "12:00 WARNING Late", "  by 2 s", "$ run", "  Usage"]
+    page = requests.get(slack.page, timeout=30).text
+    assert '<p class="error">    # at &lt;f&gt;</p>' in page
+    assert '<p class="warning">  by 2 s</p>' in page
+    assert '<p class="">  Usage</p>' in page
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not find_browser(), reason="Chromium is not installed")
+def test_page_opens_at_its_top(slack: SlackStandIn, tmp_path: Path) -> None:
+    post(slack.webhook(), {**PLAIN, "text": "first\n" * 60})
+    post(slack.webhook(), {**PLAIN, "text": "last"})
+    slack.log += [f"12:00 INFO line {number}" for number in range(100)]
+    take(Picture("top.png", str, 900, 500), slack.page, find_browser() or "", tmp_path)
+    # What is at the end does not show.
+    slack.requests[-1].payload = {**PLAIN, "text": "different"}
+    slack.log[-1] = "12:00 ERROR different"
+    take(Picture("same.png", str, 900, 500), slack.page, find_browser() or "", tmp_path)
+    slack.log[0] = "12:00 ERROR different"
+    take(Picture("other.png", str, 900, 500), slack.page, find_browser() or "", tmp_path)
+    top, same, other = ((tmp_path / f"{name}.png").read_bytes() for name in ("top", "same", "other"))
+    assert top == same
+    assert top != other
 
 
 def test_channel_name_is_escaped(slack: SlackStandIn) -> None:
@@ -715,7 +775,7 @@ def test_demonstration_says_where_to_look_and_how_to_go_on_until_it_is_ended() -
         while not lines or "sandbox.fail" not in lines[-1]:
             lines.append(process.stdout.readline())
             assert lines[-1], "".join(lines)
-        page = next(line.strip() for line in lines if line.strip().startswith("http"))
+        (page,) = (word for line in lines for word in line.split() if word.startswith("http"))
         shown = requests.get(page, timeout=60).text
         first = next(number for number, line in enumerate(lines) if line.startswith("  cd "))
         typed = "".join(line for line in lines[first:] if line.startswith("  "))
@@ -778,6 +838,29 @@ def test_night_holds_all_but_what_is_critical_until_the_morning(stage: Stage, sl
     assert stuck.startswith("2 tasks stuck ")
     held = [line for line in slack.log if "Quiet hours:" in line and "kept for later" in line]
     assert len(held) == 3
+
+
+SHOWN = {
+    "01-one.png": ["1 task failed in ", "🆕", "1 of 12 ended tasks failed"],
+    "02-mixed.png": ["3 tasks failed in ", "🆕", "(6× in 7 days)"],
+    "03-many.png": ["63 tasks failed in ", "27 × ", "🆕", "(22× in 7 days)", "Critical: 63 of 70 ended tasks failed"],
+    "04-stuck.png": ["4 tasks stuck for ", "Queued Tasks (2):", "In Progress Tasks (2):"],
+    "05-idle.png": ["<!here>", "No task has started or ended since ", "Critical: no worker seen"],
+    "06-critical.png": ["<!here>", "Critical: 9 of 9 ended tasks failed"],
+    "07-recovered.png": ["✅ Failed Tasks Recovered", "✅ Stuck Tasks Recovered"],
+    "08-reminder.png": ["⚠️ Stuck Tasks Alert", "2 tasks", "for 4 h "],
+    "09-unreadable.png": ["🙈", "check DATABASE_URL"],
+    "10-created.png": ["🎬"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("picture", ALERTS, ids=lambda picture: picture.file)
+def test_picture_of_an_alert_shows_what_it_is_of(stage: Stage, slack: SlackStandIn, picture: Picture) -> None:
+    picture.play(stage)
+    texts = "\n".join(message["text"] for message in slack.messages())
+    assert [words for words in SHOWN[picture.file] if words not in texts] == []
+    assert slack.log == []
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -17,7 +18,7 @@ from sandbox.request import Request
 MAX_SHOWN = 200
 
 # A kind of message by the sign that its title begins with.
-KINDS = {"🚨": "failed", "⚠️": "stuck", "✅": "recovered", "🎬": "created", "▶️": "started", "🙈": "blind"}
+KINDS = {"🚨": "failed", "⚠️": "stuck", "✅": "recovered", "🎬": "created", "▶️": "started", "🙈": "unreadable"}
 
 _WEB = Path(__file__).with_name("web")
 _FILES = {"/page.css": "text/css", "/page.js": "text/javascript"}
@@ -47,10 +48,14 @@ _MESSAGE = Template("""
 
 _REFUSAL = Template("""
 <article class="refused">
-  <div><b>$status</b> <code>$word</code><time datetime="$iso">$time</time></div>
+  <div><b>$status</b>$word<time datetime="$iso">$time</time></div>
   <div>$reason</div>
 </article>
 """)
+
+_LEVEL = re.compile(r"[-\d:, ]+ (INFO|WARNING|ERROR|CRITICAL) ")
+
+_STAMP = Template('<span class="stamp">$stamp</span>')
 
 _LOG = Template('<div class="log-title">Log</div><div id="log" tabindex="0">$lines</div>\n')
 
@@ -89,7 +94,7 @@ def _page(channel: str, channels: Sequence[str], requests: Sequence[Request], wa
         channels="".join(_channel(name, name == channel) for name in channels),
         kinds=_kinds(channel, requests, wanted),
         messages="".join(map(_entry, shown)) or _EMPTY,
-        log=_LOG.substitute(lines="".join(map(_log_line, log[-MAX_SHOWN:]))) if log else "",
+        log=_LOG.substitute(lines=_log(log[-MAX_SHOWN:])) if log else "",
     )
 
 
@@ -128,10 +133,18 @@ def _kinds(channel: str, requests: Sequence[Request], wanted: str) -> str:
     )
 
 
-def _log_line(line: str) -> str:
-    """A line that begins with # says what happens; ERROR and WARNING stand out."""
-    level = next((word for word in ("ERROR", "WARNING") if f" {word} " in line), "")
-    return f'<p class="{"story" if line.startswith("#") else level.lower()}">{escape(line.lstrip("# "))}</p>'
+def _log(lines: Sequence[str]) -> str:
+    """Renders the log: # begins what happens, $ a run; any other line without a level belongs to the one before it."""
+    html, level = [], ""
+    for line in lines:
+        kind = {"# ": "story", "$ ": "run"}.get(line[:2], "")
+        found = _LEVEL.match(line)
+        if found or kind:
+            level = {"WARNING": "warning", "ERROR": "error", "CRITICAL": "error"}.get(found[1], "") if found else ""
+        stamp = _STAMP.substitute(stamp=found[0]) if found else ""
+        words = escape(line[found.end() :] if found else line.removeprefix("# "))
+        html.append(f'<p class="{kind or level}">{stamp}{words}</p>')
+    return "".join(html)
 
 
 def _entry(request: Request) -> str:
@@ -141,7 +154,7 @@ def _entry(request: Request) -> str:
     return _REFUSAL.substitute(
         moment,
         status=request.status or "No answer",
-        word=escape(request.answer or "–"),
+        word=f" <code>{escape(request.answer)}</code>" if request.answer else "",
         reason=escape(request.reason or ""),
     )
 

@@ -82,13 +82,18 @@ def test_the_example_file_filled_in_has_the_defaults(database_url, slack):
     )
 
 
-def test_the_example_of_a_template_is_one(tmp_path):
-    (line,) = blocks("text", chapter("Your own lines", "docs/reports.md"))
-    (tmp_path / ".env").write_text(line, encoding="utf-8")
-    read = dotenv.dotenv_values(tmp_path / ".env", interpolate=False)
-    lines = slack_notifier.task_info({"id": "a"}, Settings.from_environment(read).task_template).splitlines()
-    assert lines == ["• *a* · unknown · created unknown ago", "  No error message", "  No logs available"]
-    assert f"# Example: {line.partition('=')[2]}" in ENV_EXAMPLE.read_text(encoding="utf-8")
+def test_the_examples_of_a_template_are_some(tmp_path):
+    examples = {
+        "• *a* · unknown · created unknown ago\n  No error message\n  No logs available",
+        "• <https://admin.example.com/tasks/a|a> · unknown\n  No error message",
+    }
+    made = set()
+    for line in blocks("text", chapter("Your own lines", "docs/reports.md")):
+        (tmp_path / ".env").write_text(line, encoding="utf-8")
+        read = dotenv.dotenv_values(tmp_path / ".env", interpolate=False)
+        made.add(slack_notifier.task_info({"id": "a"}, Settings.from_environment(read).task_template))
+        assert f"# Example: {line.partition('=')[2]}" in ENV_EXAMPLE.read_text(encoding="utf-8")
+    assert made == examples
 
 
 # ---- Log lines -------------------------------------------------------------------------------------------------------

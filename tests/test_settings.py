@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from support import FAILED, told
 
 import slack_notifier
+from sandbox import view
 from sandbox.slack import pings
 from slack_notifier import VARIABLES, Settings, SlackNotifier, one_line, task_info, variables_in_words
 
@@ -467,6 +469,16 @@ def test_template_shapes_the_alerts_and_its_values_are_data(tasks, slack, settin
     assert pings(failed) == pings(other) == []
     assert notifier.format_task_info({**TASK, "id": "x"}).startswith("• *Task ID:* `x` of test-api...")
     assert "Status" not in failed["text"]
+
+
+@pytest.mark.parametrize("task", ["3d80f5b1-c62e-49a7-8e04-15b9d7c3a26f", "<render>:42/a.b_c~d&e-é"])
+def test_template_with_a_link_leads_to_the_page_of_the_task(tasks, slack, settings, task):
+    tasks.fail(id=task)
+    text = template("<https://admin.example.com/tasks/$id|$id>")
+    assert SlackNotifier(settings=settings._replace(task_template=text)).send_failed_tasks_notification() is True
+    (message,) = slack.messages()
+    links = re.findall('<a href="([^"]*)"[^>]*>([^<]*)</a>', view.message(message))
+    assert links == [(f"https://admin.example.com/tasks/{html.escape(task)}", html.escape(task))]
 
 
 def test_many_tasks_by_template_are_one_message_that_slack_takes(tasks, slack, settings):

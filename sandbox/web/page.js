@@ -1,4 +1,4 @@
-// Shows new messages and channels as they come, without moving what is being read.
+// Shows new messages and channels as they come, without moving what is being read: only who reads the end is moved along.
 "use strict";
 
 const messages = document.getElementById("messages");
@@ -13,7 +13,7 @@ function scrollToEnd(element) {
 }
 
 function isAtEnd(element) {
-  return element.scrollTop + element.clientHeight >= element.scrollHeight - 40;
+  return element.scrollTop > 0 && element.scrollTop + element.clientHeight >= element.scrollHeight - 40;
 }
 
 function update(id, page) {
@@ -43,5 +43,4 @@ async function refresh() {
   }
 }
 
-scrollers().forEach(scrollToEnd);
 setInterval(refresh, 1000);
