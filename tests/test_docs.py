@@ -310,7 +310,7 @@ def command_lines() -> list[str]:
     """Every line that runs the program."""
     # In YAML it is a list.
     text = "\n".join(PAGES.values()).replace('", "', " ")
-    argument = r"""(?:--[a-z-]+|\d+|"[^"]+"|[0-9a-f-]{36})(?![\w…])"""
+    argument = r"""(?:--[a-z-]+|\d+|"[^"]+"|[0-9a-f-]{36}|[A-Z_]+)(?![\w…])"""
     return re.findall(rf"(?:(?:python3?|uv run) slack_notifier\.py|python -m slack_notifier)((?: {argument})*)", text)
 
 
