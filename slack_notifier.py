@@ -95,7 +95,7 @@ LEEWAY_SECONDS = 0.5
 CANNOT_READ_SECONDS = 25
 HEARTBEAT_SECONDS = 5
 # That it cannot read them is said once an hour, by runs that do not start to the second.
-SAY_AGAIN_SECONDS = 57 * 60
+SAY_AGAIN = timedelta(minutes=57)
 # The longest that --check waits for the answer of a destination; for how many it tries what a run would report.
 PROBE_SECONDS = 10
 CHECKED_DESTINATIONS = 10
@@ -3068,11 +3068,14 @@ def _print(text: str) -> None:
 class Outcome:
     """The result of an attempt, which is the block below `with`: its errors end here, at the public edge. `total`:
     tasks in the reports. `error`: what went wrong, in one line that was logged. `cannot_read`: the tasks were not read.
-    """
+    Where it `may_leave` the rest to a run that is reporting, or to the next one, that one is no error."""
 
     total = 0
     error: str | None = None
     cannot_read = False
+
+    def __init__(self, *, may_leave: bool = False) -> None:
+        self._may_leave = may_leave
 
     def __enter__(self) -> Outcome:
         return self
@@ -3080,6 +3083,9 @@ class Outcome:
     def __exit__(self, kind: object, error: BaseException | None, stack: object) -> bool:
         if not isinstance(error, Exception) or _comes_from_a_signal_handler(error):
             return False
+        if self._may_leave and isinstance(error, DatabaseError) and error.busy:
+            logger.info("%s", error)
+            return True
         self.cannot_read = isinstance(error, DatabaseError) and error.cannot_read
         if isinstance(error, NotifierError):
             self.error = str(error)
@@ -3151,11 +3157,11 @@ class Run:
     def report(self, alerts: Sequence[Alert], until: Deadline | None = None) -> list[Outcome]:
         """Reports each alert to each of its destinations; returns an outcome for each alert."""
         until = until or self.deadline
-        whole = Outcome()
+        whole = Outcome(may_leave=self.paced)
         if not self.has_destinations():
             whole.error = NO_WEBHOOK
             return [whole] * len(alerts)
-        with whole, self._leaving_to_others():
+        with whole:
             work, wanted = self.work(alerts)
             pauses = DATABASE_PAUSES_SECONDS if self.patient else ()
             url, how = self.settings.database_url, {"dry_run": self.dry_run, "paced": self.paced}
@@ -3171,16 +3177,6 @@ class Run:
         """Opens the ledger for these destinations, and for the row that users' channels share."""
         names = [destination.fingerprint for destination in work]
         return ledger.open(alerts, [*names, USERS] if self.settings.user_webhooks else names)
-
-    @contextmanager
-    def _leaving_to_others(self) -> Iterator[None]:
-        """Ends a call that would wait for a run that is reporting: that run, or the next one, reports the rest."""
-        try:
-            yield
-        except DatabaseError as error:
-            if not error.busy or not self.paced:
-                raise
-            logger.info("%s", error)
 
     def work(self, alerts: Sequence[Alert]) -> tuple[dict[Destination, list[Alert]], list[Alert]]:
         """Returns the alerts of each destination of the settings, and all of them, for the users' channels. An alert
@@ -3253,7 +3249,7 @@ class Run:
         """Reports the alerts to one destination, each for at most `seconds`; after one that fails, none of its kind."""
         totals = {alert.kind: 0 for alert in alerts}
         while alerts:
-            outcome = Outcome()
+            outcome = Outcome(may_leave=self.paced)
             ledger.alert = alerts[0]
             reported = self._report_first(ledger, destination, alerts, until.capped(seconds), outcome)
             kind = ledger.alert.kind
@@ -3288,8 +3284,7 @@ class Run:
                     return False
                 ledger.alert = late[0]
                 raise DeliveryError(f"No time left to tell {destination} of {late[0].name} tasks: the next run does")
-            claim = ledger.claim(alerts, destination, until, self.rules)
-            with self._leaving_to_others(), claim as news:
+            with ledger.claim(alerts, destination, until, self.rules) as news:
                 if news:
                     outcome.total = 0 if ledger.alert.reported_as else news.total
                     ledger.keeps = self._deliver(ledger, destination, news, until) and not self.dry_run
@@ -3368,13 +3363,9 @@ class Run:
     def say(self, alerts: Sequence[Alert], note: Note, message: Message) -> None:
         """Says what is wrong with the monitor itself, but once an hour only."""
         now = datetime.now(timezone.utc)
-        if self.dry_run or not note.times:
-            began, is_said = now, False
-        else:
-            began, said = note.times
-            is_said = timedelta(0) <= now - said < timedelta(seconds=SAY_AGAIN_SECONDS)
-        if is_said:
-            logger.info("Said already at %s: it is said once an hour", format_time(note.times[1]))
+        began, said = note.times or (now, now + SAY_AGAIN)
+        if timedelta(0) <= now - said < SAY_AGAIN and not self.dry_run:
+            logger.info("Said already at %s: it is said once an hour", format_time(said))
         elif self._say(alerts, message) and not self.dry_run:
             note.write(began, now)
 
