@@ -73,7 +73,7 @@ def test_what_is_altered_in_a_message_is_found(days: Days) -> None:
         return [payload]
 
     days.tamper = tamper
-    days.play()
+    days.world.play()
     assert [alteration for alteration in ALTERATIONS if alteration.kind not in tried.get(alteration, ())] == []
 
 
@@ -88,7 +88,7 @@ def test_a_message_that_is_lost_is_missed(days: Days) -> None:
         return [] if lost else [payload]
 
     days.tamper = tamper
-    days.play()
+    days.world.play()
     assert lost
     assert {*lost} <= {fault.line.split()[0] for fault in days.missed}
 
@@ -96,5 +96,5 @@ def test_a_message_that_is_lost_is_missed(days: Days) -> None:
 @pytest.mark.slow(5)
 def test_a_message_that_is_sent_twice_is_a_repeat(days: Days) -> None:
     days.tamper = lambda to, alert, payload: [payload] if days.unexplained else [payload, payload]
-    days.play()
+    days.world.play()
     assert days.unexplained

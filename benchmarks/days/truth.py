@@ -46,7 +46,7 @@ class Destination:
     failures: dict[str, Told] = field(default_factory=dict)
     stuck: dict[str, Told] = field(default_factory=dict)
     heard: dict[tuple[str, datetime], bool] = field(default_factory=dict)
-    missed: dict[tuple[str, str, datetime], datetime] = field(default_factory=dict)
+    missed: set[tuple[str, str, datetime]] = field(default_factory=set)
     unsure: set[str] = field(default_factory=set)
     reports: list[tuple[datetime, str, str, datetime, bool]] = field(default_factory=list)
     called: dict[str, datetime] = field(default_factory=dict)
@@ -57,15 +57,20 @@ class Destination:
     # What is news
 
     def due(self, alert: str, table: Table, now: datetime) -> Due:
-        due: Due = getattr(self, f"_{alert}")(table, now)
-        sure = {
-            key: row for key, row in due.must.items() if key not in self.unsure and not self._was_missed(alert, row)
-        }
-        return Due(sure, {**due.may, **{key: row for key, row in due.must.items() if key not in sure}})
-
-    def _failed(self, table: Table, now: datetime) -> Due:
-        rows = filter(self.minds, table.of("failed"))
-        return Due({row.id: row for row in rows if self._is_new_failure(row)}, {})
+        """Of stuck tasks the new ones; reminders are the business of `reminders`."""
+        old: Rows = {}
+        if alert == "failed":
+            rows = {row.id: row for row in table.of("failed") if self.minds(row) and self._is_new_failure(row)}
+        elif alert == "stuck":
+            rows = {key: row for key, row in self.all_stuck(table, now).items() if self._is_newly_stuck(row)}
+        else:
+            told = self.failures if alert == "healed" else self.stuck
+            rows = {row.id: row for row in table.of(*ENDED_WELL) if row.id in told}
+            # A report of a week ago is forgotten as it goes.
+            old = {key: row for key, row in rows.items() if now - told[key].at >= SHORT_LIVED}
+        unsure = {key for key, row in rows.items() if key in self.unsure or (alert, key, row.updated_at) in self.missed}
+        sure = {key: row for key, row in rows.items() if key not in {*old, *unsure}}
+        return Due(sure, {key: row for key, row in rows.items() if key not in sure})
 
     def _is_new_failure(self, row: Row) -> bool:
         told = self.failures.get(row.id)
@@ -74,27 +79,9 @@ class Destination:
         pause = WINDOW if told.cause == row.cause else MINUTE
         return row.updated_at != told.event and row.updated_at - min(told.event, told.at) >= pause
 
-    def _healed(self, table: Table, now: datetime) -> Due:
-        return self._ended_well(self.failures, table, now)
-
-    def _recovered(self, table: Table, now: datetime) -> Due:
-        return self._ended_well(self.stuck, table, now)
-
-    @staticmethod
-    def _ended_well(told: Mapping[str, Told], table: Table, now: datetime) -> Due:
-        rows = [table.rows[key] for key in told if key in table.rows and table.rows[key].status in ENDED_WELL]
-        # What was told a week ago is forgotten as it goes.
-        new = {row.id: row for row in rows if now - told[row.id].at < SHORT_LIVED}
-        return Due(new, {row.id: row for row in rows if row.id not in new})
-
     def all_stuck(self, table: Table, now: datetime) -> Rows:
         rows = filter(self.minds, table.of(*OPEN))
         return {row.id: row for row in rows if now - row.sign_of_life > TIMEOUT}
-
-    def _stuck(self, table: Table, now: datetime) -> Due:
-        """The new ones; reminders are the business of `reminders`."""
-        stuck = self.all_stuck(table, now)
-        return Due({key: row for key, row in stuck.items() if self._is_newly_stuck(row)}, {})
 
     def _is_newly_stuck(self, row: Row) -> bool:
         told = self.stuck.get(row.id)
@@ -109,9 +96,6 @@ class Destination:
         due = {key: row for key, row in old.items() if now - self.stuck[key].at >= REMIND}
         pauses = {key: min(DAY, self.stuck[key].at - self.stuck[key].event) for key in due}
         return due, {key: row for key, row in due.items() if now - self.stuck[key].at >= pauses[key]}
-
-    def _was_missed(self, alert: str, row: Row) -> bool:
-        return (alert, row.id, row.updated_at) in self.missed
 
     # What was told
 

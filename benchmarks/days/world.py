@@ -13,7 +13,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -27,41 +27,29 @@ ENDED = ("failed", *ENDED_WELL, "cancelled", "canceled", "dead_letter")
 USERS = [f"pr_live_{letter * 16}" for letter in "abcdefghij"]
 TASKS_A_DAY = 280
 
-# The lives of tasks, and of a thousand how many have each. A step is a method of Life's.
+# The lives of tasks, and of a thousand how many have each. A step is a word of Life's.
 LIVES = {
-    "start finish": 800,
-    "start fail": 24,
-    "start twice": 14,
-    "start fail start finish": 36,
-    "start twice start finish": 12,
-    "start fail start same": 10,
-    "start fail start other": 10,
-    "start fail rest start same": 6,
-    "start fail rest start other start finish": 6,
-    "start fail retrying start finish": 5,
-    "start fail retrying": 3,
-    "start fail dead_letter": 5,
-    "cancelled": 6,
-    "start cancelled": 4,
-    "pending queue start finish": 6,
-    "at_once": 4,
-    "at_once queue start finish": 5,
-    "start fail queue start finish": 8,
-    "start finish queue start finish": 5,
-    "start finish queue start fail": 4,
-    "start fail delete": 6,
-    "start finish delete": 4,
-    "start delete": 2,
-    "start die start finish": 6,
-    "start die signal": 3,
-    "start die die": 2,
-    "lost": 3,
-    "lost cancelled": 3,
-}
+    "start finish": 800, "start fail": 24, "start twice": 14,
+    "start fail start finish": 36, "start twice start finish": 12, "start fail start same": 10,
+    "start fail start other": 10, "start fail rest start same": 6, "start fail rest start other start finish": 6,
+    "start fail retrying start finish": 5, "start fail retrying": 3, "start fail dead_letter": 5,
+    "cancelled": 6, "start cancelled": 4, "pending queue start finish": 6, "at_once": 4,
+    "at_once queue start finish": 5, "start fail queue start finish": 8,
+    "start finish queue start finish": 5, "start finish queue start fail": 4,
+    "start fail delete": 6, "start finish delete": 4, "start delete": 2,
+    "start die start finish": 6, "start die signal": 3, "start die die": 2, "lost": 3, "lost cancelled": 3,
+}  # fmt: skip
+# How many seconds after a step, at least and at most, the next one follows.
+PAUSE = (60, 900)
+PAUSES = {
+    "start": (100, 500), "finish": (60, 1500), "twice": (2, 9), "at_once": (600, 3000), "rest": (1900, 3600),
+    # Its container is killed, and nobody writes anything; its request is never completed, and it stays in the queue.
+    "die": (2000, 30000), "lost": (5000, 60000),
+}  # fmt: skip
+# Steps that only write another status.
+TURNS = {"queue": "queued", "retrying": "retrying", "cancelled": "cancelled", "dead_letter": "dead_letter"}
 
-_TRACE = (
-    'Traceback (most recent call last):\n  File "/app/main_worker.py", line 214, in process_task\n    render(task)\n'
-)
+_TRACE = 'Traceback (most recent call last):\n  File "/app/worker.py", line 214, in process_task\n    render(task)\n'
 
 
 def _raised(kind: str, words: str) -> str:
@@ -113,7 +101,8 @@ class Row:
         return max(filter(None, (self.created_at, self.started_at, self.updated_at)))
 
 
-COLUMNS = [field.name for field in fields(Row) if field.name not in ("cause", "acted")]
+# All but the last two.
+COLUMNS = [*Row.__annotations__][:-2]
 _WRITE = f"""
 INSERT INTO tasks ({", ".join(COLUMNS)}) VALUES %s
 ON CONFLICT (id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in COLUMNS[1:])}
@@ -155,18 +144,15 @@ class Table:
     def flush(self) -> None:
         changed = sorted(self._changed)
         self._changed.clear()
-        written = [self._values(self.rows[task_id]) for task_id in changed if task_id in self.rows]
+        written = [
+            [getattr(self.rows[task_id], name) for name in COLUMNS] for task_id in changed if task_id in self.rows
+        ]
         deleted = [task_id for task_id in changed if task_id not in self.rows]
         with self._connection.cursor() as cursor:
             if deleted:
                 cursor.execute("DELETE FROM tasks WHERE id = ANY(%s)", [deleted])
             if written:
                 execute_values(cursor, _WRITE, written)
-
-    @staticmethod
-    def _values(row: Row) -> list[Any]:
-        values = [getattr(row, name) for name in COLUMNS]
-        return [value.replace(tzinfo=None) if isinstance(value, datetime) else value for value in values]
 
 
 class World:
@@ -187,14 +173,12 @@ class World:
     def at(self, moment: datetime, action: Callable[..., object], *arguments: object) -> None:
         heapq.heappush(self._agenda, (moment, next(self._numbers), lambda: action(*arguments)))
 
-    def play(self) -> Iterator[datetime]:
-        """Yields after each thing that happened."""
+    def play(self) -> None:
         while self._agenda and self._agenda[0][0] < self.end:
             moment, _, action = heapq.heappop(self._agenda)
             # No two things happen at the same time.
             self.now = max(moment, self.now + timedelta(microseconds=1))
             action()
-            yield self.now
 
     def some(self, low: float, high: float) -> timedelta:
         return timedelta(seconds=self.luck.uniform(low, high))
@@ -221,8 +205,7 @@ class World:
         self.checker = self.likely(0.6)
 
     def create(self, life: str = "") -> Life:
-        life = life or self.luck.choices(list(LIVES), list(LIVES.values()))[0]
-        made = Life(self, life.split())
+        made = Life(self, (life or self.luck.choices(list(LIVES), list(LIVES.values()))[0]).split())
         self.lives[made.id] = made
         return made
 
@@ -254,10 +237,8 @@ class World:
 
     def back(self, moment: datetime) -> datetime:
         """When there is a worker, at the earliest."""
-        for begin, end in self.away:
-            if begin <= moment < end:
-                return end + self.some(5, 300)
-        return moment
+        ends = [end + self.some(5, 300) for begin, end in self.away if begin <= moment < end]
+        return ends[0] if ends else moment
 
 
 class Life:
@@ -266,9 +247,7 @@ class Life:
     def __init__(self, world: World, steps: list[str]) -> None:
         self.world, self.steps = world, steps
         self.id = str(uuid.UUID(int=world.luck.getrandbits(128), version=4))
-        self.skew = timedelta()
-        self.is_late = False
-        self._attempt = 0
+        self.skew, self.is_late, self._attempt = timedelta(), False, 0
         log = f"https://logs.example.com/{self.id[:8]}" if world.likely(0.8) else None
         pending = "pending" if steps[0] == "pending" else "queued"
         self._write(Row(self.id, world.luck.choice(USERS), world.now, world.now, pending, log_uri=log))
@@ -283,16 +262,22 @@ class Life:
             self.world.at(self.world.now + self.world.some(low, high), self._step, self._attempt)
 
     def _step(self, attempt: int) -> None:
-        if attempt == self._attempt and self.id in self.world.table.rows:
-            if self.is_late:
-                self._then(60, 600)
-            else:
-                getattr(self, self.steps.pop(0))()
+        if attempt != self._attempt or self.id not in self.world.table.rows:
+            return
+        if self.is_late:
+            self._then(60, 600)
+            return
+        step, pause = self.steps.pop(0), None
+        if step in TURNS:
+            self._turn(TURNS[step], **({"acted": self.world.now} if step in ("cancelled", "dead_letter") else {}))
+        elif hasattr(self, step):
+            pause = getattr(self, step)()
+        self._then(*(pause or PAUSES.get(step, PAUSE)))
 
     def _write(self, row: Row) -> None:
         """Writes the row; now and then its commit comes late, and nothing else happens to it until then."""
-        if self.world.likely(0.015) and self.id in self.world.table.rows:
-            self.is_late = True
+        self.is_late = self.world.likely(0.015) and self.id in self.world.table.rows
+        if self.is_late:
             self.world.at(self.world.now + self.world.some(300, 6000), self._commit, row)
         else:
             self.world.table.write(row)
@@ -301,32 +286,27 @@ class Life:
         self.is_late = False
         self.world.table.write(row)
 
-    def _stamp(self) -> datetime:
-        return self.world.now + self.skew
-
     def _turn(self, status: str, **columns: Any) -> None:
         self._write(replace(self.row, status=status, **{"updated_at": self.world.now, **columns}))
 
     # What a worker does, by its own clock
 
-    def start(self) -> None:
-        back = self.world.back(self.world.now)
-        if back > self.world.now:
+    def start(self) -> tuple[float, float] | None:
+        away = (self.world.back(self.world.now) - self.world.now).total_seconds()
+        if away:
             self.steps.insert(0, "start")
-            self.world.at(back, self._step, self._attempt)
-            return
+            return away, away
         self.skew = self.world.some(-600, 600) if self.world.likely(0.1) else timedelta()
-        status, now = "inprogress" if self.world.likely(0.9) else "in_progress", self._stamp()
+        status, now = "inprogress" if self.world.likely(0.9) else "in_progress", self.world.now + self.skew
         self._turn(status, updated_at=now, started_at=self.row.started_at or now, acted=now)
-        self._then(100, 500)
+        return None
 
     def _end(self, status: str, **columns: Any) -> None:
-        now = self._stamp()
+        now = self.world.now + self.skew
         self._turn(status, updated_at=now, finished_at=self.row.finished_at or now, acted=now, **columns)
 
     def finish(self) -> None:
         self._end(self.world.luck.choice(["finished"] * 12 + [*ENDED_WELL]))
-        self._then(60, 1500)
 
     def fail(self, cause: str = "", text: str | None = "") -> None:
         cause = cause or self.world.luck.choice([*CAUSES])
@@ -335,16 +315,12 @@ class Life:
         self._end("failed", cause=cause, error=text.format(id=self.id, number=number) if text else None)
         if not self.is_late and self.world.likely(0.35):
             self.world.call()
-        self._then(60, 900)
 
     def twice(self) -> None:
         """An inner step says that it failed, seconds before the task fails."""
         step = self.world.luck.choice([*STEPS])
         self.steps.insert(0, "fail")
-        steps, self.steps = self.steps, []
         self.fail(step, STEPS[step])
-        self.steps = steps
-        self._then(2, 9)
 
     def same(self) -> None:
         self.fail(self.row.cause if self.row.cause in CAUSES else "")
@@ -352,41 +328,23 @@ class Life:
     def other(self) -> None:
         self.fail(self.world.luck.choice([cause for cause in CAUSES if cause != self.row.cause]))
 
+    def signal(self) -> None:
+        self.fail("signal", SIGNALLED)
+
     def burst(self, cause: str) -> None:
         row = self.world.table.rows.get(self.id)
         if row and not self.is_late and row.status in OPEN and row.started_at:
             self._attempt += 1
             self.steps = ["rest", "start", "finish"] if self.world.likely(0.5) else []
             self.fail(cause)
-
-    def signal(self) -> None:
-        self.fail("signal", SIGNALLED)
+            self._then(*PAUSE)
 
     # What others do
 
-    def cancelled(self) -> None:
-        self._turn("cancelled", acted=self.world.now)
-
-    def dead_letter(self) -> None:
-        self._turn("dead_letter", acted=self.world.now)
-
-    def retrying(self) -> None:
-        self._turn("retrying")
-        self._then(60, 900)
-
     def at_once(self) -> None:
         """Its request cannot be rendered, which is known at once: nobody ever starts it."""
-        self._turn(
-            "failed", cause="request", error="ValidationError: scenes: field required", finished_at=self.world.now
-        )
-        self._then(600, 3000)
-
-    def queue(self) -> None:
-        self._turn("queued")
-        self._then(60, 900)
-
-    def pending(self) -> None:
-        self._then(60, 900)
+        error, now = "ValidationError: scenes: field required", self.world.now
+        self._turn("failed", cause="request", error=error, finished_at=now)
 
     def delete(self) -> None:
         self.world.table.delete(self.id)
@@ -396,17 +354,3 @@ class Life:
         self._turn("failed", cause="timed out", error=TIMED_OUT)
         self.steps = ["queue", "start", "finish"] if self.world.likely(0.5) else []
         self._then(600, 3600)
-
-    def rest(self) -> None:
-        self._then(1900, 3600)
-
-    def die(self) -> None:
-        """Its container is killed: nobody writes anything."""
-        self._then(2000, 30000)
-
-    def lost(self) -> None:
-        """Its request is never completed: it stays in the queue."""
-        self._then(5000, 60000)
-
-    def wait(self) -> None:
-        """It is at work."""
