@@ -128,19 +128,19 @@ REFUSED_BLOCKS = {
 
 
 @pytest.mark.parametrize("name", ACCEPTED_BLOCKS)
-def test_blocks_within_the_limits_are_taken(name: str) -> None:
+def test_blocks_within_the_limits_are_taken(name):
     assert refusal({**PLAIN, "blocks": ACCEPTED_BLOCKS[name]}) == ""
 
 
 @pytest.mark.parametrize("name", REFUSED_BLOCKS)
-def test_blocks_beyond_the_limits_are_refused(name: str) -> None:
+def test_blocks_beyond_the_limits_are_refused(name):
     blocks, reason = REFUSED_BLOCKS[name]
     refused = refusal({**PLAIN, "blocks": blocks}, strict=False)
     assert refused.startswith("invalid_blocks ")
     assert reason in refused
 
 
-def test_all_blocks_together_have_a_limit_in_which_a_header_costs_more() -> None:
+def test_all_blocks_together_have_a_limit_in_which_a_header_costs_more():
     blocks = [section("x" * 3000)] * 4
     assert refusal({**PLAIN, "blocks": [*blocks, header("x" * 100), section("x" * 1000)]}) == ""
     refused = refusal({**PLAIN, "blocks": [*blocks, header("x" * 101), section("x" * 1000)]})
@@ -164,12 +164,12 @@ def test_all_blocks_together_have_a_limit_in_which_a_header_costs_more() -> None
     ],
     ids=str,
 )
-def test_payload_that_slack_refuses(payload: object, word: str) -> None:
+def test_payload_that_slack_refuses(payload, word):
     assert refusal(payload, strict=False).split()[0] == word
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff{}", b"payload=%7B%7D", b"[" * 100_000], ids=range(5))
-def test_body_that_is_not_json_is_refused(body: bytes) -> None:
+def test_body_that_is_not_json_is_refused(body):
     with pytest.raises(rules.Refused, match="invalid_payload"):
         rules.checked(body)
 
@@ -185,7 +185,7 @@ def test_body_that_is_not_json_is_refused(body: bytes) -> None:
         "line\nline `code` 🚨",
     ],
 )
-def test_markup_that_is_well_formed_is_taken(words: str) -> None:
+def test_markup_that_is_well_formed_is_taken(words):
     assert refusal({**PLAIN, "text": words, "blocks": [section(words)]}) == ""
 
 
@@ -208,7 +208,7 @@ def test_markup_that_is_well_formed_is_taken(words: str) -> None:
         *["tab\t", "null\x00", "escape\x1b[31m", "right-to-left \u202e override"],
     ],
 )
-def test_strict_refuses_markup_that_could_be_misread(words: str) -> None:
+def test_strict_refuses_markup_that_could_be_misread(words):
     assert refusal({**PLAIN, "text": words}).startswith("invalid_payload strict: ")
     assert refusal({**PLAIN, "blocks": [section(words)]}).startswith("invalid_blocks strict: ")
     assert refusal({**PLAIN, "text": words, "blocks": [section(words)]}, strict=False) == ""
@@ -227,12 +227,12 @@ def test_strict_refuses_markup_that_could_be_misread(words: str) -> None:
     ],
     ids=str,
 )
-def test_strict_refuses_what_slack_would_show_worse(payload: dict[str, Any]) -> None:
+def test_strict_refuses_what_slack_would_show_worse(payload):
     assert "strict: " in refusal(payload)
     assert refusal(payload, strict=False) == ""
 
 
-def test_pings_names_every_mention() -> None:
+def test_pings_names_every_mention():
     payload = {"text": "<!here> <https://example.com|<!here>", "blocks": [section("<@U1> &lt;!channel&gt;")]}
     assert pings(payload) == ["<!here>", "<!here>", "<@U1>"]
     assert pings({**PLAIN, "blocks": [fields(text("<!subteam^S1|ops>")), context(text("<!channel>"))]}) == [
@@ -267,11 +267,11 @@ LINK = '<a href="{}" target="_blank" rel="noopener noreferrer">{}</a>'
         ("https://a.b", "https://a.b"),
     ],
 )
-def test_markup_shows_as_in_slack(words: str, html: str) -> None:
+def test_markup_shows_as_in_slack(words, html):
     assert mrkdwn.render(words) == html
 
 
-def test_bare_address_is_a_link_unless_verbatim() -> None:
+def test_bare_address_is_a_link_unless_verbatim():
     assert mrkdwn.render("see https://a.b/c_d_e", verbatim=False) == "see " + LINK.format(
         "https://a.b/c_d_e", "https://a.b/c_d_e"
     )
@@ -291,7 +291,7 @@ def test_bare_address_is_a_link_unless_verbatim() -> None:
         ("\x000\x00 `x`", "0 <code>x</code>"),
     ],
 )
-def test_hostile_text_stays_text(words: str, html: str) -> None:
+def test_hostile_text_stays_text(words, html):
     assert mrkdwn.render(words) == html
 
 
@@ -328,7 +328,7 @@ class InBackground(threading.Thread):
         return self.outcome
 
 
-def test_accepted_message_is_answered_and_kept(slack: SlackStandIn) -> None:
+def test_accepted_message_is_answered_and_kept(slack):
     response = post(slack.webhook())
     assert (response.status_code, response.text, response.headers["content-type"]) == (200, "ok", "text/html")
     assert slack.messages() == [PLAIN]
@@ -339,14 +339,14 @@ def test_accepted_message_is_answered_and_kept(slack: SlackStandIn) -> None:
     assert json.loads(request.body) == PLAIN
 
 
-def test_refusal_tells_its_reason_only_here(slack: SlackStandIn) -> None:
+def test_refusal_tells_its_reason_only_here(slack):
     response = post(slack.webhook(), {**PLAIN, "blocks": [section("")]})
     assert (response.status_code, response.text) == (400, "invalid_blocks")
     assert slack.messages() == []
     assert slack.requests[0].reason == "blocks[0].text.text is empty"
 
 
-def test_webhook_is_one_for_each_channel(slack: SlackStandIn) -> None:
+def test_webhook_is_one_for_each_channel(slack):
     assert slack.webhook() == slack.webhook("alerts") != slack.webhook("other")
     secret = slack.webhook().rpartition("/")[2]
     assert len(secret) == 24
@@ -355,7 +355,7 @@ def test_webhook_is_one_for_each_channel(slack: SlackStandIn) -> None:
     assert (slack.messages(), slack.messages("other")) == ([], [PLAIN])
 
 
-def test_unknown_webhook_method_and_content_type(slack: SlackStandIn) -> None:
+def test_unknown_webhook_method_and_content_type(slack):
     unknown = post(slack.page + "services/T0/B0/gone")
     assert (unknown.status_code, unknown.text) == (404, "no_service")
     assert requests.get(slack.webhook(), timeout=30).status_code == 405
@@ -364,7 +364,7 @@ def test_unknown_webhook_method_and_content_type(slack: SlackStandIn) -> None:
     assert [request.status for request in slack.requests] == [404, 405, 400]
 
 
-def test_scripted_answers_come_in_order_then_the_usual_one(slack: SlackStandIn) -> None:
+def test_scripted_answers_come_in_order_then_the_usual_one(slack):
     slack.answer(503, "rollup_error", times=2)
     slack.answer(429, headers={"Retry-After": "7"})
     slack.answer(204, "")
@@ -374,7 +374,7 @@ def test_scripted_answers_come_in_order_then_the_usual_one(slack: SlackStandIn) 
     assert len(slack.messages()) == 2
 
 
-def test_scripted_answer_for_one_channel_until_normal(slack: SlackStandIn) -> None:
+def test_scripted_answer_for_one_channel_until_normal(slack):
     slack.answer(500, times=None, channel="other")
     assert post(slack.webhook()).status_code == 200
     assert [post(slack.webhook("other")).status_code for _ in range(3)] == [500] * 3
@@ -382,13 +382,13 @@ def test_scripted_answer_for_one_channel_until_normal(slack: SlackStandIn) -> No
     assert post(slack.webhook("other")).status_code == 200
 
 
-def test_scripted_success_is_none_for_an_invalid_message(slack: SlackStandIn) -> None:
+def test_scripted_success_is_none_for_an_invalid_message(slack):
     slack.answer(200, "ok")
     assert post(slack.webhook(), {}).status_code == 400
 
 
 @pytest.mark.parametrize(("fault", "accepted"), [("reset", 0), ("close", 0), ("accept_then_reset", 1)])
-def test_fault_ends_the_connection(slack: SlackStandIn, fault: str, accepted: int) -> None:
+def test_fault_ends_the_connection(slack, fault, accepted):
     slack.answer(fault=fault)
     with pytest.raises(requests.ConnectionError) as error:
         post(slack.webhook())
@@ -399,7 +399,7 @@ def test_fault_ends_the_connection(slack: SlackStandIn, fault: str, accepted: in
 
 
 @pytest.mark.parametrize("fault", ["hang", "drip", "drip_headers"])
-def test_fault_lasts_until_released(slack: SlackStandIn, fault: str) -> None:
+def test_fault_lasts_until_released(slack, fault):
     slack.answer(fault=fault)
     sending = InBackground(slack.webhook())
     slack.wait_for(1)
@@ -411,7 +411,7 @@ def test_fault_lasts_until_released(slack: SlackStandIn, fault: str) -> None:
     assert len(slack.messages()) == (fault != "hang")
 
 
-def test_delay_comes_before_the_answer(slack: SlackStandIn) -> None:
+def test_delay_comes_before_the_answer(slack):
     slack.answer(delay=30)
     sending = InBackground(slack.webhook())
     slack.wait_for(1)
@@ -420,12 +420,12 @@ def test_delay_comes_before_the_answer(slack: SlackStandIn) -> None:
     assert isinstance(sending.result(), requests.Response)
 
 
-def test_unknown_fault_is_an_error(slack: SlackStandIn) -> None:
+def test_unknown_fault_is_an_error(slack):
     with pytest.raises(ValueError, match="fault must be one of hang, "):
         slack.answer(fault="hung")
 
 
-def test_held_request_is_accepted_when_it_may_go(slack: SlackStandIn) -> None:
+def test_held_request_is_accepted_when_it_may_go(slack):
     with slack.hold() as held:
         sending = InBackground(slack.webhook())
         held.wait_received()
@@ -435,7 +435,7 @@ def test_held_request_is_accepted_when_it_may_go(slack: SlackStandIn) -> None:
     assert len(slack.messages()) == 1
 
 
-def test_held_request_is_dropped_at_the_end(slack: SlackStandIn) -> None:
+def test_held_request_is_dropped_at_the_end(slack):
     with slack.hold() as held:
         sending = InBackground(slack.webhook())
         held.wait_received()
@@ -446,14 +446,14 @@ def test_held_request_is_dropped_at_the_end(slack: SlackStandIn) -> None:
     assert post(slack.webhook()).status_code == 200
 
 
-def test_waiting_for_what_does_not_come_ends(slack: SlackStandIn) -> None:
+def test_waiting_for_what_does_not_come_ends(slack):
     with pytest.raises(TimeoutError, match="0 of 1 requests"):
         slack.wait_for(1, seconds=0.01)
     with slack.hold() as held, pytest.raises(TimeoutError):
         held.wait_received(0.01)
 
 
-def test_close_does_not_wait_for_hanging_requests() -> None:
+def test_close_does_not_wait_for_hanging_requests():
     with SlackStandIn() as slack:
         slack.answer(fault="hang")
         sending = InBackground(slack.webhook())
@@ -461,7 +461,7 @@ def test_close_does_not_wait_for_hanging_requests() -> None:
     assert isinstance(sending.result(), requests.ConnectionError)
 
 
-def test_rate_limit_after_a_burst() -> None:
+def test_rate_limit_after_a_burst():
     with SlackStandIn(rate_limit=True) as slack:
         responses = [post(slack.webhook())]
         # One more than the burst, or a few where the machine takes so long that further ones are allowed meanwhile.
@@ -473,7 +473,7 @@ def test_rate_limit_after_a_burst() -> None:
         assert post(slack.webhook("other")).status_code == 200
 
 
-def test_clear_forgets_all_but_the_webhooks(slack: SlackStandIn) -> None:
+def test_clear_forgets_all_but_the_webhooks(slack):
     webhook = slack.webhook()
     post(webhook)
     slack.answer(500)
@@ -486,7 +486,7 @@ def test_clear_forgets_all_but_the_webhooks(slack: SlackStandIn) -> None:
 # ---- The page --------------------------------------------------------------------------------------------------------
 
 
-def test_page_shows_channels_messages_and_refusals(slack: SlackStandIn) -> None:
+def test_page_shows_channels_messages_and_refusals(slack):
     slack.webhook("renders")
     post(slack.webhook(), {**PLAIN, "text": "*Hello*"})
     post(slack.webhook("renders"), {**PLAIN, "username": "<b>"})
@@ -512,15 +512,13 @@ def test_page_shows_channels_messages_and_refusals(slack: SlackStandIn) -> None:
         (418, "<b>", {}, "the message was not taken"),
     ],
 )
-def test_page_shows_a_scripted_answer_as_one_of_slack(
-    slack: SlackStandIn, status: int, word: str | None, headers: dict[str, str], shown: str
-) -> None:
+def test_page_shows_a_scripted_answer_as_one_of_slack(slack, status, word, headers, shown):
     slack.answer(status, word, headers)
     post(slack.webhook())
     assert shown in requests.get(slack.page, timeout=30).text
 
 
-def test_page_says_how_an_answer_was_lost(slack: SlackStandIn) -> None:
+def test_page_says_how_an_answer_was_lost(slack):
     for fault in ("close", "reset"):
         slack.answer(fault=fault)
         with pytest.raises(requests.ConnectionError):
@@ -531,19 +529,19 @@ def test_page_says_how_an_answer_was_lost(slack: SlackStandIn) -> None:
     assert "the connection was reset" in page
 
 
-def test_page_of_an_empty_channel_and_of_none(slack: SlackStandIn) -> None:
+def test_page_of_an_empty_channel_and_of_none(slack):
     assert "No messages yet" in requests.get(slack.page, timeout=30).text
     assert requests.get(slack.page + "channel/unknown", timeout=30).status_code == 404
     assert requests.get(slack.page + "page.css", timeout=30).headers["Content-Type"].startswith("text/css")
 
 
-def test_page_needs_no_server() -> None:
+def test_page_needs_no_server():
     script = "import sys, sandbox.view; print('sandbox.slack' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 
 
-def test_page_shows_one_kind_of_message(slack: SlackStandIn) -> None:
+def test_page_shows_one_kind_of_message(slack):
     for sign, kind in view.KINDS.items():
         post(slack.webhook(), {**PLAIN, "text": f"{sign} About {kind}"})
     post(slack.webhook(), {})
@@ -557,12 +555,12 @@ def test_page_shows_one_kind_of_message(slack: SlackStandIn) -> None:
     assert '<article class="refused">' in requests.get(slack.page + "?kind=refused", timeout=30).text
 
 
-def test_kinds_of_the_page_are_those_of_the_notifier() -> None:
+def test_kinds_of_the_page_are_those_of_the_notifier():
     titles = re.findall(r'"([^\w\s"]+) [A-Z]', (ROOT / "slack_notifier.py").read_text(encoding="utf-8"))
     assert set(view.KINDS) <= set(titles)
 
 
-def test_page_shows_the_log_beside_the_channel(slack: SlackStandIn) -> None:
+def test_page_shows_the_log_beside_the_channel(slack):
     assert 'id="log"' not in requests.get(slack.page, timeout=30).text
     slack.log += ["# Night falls.", "$ run", "12:00 INFO <b> ERROR ", "12:00 ERROR Failed"]
     page = requests.get(slack.page, timeout=30).text
@@ -571,7 +569,7 @@ def test_page_shows_the_log_beside_the_channel(slack: SlackStandIn) -> None:
     assert '<p class="error"><span class="stamp">12:00 ERROR </span>Failed</p>' in page
 
 
-def test_line_of_the_log_without_a_level_keeps_its_indent_and_belongs_to_the_one_before(slack: SlackStandIn) -> None:
+def test_line_of_the_log_without_a_level_keeps_its_indent_and_belongs_to_the_one_before(slack):
     slack.log += ["12:00 ERROR Failed", "    # at <f>", "12:00 WARNING Late", "  by 2 s", "$ run", "  Usage"]
     page = requests.get(slack.page, timeout=30).text
     assert '<p class="error">    # at &lt;f&gt;</p>' in page
@@ -581,7 +579,7 @@ def test_line_of_the_log_without_a_level_keeps_its_indent_and_belongs_to_the_one
 
 @pytest.mark.slow
 @pytest.mark.skipif(not find_browser(), reason="Chromium is not installed")
-def test_page_opens_at_its_top(slack: SlackStandIn, tmp_path: Path) -> None:
+def test_page_opens_at_its_top(slack, tmp_path):
     post(slack.webhook(), {**PLAIN, "text": "first\n" * 60})
     post(slack.webhook(), {**PLAIN, "text": "last"})
     slack.log += [f"12:00 INFO line {number}" for number in range(100)]
@@ -597,14 +595,14 @@ def test_page_opens_at_its_top(slack: SlackStandIn, tmp_path: Path) -> None:
     assert top != other
 
 
-def test_channel_name_is_escaped(slack: SlackStandIn) -> None:
+def test_channel_name_is_escaped(slack):
     slack.webhook("<b>/&?")
     page = requests.get(slack.page + "channel/%3Cb%3E%2F%26%3F", timeout=30)
     assert page.status_code == 200
     assert "<b>/" not in page.text
 
 
-def test_message_shows_every_kind_of_block() -> None:
+def test_message_shows_every_kind_of_block():
     blocks = [
         header("<Alert>"),
         section("*a*", accessory=button()),
@@ -641,7 +639,7 @@ def query(url: str, statement: str) -> list[tuple[Any, ...]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("timestamps", "type_name"), [("timestamp", "without"), ("timestamptz", "with")])
-def test_sample_has_what_the_alerts_are_about(server: Server, timestamps: str, type_name: str) -> None:
+def test_sample_has_what_the_alerts_are_about(server, timestamps, type_name):
     url = postgres.create_database(server.url)
     postgres.create_tasks_table(url, timestamps)
     postgres.insert_sample(url)
@@ -665,7 +663,7 @@ def test_sample_has_what_the_alerts_are_about(server: Server, timestamps: str, t
 
 
 @pytest.mark.slow
-def test_database_is_cloned_and_dropped_whoever_is_connected(server: Server) -> None:
+def test_database_is_cloned_and_dropped_whoever_is_connected(server):
     template = postgres.create_database(server.url)
     postgres.create_tasks_table(template)
     clone = postgres.create_database(server.url, template=postgres.database_name(template))
@@ -678,7 +676,7 @@ def test_database_is_cloned_and_dropped_whoever_is_connected(server: Server) -> 
         postgres.drop_database(server.url)
 
 
-def test_worker_needs_the_password_and_the_superuser_none(server: Server) -> None:
+def test_worker_needs_the_password_and_the_superuser_none(server):
     assert query(postgres.worker_url(server.url), "SELECT current_user") == [("worker",)]
     assert query(server.socket_url, "SELECT inet_server_addr()") == [(None,)]
     with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
@@ -686,7 +684,7 @@ def test_worker_needs_the_password_and_the_superuser_none(server: Server) -> Non
 
 
 @pytest.mark.slow
-def test_standby_follows_and_is_read_only(server: Server) -> None:
+def test_standby_follows_and_is_read_only(server):
     with server.standby() as standby:
         assert query(standby.url, "SELECT pg_is_in_recovery()") == [(True,)]
         with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
@@ -697,20 +695,20 @@ def test_standby_follows_and_is_read_only(server: Server) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not postgres.stock_programs(), reason=postgres.NO_STOCK)
-def test_stock_server_is_the_newest_that_is_installed_with_its_own_defaults() -> None:
+def test_stock_server_is_the_newest_that_is_installed_with_its_own_defaults():
     newest = max(int(programs.parent.name) for programs in postgres.stock_programs())
     with postgres_server(stock=True, in_memory=True) as stock:
         found = query(stock.url, "SELECT current_setting('server_version_num')::int / 10000, current_setting('jit')")
     assert found == [(newest, "on")]
 
 
-def test_stock_server_that_is_not_installed_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stock_server_that_is_not_installed_is_a_clear_error(tmp_path, monkeypatch):
     monkeypatch.setattr(postgres, "_STOCK_PROGRAMS", tmp_path)
     with pytest.raises(postgres.SandboxError, match="apt-get install postgresql"), postgres_server(stock=True):
         pass
 
 
-def test_version_that_is_not_there_is_a_clear_error() -> None:
+def test_version_that_is_not_there_is_a_clear_error():
     with pytest.raises(postgres.SandboxError, match=r"brings no PostgreSQL 9$"), postgres_server(9):
         pass
 
@@ -728,12 +726,12 @@ def test_version_that_is_not_there_is_a_clear_error() -> None:
         ("postgres://[::1]:5432?dbname=c&x=1", "postgres://[::1]:5432/b?x=1"),
     ],
 )
-def test_url_keeps_all_but_the_database(url: str, changed: str) -> None:
+def test_url_keeps_all_but_the_database(url, changed):
     assert postgres.url_of(url, database="b") == changed
 
 
 @pytest.mark.slow
-def test_server_is_gone_even_if_its_process_is_killed() -> None:
+def test_server_is_gone_even_if_its_process_is_killed():
     script = """from sandbox.postgres import *
 with postgres_server() as server, server.standby() as standby:
     print(server.folder, server.url, standby.url, flush=True)
@@ -755,7 +753,7 @@ with postgres_server() as server, server.standby() as standby:
 # ---- python -m sandbox -----------------------------------------------------------------------------------------------
 
 
-def test_demonstration_is_free_of_your_own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demonstration_is_free_of_your_own_settings(monkeypatch):
     for name in ("SLACK_QUIET_HOURS", "SLACK_SOMETHING_NEW", "SMTP_URL", "DEBUG", "PGOPTIONS", "HOME_OF_MINE"):
         monkeypatch.setenv(name, "mine")
     passed = environment("postgresql://…", "http://…")
@@ -767,7 +765,7 @@ def test_demonstration_is_free_of_your_own_settings(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.slow(11)
-def test_demonstration_says_where_to_look_and_how_to_go_on_until_it_is_ended() -> None:
+def test_demonstration_says_where_to_look_and_how_to_go_on_until_it_is_ended():
     command = [sys.executable, "-m", "sandbox"]
     with subprocess.Popen(command, stdout=-1, stderr=-2, text=True, cwd=ROOT) as process:
         assert process.stdout
@@ -788,7 +786,7 @@ def test_demonstration_says_where_to_look_and_how_to_go_on_until_it_is_ended() -
 
 
 @pytest.mark.slow
-def test_failing_a_task_needs_a_database_of_the_sandbox() -> None:
+def test_failing_a_task_needs_a_database_of_the_sandbox():
     command = [sys.executable, "-m", "sandbox.fail"]
     for url, complaint in (("postgresql://db.example.com/protoreel", "not a database of the sandbox"), ("", "not a")):
         env = {**os.environ, "DATABASE_URL": url}
@@ -810,7 +808,7 @@ def summaries(slack: SlackStandIn) -> list[str]:
 
 
 @pytest.mark.slow
-def test_storm_tells_every_failure_once_in_a_few_messages(stage: Stage, slack: SlackStandIn) -> None:
+def test_storm_tells_every_failure_once_in_a_few_messages(stage, slack):
     started = time.monotonic()
     assert stage.play("storm") == 0
     minutes = (time.monotonic() - started) / 60
@@ -820,7 +818,7 @@ def test_storm_tells_every_failure_once_in_a_few_messages(stage: Stage, slack: S
 
 
 @pytest.mark.slow
-def test_outage_ends_in_one_message_about_the_gap(stage: Stage, slack: SlackStandIn) -> None:
+def test_outage_ends_in_one_message_about_the_gap(stage, slack):
     assert stage.play("outage") == 0
     assert [request.status for request in slack.requests] == [429, 429, 429, 200]
     (summary,) = summaries(slack)
@@ -828,7 +826,7 @@ def test_outage_ends_in_one_message_about_the_gap(stage: Stage, slack: SlackStan
 
 
 @pytest.mark.slow
-def test_night_holds_all_but_what_is_critical_until_the_morning(stage: Stage, slack: SlackStandIn) -> None:
+def test_night_holds_all_but_what_is_critical_until_the_morning(stage, slack):
     assert stage.play("night") == 0
     critical, failed, stuck = summaries(slack)
     assert critical.startswith("14 tasks failed ")
@@ -856,7 +854,7 @@ SHOWN = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("picture", ALERTS, ids=lambda picture: picture.file)
-def test_picture_of_an_alert_shows_what_it_is_of(stage: Stage, slack: SlackStandIn, picture: Picture) -> None:
+def test_picture_of_an_alert_shows_what_it_is_of(stage, slack, picture):
     picture.play(stage)
     texts = "\n".join(message["text"] for message in slack.messages())
     assert [words for words in SHOWN[picture.file] if words not in texts] == []
@@ -864,7 +862,7 @@ def test_picture_of_an_alert_shows_what_it_is_of(stage: Stage, slack: SlackStand
 
 
 @pytest.mark.slow
-def test_every_scenario_can_be_chosen_and_none_else(stage: Stage) -> None:
+def test_every_scenario_can_be_chosen_and_none_else(stage):
     assert stage.play("sample") == 0
     assert len(SCENARIOS) == 4
     with pytest.raises(KeyError):
@@ -872,7 +870,7 @@ def test_every_scenario_can_be_chosen_and_none_else(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-def test_demonstration_once_ends_with_the_exit_code_of_the_notifier() -> None:
+def test_demonstration_once_ends_with_the_exit_code_of_the_notifier():
     done = subprocess.run(
         [sys.executable, "-m", "sandbox", "--once"], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -880,7 +878,7 @@ def test_demonstration_once_ends_with_the_exit_code_of_the_notifier() -> None:
 
 
 @pytest.mark.slow
-def test_demonstration_names_a_port_that_is_taken(slack: SlackStandIn) -> None:
+def test_demonstration_names_a_port_that_is_taken(slack):
     port = slack.page.rstrip("/").rpartition(":")[2]
     command = [sys.executable, "-m", "sandbox", "--once", "--port", port]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -903,23 +901,21 @@ def test_demonstration_names_a_port_that_is_taken(slack: SlackStandIn) -> None:
         ("import os; print(sorted(os.environ), flush=True); os.kill(os.getpid(), 9)", (-9, "['ONE']\n", "")),
     ],
 )
-def test_program_ends_as_under_an_interpreter_of_its_own(
-    tmp_path: Path, code: str, ended: tuple[int, str, str]
-) -> None:
+def test_program_ends_as_under_an_interpreter_of_its_own(tmp_path, code, ended):
     assert Program(tmp_path, {"ONE": "1"}, code=code).end() == ended
 
 
-def test_program_of_which_nothing_ran_can_be_killed(tmp_path: Path) -> None:
+def test_program_of_which_nothing_ran_can_be_killed(tmp_path):
     assert Program(tmp_path, {}, code="import time; time.sleep(600)").kill() == (-9, "", "")
 
 
-def test_program_refuses_what_only_the_start_of_an_interpreter_reads(tmp_path: Path) -> None:
+def test_program_refuses_what_only_the_start_of_an_interpreter_reads(tmp_path):
     with pytest.raises(ValueError, match="interpreter"):
         Program(tmp_path, {"PYTHONIOENCODING": "ascii"})
 
 
 @pytest.mark.slow
-def test_programs_of_several_threads_end_with_their_own_codes(tmp_path: Path) -> None:
+def test_programs_of_several_threads_end_with_their_own_codes(tmp_path):
     with ThreadPoolExecutor(6) as pool:
         ended = pool.map(lambda code: Program(tmp_path, {}, code=f"raise SystemExit({code})").end().code, range(24))
     assert [*ended] == [*range(24)]

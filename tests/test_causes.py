@@ -87,7 +87,7 @@ UUIDS = ("6f1c2a94-8d3b-4e57-9a60-2b7de15c0f83", "B04E7D15-52F9-4C0A-8F1E-C9A36D
         ("digest 2f6d0c9b1e7a4835d2c6f09b8e1a7c35 differs", "digest 00000000000000000000000000000000 differs"),
     ],
 )
-def test_errors_that_differ_in_a_name_are_one_cause(causes: Causes, first: str, second: str) -> None:
+def test_errors_that_differ_in_a_name_are_one_cause(causes, first, second):
     [(cause, total)] = causes(first, second)
     assert total == 2
     assert "…" in cause
@@ -124,15 +124,15 @@ BEHIND = "for PUT /render/" + "a" * 300
         (f"x\n{traceback('E: no codec')}", f"x\n{traceback('E: disk full')}"),
     ],
 )  # fmt: skip
-def test_errors_that_differ_in_kind_are_two_causes(causes: Causes, first: str, second: str) -> None:
+def test_errors_that_differ_in_kind_are_two_causes(causes, first, second):
     assert sorted(causes(first, second)) == sorted([(causes(first, first)[0][0], 1), (causes(second, second)[0][0], 1)])
 
 
-def test_an_unset_an_empty_and_a_blank_error_are_one_cause(causes: Causes) -> None:
+def test_an_unset_an_empty_and_a_blank_error_are_one_cause(causes):
     assert causes(None, None, "", "  \n", "\t") == [("No error message", 5)]
 
 
-def test_a_cause_that_is_cut_within_a_name_is_one(causes: Causes) -> None:
+def test_a_cause_that_is_cut_within_a_name_is_one(causes):
     long = "frame dropped, " * 18
     assert len(causes(long + UUIDS[0], long + UUIDS[1])) == 1
 
@@ -140,13 +140,13 @@ def test_a_cause_that_is_cut_within_a_name_is_one(causes: Causes) -> None:
 # ---- Which line of an error is its cause -----------------------------------------------------------------------------
 
 
-def test_the_cause_is_the_exception_and_not_its_stack(causes: Causes) -> None:
+def test_the_cause_is_the_exception_and_not_its_stack(causes):
     assert causes(traceback("RuntimeError: out of memory"), traceback("RuntimeError: out of memory", "")) == [
         ("RuntimeError: out of memory", 2)
     ]
 
 
-def test_the_cause_is_what_stands_before_the_stack_with_the_exception(causes: Causes) -> None:
+def test_the_cause_is_what_stands_before_the_stack_with_the_exception(causes):
     first, second = (f"Upload failed\n{traceback(raised)}" for raised in ("E: x", "E: y"))
     assert sorted(causes(first, second, first)) == [("Upload failed: E: x", 2), ("Upload failed: E: y", 1)]
     # One that says the same as the text before it says it once.
@@ -213,18 +213,18 @@ ERRORS = [
 
 @pytest.mark.parametrize(("error", "line"), ERRORS)
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
-def test_the_line_of_an_error_names_the_exception(error: str, line: str, line_end: str) -> None:
+def test_the_line_of_an_error_names_the_exception(error, line, line_end):
     assert slack_notifier.error_line(error.replace("\n", line_end)) == line
 
 
 @pytest.mark.slow
-def test_errors_of_megabytes_have_the_cause_of_their_ends(database_url: str) -> None:
+def test_errors_of_megabytes_have_the_cause_of_their_ends(database_url):
     stack = traceback(*["  stack"] * 300_000, "RuntimeError: the end")
     assert len({*causes_in_sql(database_url, [stack, f"{stack}\n", traceback("RuntimeError: the end")])}) == 1
 
 
 @pytest.mark.parametrize("kind", ["varchar", "text", "json", "jsonb", "text[]"])
-def test_an_error_of_any_type_of_column_has_a_cause(database_url: str, kind: str) -> None:
+def test_an_error_of_any_type_of_column_has_a_cause(database_url, kind):
     value = {"json": '"no font"', "jsonb": '{"why": "no font"}', "text[]": '{"no font"}'}.get(kind, "no font")
     statement = f"""
         SELECT {slack_notifier.CAUSE}
@@ -252,9 +252,7 @@ def groups(message: dict[str, Any]) -> list[list[str]]:
     return [text.split("\n") for text in texts(message)[2:] if text.startswith(("*", "…"))]
 
 
-def test_a_cause_names_count_users_and_its_first_tasks(
-    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any
-) -> None:
+def test_a_cause_names_count_users_and_its_first_tasks(notifier, slack, tasks):
     fail_often(tasks, "HTTP 500 for https://a.example", 30)
     fail_often(tasks, "HTTP 429 <&>", 2)
     assert notifier.send_failed_tasks_notification()
@@ -265,7 +263,7 @@ def test_a_cause_names_count_users_and_its_first_tasks(
     assert (len(first), first[-1], len(second)) == (5, "… and 27 more", 3)
 
 
-def test_new_causes_stand_first(notifier: SlackNotifier, slack: SlackStandIn, tasks: Any) -> None:
+def test_new_causes_stand_first(notifier, slack, tasks):
     assert notifier.send_failed_tasks_notification()
     elapse(tasks.connection, 2 * 24 * 60)
     for number, error in enumerate(["no codec"] * 5 + ["disk full"] * 2):
@@ -289,7 +287,7 @@ SECRETS = {
 
 
 @pytest.mark.slow
-def test_causes_carry_no_secrets(notifier: SlackNotifier, slack: SlackStandIn, tasks: Any) -> None:
+def test_causes_carry_no_secrets(notifier, slack, tasks):
     for secret in SECRETS:
         errors = [f"Login failed, password={secret}", f"Failed with Authorization: Bearer {secret}"]
         if secret != "hunter2trump":
@@ -303,7 +301,7 @@ def test_causes_carry_no_secrets(notifier: SlackNotifier, slack: SlackStandIn, t
         assert body.count("[masked]") >= 2 * len(errors)
 
 
-def test_more_causes_than_fit_are_counted(notifier: SlackNotifier, slack: SlackStandIn, tasks: Any) -> None:
+def test_more_causes_than_fit_are_counted(notifier, slack, tasks):
     for number in range(60):
         fail_often(tasks, f"error {number} " + "of many words " * 8, 2)
     assert notifier.send_failed_tasks_notification()
@@ -316,7 +314,7 @@ def test_more_causes_than_fit_are_counted(notifier: SlackNotifier, slack: SlackS
 # ---- The share of failures -------------------------------------------------------------------------------------------
 
 
-def test_the_share_counts_what_ended_in_the_window(notifier: SlackNotifier, slack: SlackStandIn, tasks: Any) -> None:
+def test_the_share_counts_what_ended_in_the_window(notifier, slack, tasks):
     for number in range(12):
         tasks.fail(user_api_key=f"user-{number % 3}")
     tasks.add("finished", updated=29)
@@ -328,13 +326,13 @@ def test_the_share_counts_what_ended_in_the_window(notifier: SlackNotifier, slac
     assert footer(slack.messages()[0]).endswith(" · Critical: 12 of 14 ended tasks failed · 3 users")
 
 
-def test_the_share_of_one_task_has_no_plural(notifier: SlackNotifier, slack: SlackStandIn, tasks: Any) -> None:
+def test_the_share_of_one_task_has_no_plural(notifier, slack, tasks):
     tasks.fail()
     assert notifier.send_failed_tasks_notification()
     assert footer(slack.messages()[0]).endswith(" · 1 of 1 ended task failed · 1 user")
 
 
-def test_a_users_share_counts_only_that_users_tasks(database_url: str, slack: SlackStandIn, tasks: Any) -> None:
+def test_a_users_share_counts_only_that_users_tasks(database_url, slack, tasks):
     for user in ("user-a", "user-a", "user-b", "user-c"):
         tasks.fail(user_api_key=user)
         tasks.add("done", updated=5, user_api_key=user)
@@ -343,7 +341,7 @@ def test_a_users_share_counts_only_that_users_tasks(database_url: str, slack: Sl
     assert footer(slack.messages()[0]).endswith(" · 2 of 4 ended tasks failed · 1 user")
 
 
-def test_the_share_of_a_catch_up_covers_its_span(notifier: SlackNotifier, slack: SlackStandIn, tasks: Any) -> None:
+def test_the_share_of_a_catch_up_covers_its_span(notifier, slack, tasks):
     assert notifier.send_failed_tasks_notification()
     tasks.execute("UPDATE slack_notifications SET event_at = now() - interval '5 hours'")
     for minutes in (5, 170):
@@ -367,9 +365,7 @@ def stuck_message(notifier: SlackNotifier, slack: SlackStandIn) -> dict[str, Any
 
 
 @pytest.mark.parametrize(("minutes", "shown"), [(29, False), (31, True)])
-def test_workers_are_missed_where_the_last_task_started_long_ago(
-    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any, minutes: int, shown: bool
-) -> None:
+def test_workers_are_missed_where_the_last_task_started_long_ago(notifier, slack, tasks, minutes, shown):
     tasks.add("queued", created=60)
     tasks.add("in_progress", created=90, started=minutes)
     assert (DOWN in stuck_message(notifier, slack)["text"]) is shown
@@ -377,23 +373,13 @@ def test_workers_are_missed_where_the_last_task_started_long_ago(
 
 @pytest.mark.parametrize(("status", "started"), [("finished", None), ("cancelled", None), ("failed", 190)])
 @pytest.mark.parametrize(("minutes", "shown"), [(29, False), (31, True)])
-def test_workers_are_missed_where_the_last_task_ended_long_ago(
-    notifier: SlackNotifier,
-    slack: SlackStandIn,
-    tasks: Any,
-    status: str,
-    started: float | None,
-    minutes: int,
-    shown: bool,
-) -> None:
+def test_workers_are_missed_where_the_last_task_ended_long_ago(notifier, slack, tasks, status, started, minutes, shown):
     tasks.add("queued", created=60)
     tasks.add(status, created=200, started=started, updated=minutes)
     assert (DOWN in stuck_message(notifier, slack)["text"]) is shown
 
 
-def test_a_failure_that_never_started_is_no_sign_of_a_worker(
-    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any
-) -> None:
+def test_a_failure_that_never_started_is_no_sign_of_a_worker(notifier, slack, tasks):
     """A checker of timeouts makes those of tasks that wait."""
     tasks.add("queued", created=60)
     tasks.fail(created=60, updated=1, started=None)
@@ -402,40 +388,34 @@ def test_a_failure_that_never_started_is_no_sign_of_a_worker(
 
 @pytest.mark.parametrize(("started", "shown"), [(None, True), (35, False)])
 def test_workers_are_missed_in_the_failed_alert_where_tasks_failed_that_never_started(
-    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any, started: float | None, shown: bool
-) -> None:
+    notifier, slack, tasks, started, shown
+):
     tasks.add("finished", created=200, updated=31)
     tasks.fail(started=started)
     assert notifier.send_failed_tasks_notification()
     assert (DOWN in slack.messages()[0]["text"]) is shown
 
 
-def test_workers_are_not_missed_in_the_failed_alert_where_a_task_ended_lately(
-    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any
-) -> None:
+def test_workers_are_not_missed_in_the_failed_alert_where_a_task_ended_lately(notifier, slack, tasks):
     tasks.add("finished", created=200, updated=29)
     tasks.fail(started=None)
     assert notifier.send_failed_tasks_notification()
     assert DOWN not in slack.messages()[0]["text"]
 
 
-def test_workers_are_missed_where_no_task_ever_started(
-    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any
-) -> None:
+def test_workers_are_missed_where_no_task_ever_started(notifier, slack, tasks):
     tasks.add("queued", created=60)
     message = stuck_message(notifier, slack)
     assert "No task has started or ended yet: are the workers running?" in texts(message)
     assert "No task has started or ended yet: are the workers running?" in message["text"].split("\n")
 
 
-def test_workers_are_not_missed_where_only_tasks_in_progress_are_stuck(
-    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any
-) -> None:
+def test_workers_are_not_missed_where_only_tasks_in_progress_are_stuck(notifier, slack, tasks):
     tasks.add("inprogress", created=90, started=80)
     assert DOWN not in stuck_message(notifier, slack)["text"]
 
 
-def test_missed_workers_were_last_seen_at(notifier: SlackNotifier, slack: SlackStandIn, tasks: Any) -> None:
+def test_missed_workers_were_last_seen_at(notifier, slack, tasks):
     tasks.add("queued", created="2025-09-01 12:00")
     tasks.add("finished", created="2025-09-01 10:00", updated="2025-09-01 11:58:59")
     tasks.add("in_progress", created="2025-09-01 10:00", started="2025-09-01 11:57")
@@ -449,15 +429,13 @@ def critical(database_url: str, slack: SlackStandIn, **changes: Any) -> SlackNot
     return SlackNotifier(settings=settings.with_webhook(slack.webhook()))
 
 
-def test_missed_workers_are_critical(database_url: str, slack: SlackStandIn, tasks: Any) -> None:
+def test_missed_workers_are_critical(database_url, slack, tasks):
     tasks.add("queued", created=60)
     assert critical(database_url, slack).send_stuck_tasks_notification(30)
     assert "<!here>" in pings(slack.messages()[0])
 
 
-def test_one_stuck_task_of_running_workers_waits_for_the_morning(
-    database_url: str, slack: SlackStandIn, tasks: Any
-) -> None:
+def test_one_stuck_task_of_running_workers_waits_for_the_morning(database_url, slack, tasks):
     tasks.add("queued", created=60)
     tasks.add("finished", updated=1)
     assert critical(database_url, slack).send_stuck_tasks_notification(30)
@@ -465,7 +443,7 @@ def test_one_stuck_task_of_running_workers_waits_for_the_morning(
 
 
 @pytest.mark.parametrize(("count", "sent"), [(9, 0), (10, 1)])
-def test_many_failures_are_critical(database_url: str, slack: SlackStandIn, tasks: Any, count: int, sent: int) -> None:
+def test_many_failures_are_critical(database_url, slack, tasks, count, sent):
     for _ in range(count):
         tasks.fail()
     assert critical(database_url, slack, critical_share=0).send_failed_tasks_notification()
@@ -476,9 +454,7 @@ def test_many_failures_are_critical(database_url: str, slack: SlackStandIn, task
 @pytest.mark.parametrize(
     ("failed", "finished", "share", "sent"), [(5, 5, 50, 1), (4, 5, 50, 0), (4, 0, 50, 0), (5, 0, 0, 0)]
 )
-def test_a_share_of_failures_is_critical(
-    database_url: str, slack: SlackStandIn, tasks: Any, failed: int, finished: int, share: int, sent: int
-) -> None:
+def test_a_share_of_failures_is_critical(database_url, slack, tasks, failed, finished, share, sent):
     for _ in range(failed):
         tasks.fail()
     for _ in range(finished):
@@ -489,9 +465,7 @@ def test_a_share_of_failures_is_critical(
 
 
 @pytest.mark.parametrize(("started", "sent"), [(None, 1), (35, 0)])
-def test_failures_that_no_worker_ever_started_are_critical(
-    database_url: str, slack: SlackStandIn, tasks: Any, started: float | None, sent: int
-) -> None:
+def test_failures_that_no_worker_ever_started_are_critical(database_url, slack, tasks, started, sent):
     tasks.fail(started=started, updated=1)
     assert critical(database_url, slack).send_failed_tasks_notification()
     assert len(slack.messages()) == sent
@@ -499,9 +473,7 @@ def test_failures_that_no_worker_ever_started_are_critical(
 
 
 @pytest.mark.slow
-def test_the_same_trouble_calls_people_once_an_hour_and_another_at_once(
-    database_url: str, slack: SlackStandIn, tasks: Any
-) -> None:
+def test_the_same_trouble_calls_people_once_an_hour_and_another_at_once(database_url, slack, tasks):
     notifier = critical(database_url, slack, critical_count=1)
     called = []
     failures = [(0, "disk full"), (20, "disk full"), (20, "no codec"), (30, "disk full"), (31, "no codec")]
@@ -516,9 +488,7 @@ def test_the_same_trouble_calls_people_once_an_hour_and_another_at_once(
 
 
 @pytest.mark.parametrize("sign", ["created", "started", "updated"])
-def test_a_stuck_task_waits_since_its_last_sign_of_life(
-    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any, sign: str
-) -> None:
+def test_a_stuck_task_waits_since_its_last_sign_of_life(notifier, slack, tasks, sign):
     moments = {"created": 300, "started": 200, "updated": 100, sign: 65}
     for _ in range(6):
         tasks.add("inprogress", **moments)

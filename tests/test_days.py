@@ -60,7 +60,7 @@ def days(server_url: str) -> Iterator[Days]:
 
 
 @pytest.mark.slow(5)
-def test_what_is_altered_in_a_message_is_found(days: Days) -> None:
+def test_what_is_altered_in_a_message_is_found(days):
     tried: dict[Alteration, set[str]] = {}
 
     def tamper(to: Destination, alert: str, payload: Payload) -> list[Payload]:
@@ -78,7 +78,7 @@ def test_what_is_altered_in_a_message_is_found(days: Days) -> None:
 
 
 @pytest.mark.slow(5)
-def test_a_message_that_is_lost_is_missed(days: Days) -> None:
+def test_a_message_that_is_lost_is_missed(days):
     lost: list[Any] = []
 
     def tamper(to: Destination, alert: str, payload: Payload) -> list[Payload]:
@@ -94,7 +94,7 @@ def test_a_message_that_is_lost_is_missed(days: Days) -> None:
 
 
 @pytest.mark.slow(5)
-def test_a_message_that_is_sent_twice_is_a_repeat(days: Days) -> None:
+def test_a_message_that_is_sent_twice_is_a_repeat(days):
     days.tamper = lambda to, alert, payload: [payload] if days.unexplained else [payload, payload]
     days.world.play()
     assert days.unexplained

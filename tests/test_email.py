@@ -7,7 +7,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from time import monotonic
 from typing import Any, Callable
 
@@ -374,7 +373,7 @@ def test_email_waits_for_another_one_no_longer_than_its_own_time(hanging, monkey
     assert [NO_EMAIL in error for error in errors] == [True]
 
 
-def test_program_finds_the_authority_in_ssl_cert_file(tasks, slack, cli, mail, trusted, tmp_path: Path):
+def test_program_finds_the_authority_in_ssl_cert_file(tasks, slack, cli, mail, trusted, tmp_path):
     tasks.fail()
     slack.answer(404, "no_service", times=None)
     variables = {"SMTP_URL": mail.url, "ALERT_EMAIL_TO": TO, "DEBUG": "true"}

@@ -53,7 +53,7 @@ def hidden(folder: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("folder", "texts"), [("field", 37), ("provoked", 51)])
-def test_the_line_shows_what_broke(figures, folder: str, texts: int) -> None:
+def test_the_line_shows_what_broke(figures, folder, texts):
     found = hidden(folder)
     figures(**{f"of {texts} {folder}": texts - len(found)})
     assert len(MUST_SHOW[folder]) == texts
@@ -69,9 +69,7 @@ def test_the_line_shows_what_broke(figures, folder: str, texts: int) -> None:
         ("terminal codes are taken out", "_INVISIBLE", 2),
     ],
 )
-def test_each_rule_shows_texts_that_nothing_else_does(
-    figures, monkeypatch: pytest.MonkeyPatch, rule: str, attribute: str, least: int
-) -> None:
+def test_each_rule_shows_texts_that_nothing_else_does(figures, monkeypatch, rule, attribute, least):
     monkeypatch.setattr(slack_notifier, attribute, NEVER)
     lost = [name for folder in MUST_SHOW for name in hidden(folder)]
     figures(**{rule: len(lost)})
@@ -79,14 +77,14 @@ def test_each_rule_shows_texts_that_nothing_else_does(
 
 
 @pytest.mark.parametrize("key", TEXTS, ids="/".join)
-def test_no_line_is_too_long(key: tuple[str, str]) -> None:
+def test_no_line_is_too_long(key):
     for characters in (ERROR_CHARACTERS, 100):
         line = line_of(TEXTS[key], characters)
         assert len(line.replace("...", "")) <= characters
         assert not re.search("[\n\x1b]", line)
 
 
-def test_lines_of_the_corpus_are_read_quickly() -> None:
+def test_lines_of_the_corpus_are_read_quickly():
     """In milliseconds of CPU that a slow machine keeps as well: a quarter of the pace on one core."""
     texts = [text for (folder, _), text in TEXTS.items() if folder == "field"]
     started = time.process_time()
@@ -128,11 +126,11 @@ SAID = [
 
 
 @pytest.mark.parametrize(("error", "line"), SAID)
-def test_the_line_of(error: str, line: str) -> None:
+def test_the_line_of(error, line):
     assert line_of(error) == line
 
 
-def test_plain_prose_is_cut_at_its_end_and_anything_else_in_its_middle() -> None:
+def test_plain_prose_is_cut_at_its_end_and_anything_else_in_its_middle():
     prose = "Very long error message " * 20
     assert line_of(prose) == f"{prose[:200].strip()}..."
     for mark in ':"(<\n':
@@ -174,12 +172,12 @@ KEY = f"-----BEGIN PRIVATE KEY-----\n{KEY_LINES}-----END PRIVATE KEY-----"
         f"E: {KEY}\nb{slack_notifier.SHOWN_JOINT}vQIB\n{KEY_LINES}-----END PRIVATE KEY-----\nE: a",
     ],
 )
-def test_a_secret_is_masked_before_anything_is_cut_or_left_out(error: str) -> None:
+def test_a_secret_is_masked_before_anything_is_cut_or_left_out(error):
     for line in (error_line(error), error_line(error, 40), cause_text(error)):
         assert not re.search("hunter2|MIIEvQ|ADANBg", line)
 
 
-def test_a_secret_that_the_cut_of_a_long_error_halves_is_not_shown() -> None:
+def test_a_secret_that_the_cut_of_a_long_error_halves_is_not_shown():
     for place in range(9985, 10_020):
         error = "E: " + "x" * (place - 24) + " password is hunter2trump\nE: " + "y" * 9990 + "\nE: b"
         assert not re.search("hunter2|unter2trump|trump", error_line(error))
@@ -193,7 +191,7 @@ headers:{ headers:a( headers:{} ffmpeg_version_ INFO x_INFO frame= 1%| it/s --:-
 """  # fmt: skip
 
 
-def test_no_text_takes_long() -> None:
+def test_no_text_takes_long():
     """Twice the text takes about twice as long, whatever it is made of: 20 kB in a fraction of a second."""
     for written in HOSTILE.split(" "):
         piece = written.strip("\n").replace("_", " ") or "\n"
@@ -227,7 +225,7 @@ def varied(text: str, chance: random.Random) -> str:
 @pytest.mark.slow
 @tried(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
-def test_a_heading_is_true_of_all_that_have_its_cause(database_url: str, seed: int) -> None:
+def test_a_heading_is_true_of_all_that_have_its_cause(database_url, seed):
     chance = random.Random(seed)
     # PostgreSQL does not take escape sequences apart, which can hold an address.
     texts = [text for text in TEXTS.values() if "\x1b]" not in text]

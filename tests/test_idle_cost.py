@@ -56,9 +56,7 @@ def report_failures(tasks: Any, make_tasks: Any, notifier: SlackNotifier, clock:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("unhurried")
-def test_an_idle_run_reads_nothing_of_what_was_told(
-    tasks: Any, make_tasks: Any, notifier: SlackNotifier, settings: Any, figures: Any
-) -> None:
+def test_an_idle_run_reads_nothing_of_what_was_told(tasks, make_tasks, notifier, settings, figures):
     with standing_clock(tasks.connection) as clock:
         report_failures(tasks, make_tasks, notifier, clock)
         for when, minutes in [("hours_later", 150), ("days_later", 3 * 24 * 60)]:
@@ -80,8 +78,8 @@ def test_an_idle_run_reads_nothing_of_what_was_told(
 @pytest.mark.slow
 @pytest.mark.usefixtures("unhurried")
 def test_an_idle_run_reads_little_of_the_ledger_within_two_hours_of_thousands_of_failures(
-    tasks: Any, make_tasks: Any, notifier: SlackNotifier, settings: Any, figures: Any
-) -> None:
+    tasks, make_tasks, notifier, settings, figures
+):
     with standing_clock(tasks.connection) as clock:
         report_failures(tasks, make_tasks, notifier, clock)
         for _ in range(3):
@@ -92,9 +90,7 @@ def test_an_idle_run_reads_little_of_the_ledger_within_two_hours_of_thousands_of
         figures(ledger_rows=read[0])
 
 
-def test_an_idle_run_makes_at_most_eleven_round_trips(
-    settings: Any, proxy: Any, database_url: str, figures: Any
-) -> None:
+def test_an_idle_run_makes_at_most_eleven_round_trips(settings, proxy, database_url, figures):
     notifier = SlackNotifier(settings=settings._replace(database_url=proxy.url(database_url)))
     assert notifier.send_combined_notification()["error"] is None
     proxy.run_freely()
@@ -131,9 +127,7 @@ FROM pg_statio_user_tables WHERE relname = %(table)s
 @pytest.mark.slow
 @pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("known", ["ANALYZE slack_notifications", "SELECT"], ids=["known to be small", "unknown"])
-def test_what_is_told_of_a_task_is_looked_up_however_many_others_there_are(
-    tasks: Any, notifier: SlackNotifier, slack: Any, known: str
-) -> None:
+def test_what_is_told_of_a_task_is_looked_up_however_many_others_there_are(tasks, notifier, slack, known):
     tasks.fail()
     assert notifier.send_combined_notification()["failed_tasks_count"] == 1
     tasks.clear()

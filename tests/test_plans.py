@@ -153,7 +153,7 @@ def scanned_whole(plan: dict[str, Any]) -> list[str]:
     return [node["Relation Name"] for node in nodes(plan) if node["Node Type"] == "Seq Scan"]
 
 
-def test_the_statements_that_read_tasks_are_found() -> None:
+def test_the_statements_that_read_tasks_are_found():
     assert {"FAILED_TASKS", "STUCK_TASKS", "LAST_ACTIVITY", "CLEAN_UP", "NULLS"} <= set(STATEMENTS)
     assert {"ACTIVE_USERS", "USERS_WITH_NEWS", "look for failed", "claim recovered"} <= set(STATEMENTS)
 
@@ -161,12 +161,12 @@ def test_the_statements_that_read_tasks_are_found() -> None:
 @pytest.mark.parametrize("alert", ALERTS)
 @pytest.mark.parametrize("user", ["", "user-7"])
 @pytest.mark.parametrize("name", STATEMENTS)
-def test_no_statement_reads_all_tasks(tables: str, name: str, user: str, alert: str) -> None:
+def test_no_statement_reads_all_tasks(tables, name, user, alert):
     parameters = {**PARAMETERS, **CLAIM, **ALERTS[alert], "user": user}
     assert "tasks" not in scanned_whole(plan(tables, STATEMENTS[name], parameters))
 
 
-def test_without_the_index_a_statement_reads_all_tasks(planner_url: str) -> None:
+def test_without_the_index_a_statement_reads_all_tasks(planner_url):
     """That the test above can fail."""
     copy = create_database(planner_url)
     create_tasks_table(copy)

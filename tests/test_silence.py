@@ -66,9 +66,7 @@ def failures(slack: SlackStandIn) -> list[str]:
 @pytest.mark.parametrize(
     "rows_ahead", ["alert = 'failed'", "task_id = ''", "task_id <> '' AND destination = 'users'", "true"]
 )
-def test_a_clock_that_was_ahead_once_hides_nothing(
-    watcher: SlackNotifier, slack: SlackStandIn, tasks: Any, rows_ahead: str
-) -> None:
+def test_a_clock_that_was_ahead_once_hides_nothing(watcher, slack, tasks, rows_ahead):
     """Not even where it was ahead in the first run of all, or while the channel could not be reached."""
     run(watcher)
     expected = [tasks.fail(updated=1)]
@@ -81,7 +79,7 @@ def test_a_clock_that_was_ahead_once_hides_nothing(
     assert failures(slack) == sorted(expected)
 
 
-def test_a_failure_dated_ahead_hides_no_later_one(watcher: SlackNotifier, slack: SlackStandIn, tasks: Any) -> None:
+def test_a_failure_dated_ahead_hides_no_later_one(watcher, slack, tasks):
     task_id = tasks.fail(updated=-60, error="first")
     run(watcher)
     elapse(tasks.connection, 40)
@@ -101,9 +99,7 @@ ODD_TASKS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("odd", ODD_TASKS)
-def test_one_task_dated_next_year_switches_nothing_off(
-    watcher: SlackNotifier, slack: SlackStandIn, tasks: Any, odd: str
-) -> None:
+def test_one_task_dated_next_year_switches_nothing_off(watcher, slack, tasks, odd):
     tasks.add("finished", created=700, started=600, updated=400)
     tasks.add(**ODD_TASKS[odd])
     run(watcher)
@@ -120,9 +116,7 @@ def test_one_task_dated_next_year_switches_nothing_off(
 
 
 @pytest.mark.slow
-def test_parts_of_very_many_failures_are_all_reported_however_old_they_are(
-    watcher: SlackNotifier, slack: SlackStandIn, tasks: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parts_of_very_many_failures_are_all_reported_however_old_they_are(watcher, slack, tasks, monkeypatch):
     """Of ten hours without a run, in which the channel had its first failure."""
     monkeypatch.setattr(slack_notifier, "CLAIM_TASKS", 5)
     run(watcher)
@@ -144,9 +138,7 @@ VALUES (%s, 'key-of-a-user', 'failed', now() - interval '5 hours', now() - %s * 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("minutes", [25, 90, 115])
-def test_a_failure_that_is_committed_late_is_reported_by_the_next_run(
-    watcher: SlackNotifier, slack: SlackStandIn, tasks: Any, minutes: int
-) -> None:
+def test_a_failure_that_is_committed_late_is_reported_by_the_next_run(watcher, slack, tasks, minutes):
     with standing_clock(tasks.connection) as clock:
         run(watcher)
         clock.advance(hours=3)
@@ -168,9 +160,7 @@ def test_a_failure_that_is_committed_late_is_reported_by_the_next_run(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("minutes", [15, 100])
-def test_no_later_run_reports_what_the_first_one_left_out(
-    watcher: SlackNotifier, slack: SlackStandIn, tasks: Any, make_tasks: Any, minutes: int
-) -> None:
+def test_no_later_run_reports_what_the_first_one_left_out(watcher, slack, tasks, make_tasks, minutes):
     with standing_clock(tasks.connection) as clock:
         worker = make_tasks(watcher.settings.database_url)
         for age in (29, 31, 119):
@@ -200,8 +190,8 @@ OTHER_TASKS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", OTHER_TASKS)
 def test_what_is_committed_late_is_reported_once_whatever_kind_of_table_the_tasks_are(
-    settings: Settings, slack: SlackStandIn, tasks: Any, make_tasks: Any, role: Any, kind: str
-) -> None:
+    settings, slack, tasks, make_tasks, role, kind
+):
     tasks.execute(OTHER_TASKS[kind].format(role=role.name) + f"; GRANT CREATE ON SCHEMA public TO {role.name}")
     notifier = SlackNotifier(settings=settings._replace(database_url=role.url))
     with standing_clock(tasks.connection) as clock:
@@ -244,7 +234,7 @@ def undated(tasks: Any) -> Any:
     return tasks
 
 
-def test_tasks_without_updated_at_are_reported_once(watcher: SlackNotifier, slack: SlackStandIn, undated: Any) -> None:
+def test_tasks_without_updated_at_are_reported_once(watcher, slack, undated):
     run(watcher)
     failed, stuck = undated.fail(created=5, started=4), undated.add("in_progress", created=60, started=50)
     undated.execute(NO_TIME)
@@ -252,9 +242,7 @@ def test_tasks_without_updated_at_are_reported_once(watcher: SlackNotifier, slac
     assert (failures(slack), told(slack, STUCK)) == ([failed], [[stuck]])
 
 
-def test_a_task_without_updated_at_that_fails_hours_after_it_was_created_is_reported(
-    watcher: SlackNotifier, slack: SlackStandIn, undated: Any
-) -> None:
+def test_a_task_without_updated_at_that_fails_hours_after_it_was_created_is_reported(watcher, slack, undated):
     run(watcher)
     elapse(undated.connection, 300)
     failed = undated.add("in_progress", created=200, started=199)
@@ -266,9 +254,7 @@ def test_a_task_without_updated_at_that_fails_hours_after_it_was_created_is_repo
 
 
 @pytest.mark.slow
-def test_parts_of_very_many_failures_without_updated_at_leave_none_out(
-    watcher: SlackNotifier, slack: SlackStandIn, undated: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parts_of_very_many_failures_without_updated_at_leave_none_out(watcher, slack, undated, monkeypatch):
     monkeypatch.setattr(slack_notifier, "CLAIM_TASKS", 5)
     run(watcher)
     elapse(undated.connection, 600)
@@ -285,7 +271,7 @@ PACE = "SELECT max(notified_at) - now() FROM slack_notifications WHERE alert = '
 
 
 @pytest.mark.slow
-def test_runs_and_good_news_hold_back_no_call(notifier: SlackNotifier, slack: SlackStandIn, tasks: Any) -> None:
+def test_runs_and_good_news_hold_back_no_call(notifier, slack, tasks):
     failed = []
     for _ in range(60):
         tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now()")
@@ -299,9 +285,7 @@ def test_runs_and_good_news_hold_back_no_call(notifier: SlackNotifier, slack: Sl
 
 
 @pytest.mark.parametrize("ahead", ["1 day", "5 minutes", "100 years"])
-def test_a_pace_of_a_clock_that_was_ahead_holds_back_nothing(
-    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any, ahead: str
-) -> None:
+def test_a_pace_of_a_clock_that_was_ahead_holds_back_nothing(notifier, slack, tasks, ahead):
     run(notifier)
     tasks.execute("UPDATE slack_notifications SET notified_at = now() + %s::interval WHERE alert = ''", [ahead])
     failed = []
@@ -317,9 +301,7 @@ def test_a_pace_of_a_clock_that_was_ahead_holds_back_nothing(
     ("table", "reason"),
     [("tasks", "Rate-limited in a storm"), ("slack_notifications", "The ledger is locked")],
 )
-def test_a_call_in_a_storm_returns_at_once_also_while_a_table_is_locked(
-    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any, caplog: Any, table: str, reason: str
-) -> None:
+def test_a_call_in_a_storm_returns_at_once_also_while_a_table_is_locked(notifier, slack, tasks, caplog, table, reason):
     failed = []
     for _ in range(STORM_BURST):
         failed.append(tasks.fail(updated=0))
@@ -340,9 +322,7 @@ def test_a_call_in_a_storm_returns_at_once_also_while_a_table_is_locked(
     assert failures(slack) == sorted(failed)
 
 
-def test_a_locked_table_of_another_program_keeps_no_run_from_reporting(
-    watcher: SlackNotifier, slack: SlackStandIn, tasks: Any
-) -> None:
+def test_a_locked_table_of_another_program_keeps_no_run_from_reporting(watcher, slack, tasks):
     run(watcher)
     tasks.execute("CREATE TABLE invoices (id integer PRIMARY KEY)")
     failed = tasks.fail()
@@ -367,8 +347,8 @@ def state_rows(tasks: Any) -> set[str]:
 
 
 def test_a_thousand_users_channels_cost_an_idle_run_three_round_trips(
-    settings: Settings, many: Settings, slack: SlackStandIn, tasks: Any, proxy: Any, database_url: str, figures: Any
-) -> None:
+    settings, many, slack, tasks, proxy, database_url, figures
+):
     round_trips = []
     for channels in (settings, many):
         notifier = SlackNotifier(settings=channels._replace(database_url=proxy.url(database_url)))
@@ -386,9 +366,7 @@ def test_a_thousand_users_channels_cost_an_idle_run_three_round_trips(
     assert len(state_rows(tasks)) == 3
 
 
-def test_keys_of_users_are_not_sent_to_the_database_where_only_one_has_news(
-    many: Settings, tasks: Any, proxy: Any, database_url: str
-) -> None:
+def test_keys_of_users_are_not_sent_to_the_database_where_only_one_has_news(many, tasks, proxy, database_url):
     """But for the one whose tasks are claimed: the text of a statement may end up in the server's log."""
     settings = many._replace(webhooks={}, database_url=proxy.url(database_url))
     for number in range(20):
@@ -401,9 +379,7 @@ def test_keys_of_users_are_not_sent_to_the_database_where_only_one_has_news(
     assert not [text for text in proxy.statements if b"pr_live" in text.replace(b"pr_live_7_secret", b"")]
 
 
-def test_a_call_serves_forty_users_channels_over_one_connection(
-    many: Settings, slack: SlackStandIn, tasks: Any, proxy: Any, database_url: str
-) -> None:
+def test_a_call_serves_forty_users_channels_over_one_connection(many, slack, tasks, proxy, database_url):
     failed = [tasks.fail(user_api_key=f"pr_live_{number}_secret") for number in range(40)]
     settings = many._replace(database_url=proxy.url(database_url))
     assert SlackNotifier(settings=settings).send_failed_tasks_notification()
@@ -412,9 +388,7 @@ def test_a_call_serves_forty_users_channels_over_one_connection(
 
 
 @pytest.mark.slow
-def test_a_users_first_failure_after_weeks_is_reported_alone_and_as_of_the_last_minutes(
-    many: Settings, slack: SlackStandIn, tasks: Any, make_tasks: Any
-) -> None:
+def test_a_users_first_failure_after_weeks_is_reported_alone_and_as_of_the_last_minutes(many, slack, tasks, make_tasks):
     notifier = SlackNotifier(settings=many)
     with standing_clock(tasks.connection) as clock:
         worker = make_tasks(many.database_url)
@@ -434,9 +408,7 @@ def test_a_users_first_failure_after_weeks_is_reported_alone_and_as_of_the_last_
 
 
 @pytest.mark.slow
-def test_a_users_channel_that_was_dead_for_days_gets_all_of_it_once(
-    many: Settings, slack: SlackStandIn, tasks: Any, make_tasks: Any
-) -> None:
+def test_a_users_channel_that_was_dead_for_days_gets_all_of_it_once(many, slack, tasks, make_tasks):
     notifier = SlackNotifier(settings=many._replace(remind_minutes=0))
     dead, other = {"user_api_key": "pr_live_7_secret"}, {"user_api_key": "pr_live_8_secret"}
     with standing_clock(tasks.connection) as clock:
@@ -471,9 +443,7 @@ def at_night(settings: Settings) -> SlackNotifier:
     return SlackNotifier(settings=settings._replace(quiet_hours=ALL_DAY, critical_mention=CALLED))
 
 
-def test_a_task_that_fails_at_once_on_a_quiet_night_asks_for_no_worker(
-    at_night: SlackNotifier, notifier: SlackNotifier, slack: SlackStandIn, tasks: Any
-) -> None:
+def test_a_task_that_fails_at_once_on_a_quiet_night_asks_for_no_worker(at_night, notifier, slack, tasks):
     tasks.add("finished", created=500, updated=400)
     failed = [tasks.fail(created=1.2, updated=1, started=None)]
     run(at_night)
@@ -493,9 +463,7 @@ def test_a_task_that_fails_at_once_on_a_quiet_night_asks_for_no_worker(
     [{"status": "queued", "started": 80, "updated": 5}, {"status": "retrying", "updated": 5}],
     ids=["queued again", "retrying"],
 )
-def test_work_of_any_kind_is_a_sign_of_a_worker(
-    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any, seen: dict[str, Any]
-) -> None:
+def test_work_of_any_kind_is_a_sign_of_a_worker(notifier, slack, tasks, seen):
     tasks.add("queued", created=60)
     tasks.add(created=90, **seen)
     run(notifier)
@@ -506,9 +474,7 @@ def test_work_of_any_kind_is_a_sign_of_a_worker(
     ("failed", "finished", "reason"),
     [(10, 15, "Critical: 10 tasks · 10 of 25 ended tasks failed"), (5, 0, "Critical: 5 of 5 ended tasks failed")],
 )
-def test_what_breaks_the_quiet_hours_is_said(
-    at_night: SlackNotifier, slack: SlackStandIn, tasks: Any, failed: int, finished: int, reason: str
-) -> None:
+def test_what_breaks_the_quiet_hours_is_said(at_night, slack, tasks, failed, finished, reason):
     for number in range(failed + finished):
         tasks.add("failed" if number < failed else "finished", created=60, started=59, updated=5)
     run(at_night)
@@ -517,9 +483,7 @@ def test_what_breaks_the_quiet_hours_is_said(
     assert CALLED in message["text"]
 
 
-def test_an_alert_counts_what_has_recovered_and_names_what_is_more(
-    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any
-) -> None:
+def test_an_alert_counts_what_has_recovered_and_names_what_is_more(notifier, slack, tasks):
     healed = tasks.fail()
     tasks.add("in_progress", created=90, started=80)
     run(notifier)
@@ -538,9 +502,7 @@ def test_an_alert_counts_what_has_recovered_and_names_what_is_more(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("most", [0, 1, 2, 3, 5, 8])
-def test_a_limit_of_threads_leaves_no_channel_out(
-    settings: Settings, slack: SlackStandIn, tasks: Any, monkeypatch: pytest.MonkeyPatch, most: int
-) -> None:
+def test_a_limit_of_threads_leaves_no_channel_out(settings, slack, tasks, monkeypatch, most):
     """No more than so many of this process's threads live at once, beside the first and those of the stand-in."""
     failed = tasks.fail()
     urls = [slack.webhook(f"team-{number}") for number in range(40)]
@@ -567,9 +529,7 @@ CREATE TRIGGER refuse BEFORE UPDATE ON slack_notifications FOR EACH ROW
 """
 
 
-def test_an_alert_calls_people_where_it_cannot_be_noted(
-    settings: Settings, slack: SlackStandIn, tasks: Any, caplog: Any
-) -> None:
+def test_an_alert_calls_people_where_it_cannot_be_noted(settings, slack, tasks, caplog):
     notifier = SlackNotifier(settings=settings._replace(critical_count=1, critical_mention=CALLED))
     run(notifier)
     tasks.execute(REFUSE_CALLS)
@@ -580,7 +540,7 @@ def test_an_alert_calls_people_where_it_cannot_be_noted(
     assert CALLED in slack.messages()[0]["text"]
 
 
-def test_a_role_without_a_memory_calls_people(settings: Settings, slack: SlackStandIn, tasks: Any, role: Any) -> None:
+def test_a_role_without_a_memory_calls_people(settings, slack, tasks, role):
     tasks.execute(f"REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT SELECT ON tasks TO {role.name}")
     changes = {"database_url": role.url, "critical_count": 1, "critical_mention": CALLED}
     tasks.fail()
@@ -600,9 +560,7 @@ STRICT_TASKS = {
 
 
 @pytest.mark.parametrize("strict", STRICT_TASKS)
-def test_types_that_refuse_null_or_other_words_cost_no_alert(
-    watcher: SlackNotifier, slack: SlackStandIn, tasks: Any, strict: str
-) -> None:
+def test_types_that_refuse_null_or_other_words_cost_no_alert(watcher, slack, tasks, strict):
     """The claim has rows without a task, and rows of the ledger are no ids of this table."""
     for number, row in enumerate([{"status": "failed", "updated": 5}, {"status": "queued", "created": 60}]):
         tasks.add(**row, id=f"{number + 1:032d}", error="it broke")
@@ -639,9 +597,7 @@ print(notifier.send_failed_tasks_notification())
 
 
 @pytest.mark.slow(10)
-def test_a_host_that_is_slow_to_load_what_posts_does_not_repeat_an_alert(
-    settings: Settings, slack: SlackStandIn, tasks: Any
-) -> None:
+def test_a_host_that_is_slow_to_load_what_posts_does_not_repeat_an_alert(settings, slack, tasks):
     failed = tasks.fail()
     slack.answer(delay=1)
     environment = {"DATABASE_URL": settings.database_url, "SLACK_WEBHOOK": slack.webhook()}
@@ -655,7 +611,7 @@ def test_a_host_that_is_slow_to_load_what_posts_does_not_repeat_an_alert(
 
 
 @pytest.mark.parametrize("column", ["created_at", "started_at"])
-def test_a_date_ahead_hides_no_stuck_task(settings: Settings, slack: SlackStandIn, tasks: Any, column: str) -> None:
+def test_a_date_ahead_hides_no_stuck_task(settings, slack, tasks, column):
     task_id = tasks.add("inprogress", created=90, started=80, updated=80)
     tasks.execute(f"UPDATE tasks SET {column} = '2099-01-01'")
     assert SlackNotifier(settings=settings).send_combined_notification()["error"] is None

@@ -68,9 +68,7 @@ def left_out(text: str) -> int:
     return sum(int(number or of_causes) for number, of_causes in numbers)
 
 
-def test_three_failures_list_three_tasks_and_no_causes(
-    notifier: SlackNotifier, slack: SlackStandIn, tasks: Any
-) -> None:
+def test_three_failures_list_three_tasks_and_no_causes(notifier, slack, tasks):
     fail(tasks, 3)
     assert notifier.send_failed_tasks_notification()
     [message] = slack.messages()
@@ -90,7 +88,7 @@ def of_30_000(unhurried: None, notifier: SlackNotifier, slack: SlackStandIn, tas
 
 
 @pytest.mark.slow
-def test_30_000_failures_are_one_message_of_causes_with_the_newest_of_each(of_30_000: dict[str, Any]) -> None:
+def test_30_000_failures_are_one_message_of_causes_with_the_newest_of_each(of_30_000):
     for text in ("\n".join(texts_of(of_30_000["blocks"])), of_30_000["text"]):
         assert "30000 tasks failed in the last 30 minutes:" in text
         assert re.findall(r"(?m)^\*?(\d+) × (.+) · (\d+) users", text) == [
@@ -106,9 +104,7 @@ def test_30_000_failures_are_one_message_of_causes_with_the_newest_of_each(of_30
 
 
 @pytest.mark.slow
-def test_30_000_stuck_tasks_are_one_message_with_the_oldest(
-    unhurried: None, notifier: SlackNotifier, slack: SlackStandIn, tasks: Any
-) -> None:
+def test_30_000_stuck_tasks_are_one_message_with_the_oldest(unhurried, notifier, slack, tasks):
     tasks.execute(
         """
         INSERT INTO tasks (id, user_api_key, status, created_at, updated_at, started_at)
@@ -251,7 +247,7 @@ def assert_whole(text: str) -> None:
 
 
 @pytest.mark.parametrize(("letter", "errors"), [("x", 14), ("😀", 7)])
-def test_tasks_of_the_longest_lines_are_as_many_as_fit(letter: str, errors: int) -> None:
+def test_tasks_of_the_longest_lines_are_as_many_as_fit(letter, errors):
     task = {"id": "a-task", "alert": "stuck", "cause": "queued", "total": 20, "error": letter * 300}
     claim = News([task] * 20, 20, NOW, None, (), {}, False, False)
     message = stuck_message(claim, Limits(30, 30), Style("$error" * errors, "", ""))
@@ -261,8 +257,8 @@ def test_tasks_of_the_longest_lines_are_as_many_as_fit(letter: str, errors: int)
 
 @pytest.mark.parametrize(("characters", "in_blocks", "in_text"), [(600, 13, 5), (LINK_CHARACTERS, 6, 2)])
 def test_as_many_causes_as_fit_have_a_task_and_then_as_many_as_fit_however_long_the_links(
-    characters: int, in_blocks: int, in_text: int
-) -> None:
+    characters, in_blocks, in_text
+):
     link = "https://logs.example/".ljust(characters, "x")
     names = list("abcdefghij")
     found = [
@@ -290,14 +286,8 @@ def test_as_many_causes_as_fit_have_a_task_and_then_as_many_as_fit_however_long_
 
 @pytest.mark.parametrize(("limit", "count"), [(10, 8), (30, 25)])
 def test_all_tasks_are_described_up_to_the_limit_whatever_it_is(
-    limit: int,
-    count: int,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    database_url: str,
-    slack: SlackStandIn,
-    tasks: Any,
-) -> None:
+    limit, count, tmp_path, monkeypatch, database_url, slack, tasks
+):
     """A module with another limit, in which nothing else is changed: what is read must follow what is shown."""
     source = Path(slack_notifier.__file__).read_text(encoding="utf-8")
     path = tmp_path / "changed_notifier.py"
@@ -327,7 +317,7 @@ MANY = tried(max_examples=40, deadline=None)
 @pytest.mark.slow
 @MANY
 @given(claims(("failed",)) | claims_of_causes(), STYLES)
-def test_a_failed_alert_fits_whatever_the_tasks_hold(claim: News, style: Style) -> None:
+def test_a_failed_alert_fits_whatever_the_tasks_hold(claim, style):
     message = failed_message(claim, Limits(30, 30), style)
     assert_fits(message)
     if not style.task_template:
@@ -338,14 +328,14 @@ def test_a_failed_alert_fits_whatever_the_tasks_hold(claim: News, style: Style) 
 @pytest.mark.slow
 @MANY
 @given(claims((STUCK_IN_PROGRESS, STUCK_QUEUED)) | claims((STUCK_QUEUED,)), STYLES)
-def test_a_stuck_alert_fits_whatever_the_tasks_hold(claim: News, style: Style) -> None:
+def test_a_stuck_alert_fits_whatever_the_tasks_hold(claim, style):
     assert_fits(stuck_message(claim, Limits(30, 30), style))
 
 
 @pytest.mark.slow
 @MANY
 @given(claims(("recovered",)), STYLES)
-def test_a_recovery_fits_whatever_the_tasks_hold(claim: News, style: Style) -> None:
+def test_a_recovery_fits_whatever_the_tasks_hold(claim, style):
     assert_fits(recovered_message(claim, Limits(30, 30), style))
     assert_fits(healed_message(claim, Limits(30, 30), style))
 
@@ -363,13 +353,11 @@ PAYLOADS = st.recursive(
 @pytest.mark.slow
 @MANY
 @given(st.none() | WORDS, st.none() | WORDS, PAYLOADS, URIS, WORDS)
-def test_an_event_fits_whatever_the_task_holds(
-    task_id: object, key: object, payload: object, uri: object, environment: str
-) -> None:
+def test_an_event_fits_whatever_the_task_holds(task_id, key, payload, uri, environment):
     assert_fits(event_message(CREATED, TaskEvent(task_id, key, payload, uri), NOW, environment))
 
 
-def test_an_error_of_many_bytes_and_few_characters_is_read_once(tasks: Any, notifier: SlackNotifier) -> None:
+def test_an_error_of_many_bytes_and_few_characters_is_read_once(tasks, notifier):
     error = "渲染失败" * 2_000
     tasks.fail(error=error)
     assert [task["error"] for task in notifier.get_failed_tasks_last_30min()] == [error]

@@ -78,13 +78,13 @@ def compiled(plans: list[str]) -> list[str]:
     return [plan for plan in plans if COMPILED in plan]
 
 
-def test_a_run_with_nothing_to_report_compiles_no_plan(watched: Watched, slack: Any) -> None:
+def test_a_run_with_nothing_to_report_compiles_no_plan(watched, slack):
     watched.run()
     assert compiled(watched.plans_of(watched.run)) == []
     assert slack.messages() == []
 
 
-def test_no_alert_compiles_a_plan(watched: Watched, slack: Any) -> None:
+def test_no_alert_compiles_a_plan(watched, slack):
     failed, stuck = watched.tasks.fail(), watched.tasks.add("queued", created=40)
     assert compiled(watched.plans_of(watched.run)) == []
     watched.tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now() WHERE id = %s", [stuck])
@@ -92,7 +92,7 @@ def test_no_alert_compiles_a_plan(watched: Watched, slack: Any) -> None:
     assert (told(slack), told(slack, STUCK), told(slack, RECOVERED)) == ([[failed]], [[stuck]], [[stuck]])
 
 
-def test_a_compiled_plan_is_seen(watched: Watched, make_tasks: Any) -> None:
+def test_a_compiled_plan_is_seen(watched, make_tasks):
     """That the tests above can fail."""
     other = make_tasks(watched.notifier.settings.database_url)
     other.execute("SET enable_seqscan = off")
@@ -109,7 +109,7 @@ def stock(stock_server: Server, make_tasks: Any, slack: Any) -> Iterator[Watched
     drop_database(url)
 
 
-def test_calls_that_meet_another_run_write_nothing_into_the_servers_log(stock: Watched, slack: Any) -> None:
+def test_calls_that_meet_another_run_write_nothing_into_the_servers_log(stock, slack):
     stock.run()
     failed = stock.tasks.fail()
     before = stock.log.stat().st_size
@@ -132,9 +132,7 @@ FROM (SELECT destination FROM slack_notifications LIMIT 1) AS one, generate_seri
 """
 
 
-def test_old_rows_are_cleared_away_beside_a_long_queue_of_which_the_server_knows_nothing(
-    stock: Watched, slack: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_old_rows_are_cleared_away_beside_a_long_queue_of_which_the_server_knows_nothing(stock, slack, caplog):
     stock.run()
     stock.tasks.execute("ALTER TABLE slack_notifications SET (autovacuum_enabled = false)")
     stock.tasks.execute(OLD_ROWS)
@@ -147,9 +145,7 @@ def test_old_rows_are_cleared_away_beside_a_long_queue_of_which_the_server_knows
     assert value(stock.tasks.connection, left) == 10_000
 
 
-def test_an_error_of_a_collation_that_no_expression_can_search_is_reported_with_its_cause(
-    stock: Watched, slack: Any
-) -> None:
+def test_an_error_of_a_collation_that_no_expression_can_search_is_reported_with_its_cause(stock, slack):
     stock.tasks.execute(
         "CREATE COLLATION caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
         "ALTER TABLE tasks ALTER error TYPE varchar COLLATE caseless"

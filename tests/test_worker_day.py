@@ -298,7 +298,7 @@ def day(tasks: Any, slack: SlackStandIn, settings: Settings) -> Iterator[Day]:
 
 
 @pytest.mark.slow(30)
-def test_a_days_channel_reads_as_written(day: Day, slack: SlackStandIn) -> None:
+def test_a_days_channel_reads_as_written(day, slack):
     past(day)
     day.play(MIDNIGHT)
     day.heard.clear()
