@@ -1,7 +1,9 @@
 """How much of what is secret gets masked, and how little of what is not: figures, with the least that is good enough.
 
-leaks.jsonl holds what libraries said when they were given a secret (provoke.py writes it anew), ordinary.txt what they
-say otherwise (gather.py). The forms are a table of their own below.
+leaks.jsonl holds what 77 libraries and programs said when they were given a made-up secret: a line for each, with the
+secret and its `place` (how one can know it: by a name before it, its own shape, a known place such as a URL's login; or
+not at all). ordinary.txt holds what they say otherwise. Whoever meets another such text adds its line. The scripts that
+made them once are in the history (git log -- tests/secrets/provoke.py). The forms are a table of their own below.
 """
 
 from __future__ import annotations
