@@ -322,10 +322,10 @@ TEXT = r'''
 -AND {_IS_OF_USER} AND (recorded.at IS NULL
 +AND {_IS_OF_USER} AND (true
 # a failure's second text is told as another failure
-? tests/test_ledger.py::test_a_failed_row_that_is_written_again_is_news_after_30_minutes_or_with_another_cause
+? tests/test_ledger.py::test_one_task
 - AND failed.at >= recorded.at + interval '1 minute'
 # another cause is no news
-? tests/test_ledger.py::test_a_failed_row_that_is_written_again_is_news_after_30_minutes_or_with_another_cause
+? tests/test_ledger.py::test_one_task
 -OR recorded.cause IS DISTINCT FROM {CAUSE}
 +OR recorded.cause IS NULL
 # a failure of a worker whose clock is ahead is told again and again
@@ -333,7 +333,7 @@ TEXT = r'''
 -OR failed.at <> recorded.event_at AND failed.at >=
 +OR failed.at >=
 # a task that failed stays stuck in the ledger
-? tests/test_ledger.py::test_a_stuck_task_that_was_reported_as_failed_since_is_no_recovery_of_the_stuck_alert
+? tests/test_ledger.py::test_one_task[stuck, failed and finished, asked for one by one]
 -{_STUCK_ROW.format(_ID)} AS replaced
 +NULL::tid[] AS replaced
 # a cause is counted once a day
@@ -371,7 +371,7 @@ TEXT = r'''
 -ORDER BY is_old AND times IS NULL DESC, total DESC, cause
 +ORDER BY total DESC, cause
 # a task that is still stuck is never told again
-? tests/test_ledger.py::test_a_task_that_is_still_stuck_is_told_again_after_the_interval
+? tests/test_ledger.py::test_one_task[stuck and due again]
 -       OR recorded.notified_at <= now() - %(remind)s::interval"""
 +"""
 # a task stuck in another status is no news
@@ -379,7 +379,7 @@ TEXT = r'''
 -WHERE recorded.at IS NULL OR recorded.cause <> stuck.cause
 +WHERE recorded.at IS NULL
 # a stuck task that failed has recovered
-? tests/test_ledger.py::test_a_stuck_task_that_failed_is_reported_as_failed_only
+? tests/test_ledger.py::test_one_task[stuck and failed]
 -FROM tasks
 -        WHERE tasks.status::text IN ({_ENDED_WELL}) AND {_IS_OF_USER}
 +FROM tasks
@@ -465,7 +465,7 @@ TEXT = r'''
 +            raise
 +            logger.warning("%s; trying again with
 # only the first alert of a destination is looked at
-? tests/test_ledger.py::test_any_caller_names_what_recovered
+? tests/test_ledger.py::test_one_task[stuck, went on and ended]
 -            for alert in alerts:
 -                self.alert = alert
 +            for alert in alerts[:1]:
@@ -642,11 +642,11 @@ TEXT = r'''
 -                alerts = alerts[1:]
 -
 # reminders of 0 minutes are all the time
-? tests/test_ledger.py::test_without_reminders_a_stuck_task_is_told_once_for_ever
+? tests/test_ledger.py::test_reminders_follow_the_interval
 -timedelta(minutes=settings.remind_minutes) or None
 +timedelta(minutes=settings.remind_minutes)
 # a recovery counts as a stuck task
-? tests/test_ledger.py::test_a_recovery_does_not_count_as_a_stuck_task
+? tests/test_ledger.py::test_a_task_that_finished_is_named_once_as_recovered
 -outcome.total = 0 if ledger.alert.reported_as else news.total
 +outcome.total = news.total
 # a dry run leaves a trace
