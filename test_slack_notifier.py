@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -153,7 +154,7 @@ def test_error_line_tells_what_went_wrong(error, line):
     assert error_line(error) == line
 
 
-# What stands between ⟦ and ⟧ is secret.
+# What stands between ⟦ and ⟧ is secret. Other names, forms and shapes: tests/secrets/test_masking.py.
 SECRETS = [
     pytest.param("postgresql://worker:⟦hunter2⟧@db.internal:5432/app", id="url-password"),
     pytest.param("redis://:⟦hunter2⟧@cache:6379/0", id="url-password-without-user"),
@@ -162,8 +163,6 @@ SECRETS = [
     pytest.param("postgresql://worker:⟦hun/ter2⟧@db/app", id="url-password-unencoded-slash"),
     pytest.param("amqp://u:⟦p#s?w⟧@mq/vhost", id="url-password-odd-characters"),
     pytest.param("redis://:⟦hun/ter2⟧@cache:6379/0", id="url-password-without-user-unencoded-slash"),
-    pytest.param(r"postgres:\/\/worker:⟦hunter2⟧@db\/app", id="url-password-in-json"),
-    pytest.param("https://hooks.slack.com:443/⟦services/T0AA/B0BB/s3cret⟧", id="slack-webhook-with-port"),
     pytest.param("hooks.slack.com/services/⟦T0AA/B0BB/s3cret⟧ x", id="slack-webhook-without-scheme"),
     pytest.param(r"https:\/\/hooks.slack.com\/services\/⟦T0AA\/B0BB\/s3cret⟧ x", id="slack-webhook-in-json"),
     pytest.param(
@@ -171,46 +170,19 @@ SECRETS = [
         "/services/⟦T0AA/B0BB/s3cret⟧ (Caused by …)",
         id="slack-webhook-in-requests-words",
     ),
-    pytest.param("bad credentials ⟦github_pat_11ABCDEFG0A1b2C3d4E5f6G7h8J9k0⟧", id="github-fine-grained-token"),
-    pytest.param("Authorization: ApiKey ⟦hunter2⟧ failed", id="authorization-of-any-scheme"),
     pytest.param('Authorization: Digest ⟦username="worker", response="6629fae4"⟧', id="authorization-digest"),
-    pytest.param("{'password': b⟦'hunter2'⟧}", id="bytes"),
-    pytest.param("{'password': [⟦'hunter2'⟧]}", id="list"),
-    pytest.param("password => ⟦'hunter2'⟧ x", id="hash-rocket"),
     pytest.param("password := ⟦hunter2⟧ x", id="colon-equals"),
     pytest.param("password == ⟦hunter2⟧ x", id="equals-equals"),
-    pytest.param("id_⟦AKIAIOSFODNN7EXAMPLE⟧ x", id="after-an-underscore"),
     pytest.param("Authorization: Bearer ⟦ya29.a0AfB_byCabcdef⟧", id="bearer-header"),
     pytest.param("bearer ⟦abcdefghijklmnopqrstuv⟧", id="bearer-letters"),
-    pytest.param("{'Authorization': 'Bearer ⟦s3cr3t-t0ken-value⟧'}", id="bearer-dict"),
     pytest.param("Authorization: Basic ⟦dXNlcjpwYXNzd29yZA==⟧", id="basic"),
     pytest.param("Authorization: Token ⟦0123456789abcdef⟧", id="authorization-token"),
-    pytest.param("POST /v1?api_key=⟦abc123⟧&format=mp4", id="api-key-in-query"),
-    pytest.param("api_key=⟦abc123⟧", id="api-key"),
-    pytest.param("API-KEY: ⟦abc123⟧", id="api-key-dash"),
-    pytest.param("xi-api-key: ⟦abc123⟧", id="api-key-prefixed"),
-    pytest.param("apiKey=⟦abc123⟧", id="api-key-camel"),
-    pytest.param('{"apiKey": "⟦abc 123⟧"}', id="api-key-json"),
-    pytest.param("token: ⟦abc123⟧", id="token"),
-    pytest.param("access_token=⟦abc123⟧", id="access-token"),
-    pytest.param("refreshToken: '⟦abc 123⟧'", id="refresh-token"),
     pytest.param("password=⟦hunter2⟧", id="password"),
-    pytest.param("PASSWORD = ⟦hunter2⟧", id="password-upper"),
-    pytest.param('password="⟦two words⟧"', id="password-quoted"),
-    pytest.param("password='⟦two words⟧'", id="password-single-quoted"),
-    pytest.param('{"user": "a", "password": "⟦hunter2⟧"}', id="password-json"),
-    pytest.param("{'db_password': '⟦hunter2⟧', 'host': 'db'}", id="password-dict"),
-    pytest.param('{\\"password\\": \\"⟦hunter2⟧\\"}', id="password-escaped-json"),
+    pytest.param("pass\u200bword=\n\n  ⟦hunter2⟧", id="password-with-invisible-characters"),
     pytest.param('"password": "⟦hun\\"ter2⟧"', id="password-holding-a-quote"),
-    pytest.param("PGPASSWORD=⟦hunter2⟧ psql", id="pgpassword"),
     pytest.param("AWS_SECRET_ACCESS_KEY=⟦wJalrXUtnFEMI/K7MDENG/bPxRfiCY⟧", id="aws-secret"),
-    pytest.param("client_secret=⟦abc123⟧", id="client-secret"),
     pytest.param("the bot used ⟦xoxb-1234567890-abcdefghij⟧", id="slack-bot"),
-    pytest.param("⟦xoxp-1234567890-abcdefghij⟧", id="slack-user"),
     pytest.param("⟦AKIAIOSFODNN7EXAMPLE⟧", id="aws-key"),
-    pytest.param("⟦AIzaSyA1234567890abcdefghijklmnopqrstuv⟧", id="google-key"),
-    pytest.param("Incorrect API key provided: ⟦sk-abcdefghijklmnopqrstuvwx⟧", id="openai-key"),
-    pytest.param("⟦sk-proj-abcdefghij_klmnopqrst-uvwx⟧", id="openai-project-key"),
     pytest.param("⟦eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dBjftJeZ4CVPmB92K27uhbUJU1p1r⟧", id="jwt"),
     pytest.param("PUT https://b.s3.amazonaws.com/k?X-Amz-Algorithm=A&X-Amz-Signature=⟦0a1b2c3d⟧ failed", id="s3"),
     pytest.param(
@@ -229,17 +201,6 @@ def test_the_cut_of_a_long_error_leaves_no_piece_of_a_secret():
     assert error_line("x" + " " * 1985 + "AKIAIOSFODNN7EXAMPLE") == "x [masked]"
     assert "AKIA" not in error_line("x " * 95 + "AKIAIOSFODNN7EXAMPLE")
     assert "MIIE" not in error_line("-----BEGIN PRIVATE KEY-----MIIEvQIBADANBg" + "k" * 200)
-
-
-def test_a_task_of_odd_values_is_formatted_all_the_same(notifier):
-    class Odd:
-        def __str__(self) -> str:
-            raise RuntimeError
-
-    for odd in (10**5000, Odd()):
-        assert "*Status:* unknown" in notifier.format_task_info(
-            dict.fromkeys(["id", "status", "error", "log_uri"], odd)
-        )
 
 
 def test_a_task_without_a_time_of_creation_was_created_at_an_unknown_time(notifier, tasks):
@@ -263,28 +224,13 @@ def test_secret_in_an_error_is_masked(marked):
 @pytest.mark.parametrize(
     "text",
     [
-        "max_tokens: 4096",
-        "HTTP 429",
-        "disk-usage-1234567890abcdef",
-        "task-123",
-        "https://example.com/watch?v=abc",
-        "bearer of bad news",
-        "at 12:30:45",
-        "token limit exceeded after 512 tokens",
-        "Secret Garden.mp4 not found",
-        "basic authentication required",
-        "KeyError: 'scene_duration'",
-        "https://cdn.example.com:8080/logo@2x.png",
-        "connection to db.internal:5432 refused",
-        "16:9 @ 30fps",
-        "mail ops@example.com",
-        "file /tmp/passwords.txt is missing",
-        "author: Kim",
-        "a 6f1c2a94-8d3b-4e57-9a60-2b7de15c0f83 b",
-        "ask-a-question-about-it",
-        "the keyboard: broken, monkey=1",
+        "HTTP 429", "disk-usage-1234567890abcdef", "task-123", "https://example.com/watch?v=abc", "bearer of bad news",
+        "at 12:30:45", "token limit exceeded after 512 tokens", "Secret Garden.mp4 not found",
+        "basic authentication required", "KeyError: 'scene_duration'", "connection to db.internal:5432 refused",
+        "16:9 @ 30fps", "file /tmp/passwords.txt is missing", "a 6f1c2a94-8d3b-4e57-9a60-2b7de15c0f83 b",
+        "ask-a-question-about-it", "the keyboard: broken, monkey=1",
     ],
-)
+)  # fmt: skip
 def test_innocent_text_stays_whole(text):
     assert error_line(text) == text
 
@@ -292,11 +238,6 @@ def test_innocent_text_stays_whole(text):
 def test_text_around_a_secret_stays():
     text = "Upload failed: password=hunter2, attempt 3 of 5; retry with token: abc123 at 12:30"
     assert redact(text) == "Upload failed: password=[masked], attempt 3 of 5; retry with token: [masked] at 12:30"
-
-
-def test_secret_is_not_hidden_from_the_mask_by_invisible_characters():
-    assert "hunter2" not in error_line("pass\u200bword=hunter2")
-    assert "hunter2" not in error_line("password=\n\n  hunter2")
 
 
 @pytest.mark.parametrize(
@@ -326,6 +267,9 @@ def test_masked_key_shows_its_start(key, shown):
     assert mask_key(key) == shown
 
 
+CONSOLE = "https://console.cloud.google.com/logs/query;query=" + "a%3D%22b%22" * 50
+
+
 @pytest.mark.parametrize(
     ("uri", "link"),
     [
@@ -348,6 +292,8 @@ def test_masked_key_shows_its_start(key, shown):
         ("https://topsecret@logs.example.com", ""),
         ("https://user:topse\\cret@logs.example.com/a", ""),
         ("https://logs.example.com?user=a@b", "<https://logs.example.com?user=a@b|View Logs>"),
+        # As a console has them.
+        (CONSOLE, f"<{CONSOLE}|View Logs>"),
         ("https://logs.example.com/a@b", "<https://logs.example.com/a@b|View Logs>"),
         ("", ""),
         (None, ""),
@@ -355,11 +301,6 @@ def test_masked_key_shows_its_start(key, shown):
 )
 def test_log_link_is_a_link_only_where_the_uri_is_one(uri, link):
     assert log_link(uri, "View Logs") == link
-
-
-def test_log_link_takes_a_console_url_of_600_characters():
-    uri = "https://console.cloud.google.com/logs/query;query=" + "a%3D%22b%22" * 50
-    assert log_link(uri, "View Logs") == f"<{uri}|View Logs>"
 
 
 @pytest.mark.parametrize(
@@ -390,11 +331,8 @@ def test_time_is_shown_in_utc(moment, text):
 )
 def test_age_is_in_whole_minutes_hours_and_days(minutes, text):
     now = datetime(2025, 9, 1, 12, 0)
+    assert format_age(None, now) == format_age(now, None) == "unknown"
     assert format_age(now - timedelta(minutes=minutes), now.replace(tzinfo=timezone.utc)) == text
-
-
-def test_age_is_unknown_without_a_time():
-    assert format_age(None, datetime(2025, 9, 1)) == format_age(datetime(2025, 9, 1), None) == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -589,33 +527,6 @@ def test_alerts_of_any_number_of_tasks_are_one_complete_message_each(tasks, noti
         assert_complete(message, count)
 
 
-def test_the_newest_three_tasks_of_a_cause_are_listed(tasks, notifier, slack):
-    for number in range(25):
-        tasks.fail(id=f"task-{number:02}", updated=number, error="out of memory")
-    notifier.send_failed_tasks_notification()
-    for text in ("\n".join(block_texts(only(slack))), only(slack)["text"]):
-        found = re.findall(r"(?m)^• `(task-\d\d)` (just now|\d min ago)$", text)
-        assert found == [("task-00", "just now"), ("task-01", "1 min ago"), ("task-02", "2 min ago")]
-        assert "… and 22 more" in text.split("\n")
-
-
-@pytest.mark.parametrize(("queued", "started"), [(40, 1), (1, 40), (40, 40)])
-def test_both_kinds_of_stuck_tasks_are_listed_where_one_abounds(tasks, notifier, slack, queued, started):
-    for status, count in (("queued", queued), ("inprogress", started)):
-        tasks.execute(
-            "INSERT INTO tasks (id, user_api_key, status, error, log_uri, created_at, updated_at)"
-            f" SELECT '{status}-' || number, 'key', '{status}', {NASTY_ERROR}, 'https://x/' || repeat('a', 600),"
-            " now() - interval '2 hours', now() - interval '1 hour' FROM generate_series(1, %s) AS number",
-            [count],
-        )
-    notifier.send_stuck_tasks_notification()
-    message = only(slack)
-    assert_complete(message, queued + started)
-    for text in (message["text"], "\n".join(block_texts(message)).replace("*", "")):
-        assert f"\nQueued Tasks ({queued}):\n• `queued-" in text
-        assert f"\nIn Progress Tasks ({started}):\n• `inprogress-" in text
-
-
 NASTY = [
     "",
     " ",
@@ -655,19 +566,6 @@ def test_task_with_an_id_of_kilobytes_is_listed_too(tasks, notifier, slack):
     tasks.fail(id="good")
     assert notifier.send_combined_notification()["failed_tasks_count"] == 2
     assert re.findall("Task ID: `(.*)`", only(slack)["text"]) == ["good", "é" * 64 + "..."]
-
-
-@pytest.mark.parametrize("column", ["id", "error", "log_uri"])
-def test_header_carries_no_task_text(tasks, notifier, slack, column):
-    tasks.fail(**{column: "text-of-a-task"})
-    notifier.send_failed_tasks_notification()
-    assert only(slack)["blocks"][0]["text"]["text"] == FAILED_TITLE
-
-
-def test_secret_in_a_task_stays_out_of_the_message(tasks, notifier, slack):
-    tasks.fail(error="401 for https://api:hunter2@tts.example.com", user_api_key="pr_live_4c81f0a27be94d6f")
-    notifier.send_failed_tasks_notification()
-    assert not re.search("hunter2|4c81f0a27be94d6f", json.dumps(only(slack)))
 
 
 PG_TEXT = st.one_of(
@@ -753,12 +651,6 @@ def test_failed_task_counts_for_30_minutes(tasks, notifier):
 def test_task_is_stuck_after_the_timeout(tasks, notifier, status, times, stuck):
     task = tasks.add(status, **times)
     assert [found["id"] for found in notifier.get_stuck_tasks()] == ([task] if stuck else [])
-
-
-@pytest.mark.parametrize(("minutes", "stuck"), [(59, False), (61, True)])
-def test_timeout_can_be_chosen(tasks, notifier, minutes, stuck):
-    tasks.add("queued", created=minutes)
-    assert len(notifier.get_stuck_tasks(60)) == stuck
 
 
 def test_task_dict_has_the_documented_keys(tasks, notifier):
@@ -922,40 +814,6 @@ def test_missing_database_url_is_an_error_and_not_silence(slack, caplog):
 # ---- Delivery ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [(400, "invalid_payload"), (403, "invalid_token"), (404, "no_service"), (410, "channel_is_archived"), (302, "")],
-)
-def test_refused_message_is_an_error_with_the_reason(tasks, notifier, slack, caplog, status, body):
-    tasks.fail()
-    slack.answer(status, body, {"Location": slack.page}, times=None)
-    assert notifier.send_failed_tasks_notification() is False
-    (error,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-    assert re.match(f"{NOT_SENT}: 1 failed task to SLACK_WEBHOOK {MARK}: ", error)
-    assert str(status) in error
-    assert body in error
-    assert SENT not in caplog.text
-    assert [request.method for request in slack.requests] == ["POST"]
-
-
-@pytest.mark.parametrize("fault", ["close", "reset"])
-def test_broken_connection_is_an_error(tasks, notifier, slack, caplog, fault):
-    tasks.fail()
-    slack.answer(fault=fault, times=None)
-    assert notifier.send_failed_tasks_notification() is False
-    reason = r"connection lost \(.* (peer|response)\); the message may have arrived"
-    assert re.search(rf"{NOT_SENT}: 1 failed task to SLACK_WEBHOOK {MARK}: {reason}\n", caplog.text)
-
-
-@pytest.mark.slow
-def test_unreachable_webhook_is_an_error(settings, tasks, caplog):
-    tasks.fail()
-    notifier = SlackNotifier("http://127.0.0.1:1/services/T/B/secret", settings=settings)
-    assert notifier.send_failed_tasks_notification() is False
-    assert re.search(f"{NOT_SENT}: 1 failed task to SLACK_WEBHOOK {MARK}: no connection ", caplog.text)
-    assert "/services" not in caplog.text
-
-
 def test_refusal_that_quotes_the_webhook_does_not_spread_it(notifier, slack, caplog):
     slack.answer(404, f"no such address: https://hooks.slack.com{urlsplit(slack.webhook()).path}", times=None)
     assert notifier.send_message("Hello") is False
@@ -1067,26 +925,30 @@ def test_wrong_timeout_is_a_logged_error(tasks, notifier, slack, caplog, timeout
     assert not result["stuck_notification_sent"]
 
 
+class Odd:
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+COLUMNS = ["id", "status", "error", "log_uri", "created_at", "updated_at", "user_api_key"]
+
+
 @pytest.mark.parametrize(
     "task",
     [
-        {},
-        dict.fromkeys(["id", "status", "error", "log_uri", "created_at", "updated_at", "user_api_key"]),
+        *({}, None, [], "x", 5),
+        dict.fromkeys(COLUMNS),
         {"id": 7, "status": 5, "error": ValueError("x"), "log_uri": object(), "created_at": "2025-09-01"},
         {"created_at": datetime.max.replace(tzinfo=timezone(timedelta(hours=-12)))},
         {"created_at": datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))},
+        *(dict.fromkeys(COLUMNS[:4], odd) for odd in (10**5000, Odd())),
     ],
-    ids=["empty", "nulls", "odd-types", "end-of-time", "start-of-time"],
+    ids=itertools.count(),
 )
 def test_formatting_a_task_never_raises(task):
-    lines = SlackNotifier(settings=Settings()).format_task_info(task).splitlines()
-    assert [re.sub(r":\*.*", "", line) for line in lines] == [
-        "• *Task ID",
-        "  *Status",
-        "  *Created",
-        "  *Error",
-        "  *Logs",
-    ]
+    text = SlackNotifier(settings=Settings()).format_task_info(task)
+    assert re.findall(r"(?m)^(?:• |  )\*(.*?):\*", text) == ["Task ID", "Status", "Created", "Error", "Logs"]
+    assert "unknown" in text
 
 
 @pytest.mark.parametrize(
@@ -1196,13 +1058,6 @@ def test_dry_run_goes_with_each_other_flag(run, failed_and_stuck, database_url, 
     assert logged(done.log, "WARNING") == ([] if "--webhook-url" in arguments else [NOT_SET])
 
 
-@pytest.mark.usefixtures("tasks")
-def test_dry_run_says_when_there_is_nothing_to_report(run, database_url):
-    done = run("--dry-run", DATABASE_URL=database_url)
-    assert (done.code, done.out) == (0, "")
-    assert logged(done.log, "INFO") == [NOTHING]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_dry_run_prints_to_a_terminal_of_few_characters(
@@ -1252,11 +1107,6 @@ def test_interrupted_run_ends_with_130_and_no_traceback(database_url, slack, tas
         process.send_signal(signal.SIGINT)
         assert "Traceback" not in process.communicate()[1]
     assert process.returncode == 130
-
-
-@pytest.mark.parametrize("task", [None, [], "x", 5, {}])
-def test_what_is_no_task_is_described_as_unknown(notifier, task):
-    assert "`unknown`" in notifier.format_task_info(task)
 
 
 def test_version_is_printed(run):
