@@ -326,12 +326,6 @@ def test_the_share_counts_what_ended_in_the_window(notifier, slack, tasks):
     assert footer(slack.messages()[0]).endswith(" · Critical: 12 of 14 ended tasks failed · 3 users")
 
 
-def test_the_share_of_one_task_has_no_plural(notifier, slack, tasks):
-    tasks.fail()
-    assert notifier.send_failed_tasks_notification()
-    assert footer(slack.messages()[0]).endswith(" · 1 of 1 ended task failed · 1 user")
-
-
 def test_a_users_share_counts_only_that_users_tasks(database_url, slack, tasks):
     for user in ("user-a", "user-a", "user-b", "user-c"):
         tasks.fail(user_api_key=user)
@@ -354,122 +348,88 @@ def test_the_share_of_a_catch_up_covers_its_span(notifier, slack, tasks):
     assert footer(message).endswith(" · 2 of 3 ended tasks failed · 1 user")
 
 
-# ---- Are the workers running? ----------------------------------------------------------------------------------------
+# ---- Are the workers running? What is critical -----------------------------------------------------------------------
 
-DOWN = "No task has started or ended "
-
-
-def stuck_message(notifier: SlackNotifier, slack: SlackStandIn) -> dict[str, Any]:
-    assert notifier.send_stuck_tasks_notification(30)
-    return slack.messages()[-1]
+NOBODY = "No task has started or ended {}: are the workers running?"
 
 
-@pytest.mark.parametrize(("minutes", "shown"), [(29, False), (31, True)])
-def test_workers_are_missed_where_the_last_task_started_long_ago(notifier, slack, tasks, minutes, shown):
-    tasks.add("queued", created=60)
-    tasks.add("in_progress", created=90, started=minutes)
-    assert (DOWN in stuck_message(notifier, slack)["text"]) is shown
+def task(status: str, created: Any = 60, **times: Any) -> dict[str, Any]:
+    return {"status": status, "created": created, **times}
 
 
-@pytest.mark.parametrize(("status", "started"), [("finished", None), ("cancelled", None), ("failed", 190)])
-@pytest.mark.parametrize(("minutes", "shown"), [(29, False), (31, True)])
-def test_workers_are_missed_where_the_last_task_ended_long_ago(notifier, slack, tasks, status, started, minutes, shown):
-    tasks.add("queued", created=60)
-    tasks.add(status, created=200, started=started, updated=minutes)
-    assert (DOWN in stuck_message(notifier, slack)["text"]) is shown
+QUEUED, FINISHED = task("queued"), task("finished", 200, updated=31)
+SEEN = "since 2025-09-01 11:58:59 UTC"
 
 
-def test_a_failure_that_never_started_is_no_sign_of_a_worker(notifier, slack, tasks):
-    """A checker of timeouts makes those of tasks that wait."""
-    tasks.add("queued", created=60)
-    tasks.fail(created=60, updated=1, started=None)
-    assert DOWN in stuck_message(notifier, slack)["text"]
-
-
-@pytest.mark.parametrize(("started", "shown"), [(None, True), (35, False)])
-def test_workers_are_missed_in_the_failed_alert_where_tasks_failed_that_never_started(
-    notifier, slack, tasks, started, shown
-):
-    tasks.add("finished", created=200, updated=31)
-    tasks.fail(started=started)
-    assert notifier.send_failed_tasks_notification()
-    assert (DOWN in slack.messages()[0]["text"]) is shown
-
-
-def test_workers_are_not_missed_in_the_failed_alert_where_a_task_ended_lately(notifier, slack, tasks):
-    tasks.add("finished", created=200, updated=29)
-    tasks.fail(started=None)
-    assert notifier.send_failed_tasks_notification()
-    assert DOWN not in slack.messages()[0]["text"]
-
-
-def test_workers_are_missed_where_no_task_ever_started(notifier, slack, tasks):
-    tasks.add("queued", created=60)
-    message = stuck_message(notifier, slack)
-    assert "No task has started or ended yet: are the workers running?" in texts(message)
-    assert "No task has started or ended yet: are the workers running?" in message["text"].split("\n")
-
-
-def test_workers_are_not_missed_where_only_tasks_in_progress_are_stuck(notifier, slack, tasks):
-    tasks.add("inprogress", created=90, started=80)
-    assert DOWN not in stuck_message(notifier, slack)["text"]
-
-
-def test_missed_workers_were_last_seen_at(notifier, slack, tasks):
-    tasks.add("queued", created="2025-09-01 12:00")
-    tasks.add("finished", created="2025-09-01 10:00", updated="2025-09-01 11:58:59")
-    tasks.add("in_progress", created="2025-09-01 10:00", started="2025-09-01 11:57")
-    line = "No task has started or ended since 2025-09-01 11:58:59 UTC: are the workers running?"
-    assert line in texts(stuck_message(notifier, slack))
+@pytest.mark.parametrize(
+    ("tasks_then", "since"),
+    [
+        pytest.param([QUEUED], "yet", id="no task ever started"),
+        pytest.param([QUEUED, task("in_progress", 90, started=29)], None, id="started lately"),
+        pytest.param([QUEUED, task("in_progress", 90, started=31)], "since", id="started long ago"),
+        *[
+            pytest.param([QUEUED, task(status, 200, started=started, updated=minutes)], since, id=f"{status} {minutes}")
+            for status, started in (("finished", None), ("cancelled", None), ("failed", 190))
+            for minutes, since in ((29, None), (31, "since"))
+        ],
+        # A checker of timeouts makes it of a task that waits.
+        pytest.param([QUEUED, task("failed", updated=1)], "yet", id="a failure that never started is no sign"),
+        pytest.param([FINISHED, task("failed", updated=5)], "since", id="failed and never started"),
+        pytest.param([FINISHED, task("failed", started=35, updated=5)], None, id="failed and started"),
+        pytest.param([{**FINISHED, "updated": 29}, task("failed", updated=5)], None, id="another ended lately"),
+        pytest.param([task("inprogress", 90, started=80)], None, id="only tasks in progress are stuck"),
+        pytest.param(
+            [
+                task("queued", "2025-09-01 12:00"),
+                task("finished", "2025-09-01 10:00", updated="2025-09-01 11:58:59"),
+                task("in_progress", "2025-09-01 10:00", started="2025-09-01 11:57"),
+            ],
+            SEEN,
+            id="last seen at",
+        ),
+    ],
+)
+def test_workers_are_missed_where_none_has_given_a_sign_for_long(notifier, slack, tasks, tasks_then, since):
+    for columns in tasks_then:
+        tasks.add(**columns)
+    assert notifier.send_combined_notification()["error"] is None
+    message = slack.messages()[-1]
+    assert ("No task has started or ended" in message["text"]) is (since is not None)
+    if since in ("yet", SEEN):
+        assert NOBODY.format(since) in texts(message)
+        assert NOBODY.format(since) in message["text"].split("\n")
 
 
 def critical(database_url: str, slack: SlackStandIn, **changes: Any) -> SlackNotifier:
+    """A notifier in quiet hours, which only what is critical breaks."""
     all_day = slack_notifier.QuietHours(datetime.min.time(), datetime.max.time(), timezone.utc)
     settings = Settings(database_url=database_url, critical_mention="<!here>", quiet_hours=all_day, **changes)
     return SlackNotifier(settings=settings.with_webhook(slack.webhook()))
 
 
-def test_missed_workers_are_critical(database_url, slack, tasks):
-    tasks.add("queued", created=60)
-    assert critical(database_url, slack).send_stuck_tasks_notification(30)
-    assert "<!here>" in pings(slack.messages()[0])
-
-
-def test_one_stuck_task_of_running_workers_waits_for_the_morning(database_url, slack, tasks):
-    tasks.add("queued", created=60)
-    tasks.add("finished", updated=1)
-    assert critical(database_url, slack).send_stuck_tasks_notification(30)
-    assert slack.messages() == []
-
-
-@pytest.mark.parametrize(("count", "sent"), [(9, 0), (10, 1)])
-def test_many_failures_are_critical(database_url, slack, tasks, count, sent):
-    for _ in range(count):
-        tasks.fail()
-    assert critical(database_url, slack, critical_share=0).send_failed_tasks_notification()
-    assert len(slack.messages()) == sent
-    assert all("<!here>" in pings(message) for message in slack.messages())
+FAILURE, LATELY = task("failed", started=59, updated=5), task("finished", updated=5)
 
 
 @pytest.mark.parametrize(
-    ("failed", "finished", "share", "sent"), [(5, 5, 50, 1), (4, 5, 50, 0), (4, 0, 50, 0), (5, 0, 0, 0)]
+    ("tasks_then", "share", "sent"),
+    [
+        pytest.param([QUEUED], 50, 1, id="nobody works"),
+        pytest.param([QUEUED, LATELY], 50, 0, id="one task is stuck"),
+        pytest.param([FAILURE] * 9, 0, 0, id="9 failures"),
+        pytest.param([FAILURE] * 10, 0, 1, id="10 failures"),
+        pytest.param([FAILURE] * 5 + [LATELY] * 5, 50, 1, id="half of ten failed"),
+        pytest.param([FAILURE] * 4 + [LATELY] * 5, 50, 0, id="less than half failed"),
+        pytest.param([FAILURE] * 4, 50, 0, id="all of four failed"),
+        pytest.param([FAILURE] * 5, 0, 0, id="without a share"),
+        pytest.param([task("failed", updated=1)], 50, 1, id="a failure that no worker ever started"),
+        pytest.param([task("failed", started=35, updated=1)], 50, 0, id="a failure"),
+    ],
 )
-def test_a_share_of_failures_is_critical(database_url, slack, tasks, failed, finished, share, sent):
-    for _ in range(failed):
-        tasks.fail()
-    for _ in range(finished):
-        tasks.add("finished", updated=5)
-    assert critical(database_url, slack, critical_share=share).send_failed_tasks_notification()
-    assert len(slack.messages()) == sent
-    assert all("<!here>" in pings(message) for message in slack.messages())
-
-
-@pytest.mark.parametrize(("started", "sent"), [(None, 1), (35, 0)])
-def test_failures_that_no_worker_ever_started_are_critical(database_url, slack, tasks, started, sent):
-    tasks.fail(started=started, updated=1)
-    assert critical(database_url, slack).send_failed_tasks_notification()
-    assert len(slack.messages()) == sent
-    assert all("<!here>" in pings(message) for message in slack.messages())
+def test_what_is_critical_breaks_the_quiet_hours_and_calls_someone(database_url, slack, tasks, tasks_then, share, sent):
+    for columns in tasks_then:
+        tasks.add(**columns)
+    assert critical(database_url, slack, critical_share=share).send_combined_notification()["error"] is None
+    assert [pings(message) for message in slack.messages()] == [["<!here>", "<!here>"]] * sent
 
 
 @pytest.mark.slow

@@ -65,25 +65,18 @@ def titles(slack, channel: str) -> list[str]:
 # ---- Channels --------------------------------------------------------------------------------------------------------
 
 
-def test_every_webhook_of_the_list_gets_every_alert(tasks, slack, route):
-    task = tasks.fail()
-    notifier = SlackNotifier(settings=route(SLACK_WEBHOOK="a,b,c"))
-    assert notifier.send_failed_tasks_notification() is True
-    assert notifier.send_failed_tasks_notification() is True
-    for channel in "abc":
-        assert told(slack, channel=channel) == [[task]]
-
-
 def test_task_counts_once_however_many_webhooks_get_the_alert(tasks, slack, route):
     tasks.fail()
     assert SlackNotifier(settings=route(SLACK_WEBHOOK="a,b")).send_combined_notification()["failed_tasks_count"] == 1
     assert (len(told(slack, channel="a")), len(told(slack, channel="b"))) == (1, 1)
 
 
-def test_webhook_that_is_listed_twice_gets_an_alert_once(tasks, slack, route):
+def test_every_webhook_of_the_list_gets_every_alert_once_also_where_it_is_listed_twice(tasks, slack, route):
     task = tasks.fail()
-    assert SlackNotifier(settings=route(SLACK_WEBHOOK="a,b,a")).send_failed_tasks_notification() is True
-    assert told(slack, channel="a") == [[task]]
+    notifier = SlackNotifier(settings=route(SLACK_WEBHOOK="a,b,a"))
+    for _ in range(2):
+        assert notifier.send_failed_tasks_notification() is True
+    assert told(slack, channel="a") == told(slack, channel="b") == [[task]]
 
 
 KINDS = {"FAILED": FAILED, "STUCK": STUCK, "CREATED": CREATED, "STARTED": STARTED}
@@ -189,19 +182,6 @@ def test_users_stuck_tasks_are_counted_among_own_tasks(tasks, slack, route, user
         "1 queued · 0 in progress in all",
         "2 queued · 0 in progress in all",
     ]
-
-
-def test_user_is_told_of_own_recovered_task(tasks, slack, route, user_file):
-    mine = tasks.add("queued", created=40, user_api_key=USER)
-    others = tasks.add("queued", created=40, user_api_key=OTHER_USER)
-    settings = route(SLACK_WEBHOOK="all", SLACK_USER_WEBHOOKS_FILE=user_file(**{USER: "mine"}))
-    notifier = SlackNotifier(settings=settings)
-    notifier.send_stuck_tasks_notification()
-    tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now()")
-    notifier.send_stuck_tasks_notification()
-    assert titles(slack, "mine") == [STUCK, RECOVERED]
-    assert mine in slack.messages("mine")[1]["text"]
-    assert others not in slack.messages("mine")[1]["text"]
 
 
 def test_user_whose_webhook_is_the_common_one_has_a_state_of_its_own(tasks, slack, route, user_file):
@@ -382,19 +362,6 @@ def test_ten_tasks_are_critical_by_default_and_no_mention_is_none(tasks, slack, 
     assert lead(slack.messages("b")[0]) == "*10 tasks failed in the last 30 minutes:*"
 
 
-@pytest.mark.parametrize(
-    ("started", "ended", "critical"), [(60, 60, True), (29, 60, False), (60, 29, False), (31, 31, True)]
-)
-def test_queue_that_nobody_works_on_is_critical(tasks, slack, route, started, ended, critical):
-    tasks.add("queued", created=40)
-    tasks.add("in_progress", created=90, started=started)
-    tasks.add("finished", created=90, updated=ended)
-    SlackNotifier(settings=route(SLACK_WEBHOOK="a", SLACK_CRITICAL_MENTION=MENTION)).send_stuck_tasks_notification()
-    (message,) = slack.messages("a")
-    assert (MENTION in lead(message)) is critical
-    assert ("are the workers running?" in message["text"]) is critical
-
-
 def test_recovery_calls_nobody(tasks, slack, route):
     stuck = [tasks.add("in_progress", created=50, started=40) for _ in range(3)]
     settings = route(SLACK_WEBHOOK="a", SLACK_CRITICAL_COUNT="2", SLACK_CRITICAL_MENTION=MENTION)
@@ -531,22 +498,6 @@ def test_quiet_hours_hold_the_recovery(tasks, slack, route, around_now):
     assert [ids(m) for m in slack.messages("a") if title(m) == RECOVERED] == [[task]]
 
 
-def test_quiet_hours_let_critical_alerts_pass(tasks, slack, route, around_now):
-    failed = [tasks.fail() for _ in range(3)]
-    stuck = [tasks.add("in_progress", created=50, started=40) for _ in range(2)]
-    notifier = SlackNotifier(settings=route(SLACK_WEBHOOK="a", SLACK_CRITICAL_COUNT="3", **around_now()))
-    assert notifier.send_combined_notification()["error"] is None
-    assert told(slack, channel="a") == [sorted(failed)]
-    assert told(slack, STUCK, "a") == []
-    assert len(stuck) == 2
-
-
-def test_quiet_hours_let_an_idle_queue_pass(tasks, slack, route, around_now):
-    task = tasks.add("queued", created=40)
-    SlackNotifier(settings=route(SLACK_WEBHOOK="a", **around_now())).send_stuck_tasks_notification()
-    assert told(slack, STUCK, "a") == [[task]]
-
-
 def test_quiet_hours_let_events_pass(slack, route, around_now):
     notifier = SlackNotifier(settings=route(SLACK_WEBHOOK="a", **around_now()))
     assert notifier.send_task_creation_notification("id", "key", {}) is True
@@ -570,15 +521,6 @@ def test_first_runs_of_all_in_quiet_hours_drop_nothing(tasks, slack, route, arou
     elapse(tasks.connection, 60)
     assert SlackNotifier(settings=route(SLACK_WEBHOOK="a")).send_failed_tasks_notification() is True
     assert told(slack, channel="a") == [[task]]
-
-
-def test_first_runs_of_all_while_slack_is_down_drop_nothing(tasks, slack, notifier):
-    task = tasks.fail()
-    slack.answer(404, "no_service")
-    assert notifier.send_failed_tasks_notification() is False
-    elapse(tasks.connection, 60)
-    assert notifier.send_failed_tasks_notification() is True
-    assert told(slack) == [[task]]
 
 
 def test_failed_alert_goes_out_where_stuck_ones_have_no_destination(tasks, slack, route):

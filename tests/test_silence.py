@@ -21,7 +21,6 @@ from support import (
     STUCK,
     elapse,
     ledger,
-    rows,
     summary,
     title,
     told,
@@ -77,15 +76,6 @@ def test_a_clock_that_was_ahead_once_hides_nothing(watcher, slack, tasks, rows_a
     expected += [tasks.fail(updated=minutes) for minutes in range(5, 300, 20)]
     run(watcher, 3)
     assert failures(slack) == sorted(expected)
-
-
-def test_a_failure_dated_ahead_hides_no_later_one(watcher, slack, tasks):
-    task_id = tasks.fail(updated=-60, error="first")
-    run(watcher)
-    elapse(tasks.connection, 40)
-    tasks.execute("UPDATE tasks SET updated_at = now() AT TIME ZONE 'UTC', error = 'second'")
-    run(watcher, 2)
-    assert failures(slack) == [task_id] * 2
 
 
 ODD_TASKS: dict[str, dict[str, Any]] = {
@@ -251,18 +241,6 @@ def test_a_task_without_updated_at_that_fails_hours_after_it_was_created_is_repo
     undated.execute("UPDATE tasks SET status = 'failed'")
     run(watcher, 3)
     assert failures(slack) == [failed]
-
-
-@pytest.mark.slow
-def test_parts_of_very_many_failures_without_updated_at_leave_none_out(watcher, slack, undated, monkeypatch):
-    monkeypatch.setattr(slack_notifier, "CLAIM_TASKS", 5)
-    run(watcher)
-    elapse(undated.connection, 600)
-    expected = {undated.fail(created=minutes, started=None, updated=0) for minutes in range(10, 580, 30)}
-    undated.execute(NO_TIME)
-    run(watcher, 6)
-    reported = rows(undated.connection, "SELECT task_id FROM slack_notifications WHERE alert = 'failed'")
-    assert expected <= {task_id for (task_id,) in reported}
 
 
 # ---- The pace of a storm ---------------------------------------------------------------------------------------------

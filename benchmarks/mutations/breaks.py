@@ -385,7 +385,7 @@ TEXT = r'''
 +FROM tasks
 +        WHERE tasks.status::text IN ('failed', {_ENDED_WELL}) AND {_IS_OF_USER}
 # a failure that never started is a sign of a worker
-? tests/test_causes.py::test_a_failure_that_never_started_is_no_sign_of_a_worker
+? tests/test_causes.py::test_workers_are_missed_where_none_has_given_a_sign_for_long[a failure that never started is no sign]
 -word::text NOT IN ('queued', 'failed') OR
 +word::text <> 'queued' OR
 # a user's figures are those of all
@@ -670,7 +670,7 @@ TEXT = r'''
 -        ledger.has_posted = True
 -
 # a few failures of a few tasks are critical
-? tests/test_causes.py::test_a_share_of_failures_is_critical
+? tests/test_causes.py::test_what_is_critical_breaks_the_quiet_hours_and_calls_someone[all of four failed]
 -ended >= CRITICAL_ENDED_TASKS and failed * 100
 +failed * 100
 # a single user hears that the tasks cannot be read
