@@ -30,7 +30,12 @@ CREATED, STARTED = "🎬 New Task Created", "▶️ Task Started Processing"
 
 # For counting in messages: so many tasks are listed one by one.
 ROOM = {"MAX_DESCRIBED_TASKS": 20, "MAX_TASKS_OF_A_STATUS": 20}
-ROOMY_PROGRAM = f"import slack_notifier as module; vars(module).update({ROOM}); raise SystemExit(module.main())"
+# With limits in LIMITS as well, it waits less long than it would.
+ROOMY_PROGRAM = f"""
+import json, os, slack_notifier as module
+vars(module).update({ROOM}, **json.loads(os.environ.get("LIMITS", "{{}}")))
+raise SystemExit(module.main())
+"""
 
 
 # ---- Counting in messages --------------------------------------------------------------------------------------------

@@ -326,12 +326,12 @@ def test_the_ledger_holds_a_row_for_each_told_task_and_one_for_each_alert(start,
     assert [sorted(ids(message)) for message in slack.messages()] == [sorted(failed)]
 
 
-@pytest.mark.slow(11)
+@pytest.mark.slow
 def test_a_table_that_somebody_else_locks_is_said_in_slack(start, slack, tasks):
     """A migration that hangs must not be mistaken for another run that is about to report."""
     with tasks.connection.cursor() as cursor:
         cursor.execute("BEGIN; LOCK TABLE tasks")
-        ended = start("--failed-only").end()
+        ended = start("--failed-only", LIMITS='{"LOCK_WAIT_SECONDS": 2}').end()
         cursor.execute("ROLLBACK")
     assert ended.code == 1
     holder = tasks.connection.info.backend_pid

@@ -182,18 +182,20 @@ def many(settings: Settings, slack: SlackStandIn, count: int) -> Settings:
     return settings._replace(webhooks={"": [slack.webhook(f"team-{number}") for number in range(count)]})
 
 
-@pytest.mark.slow(13)
-def test_many_channels_of_a_slow_slack_are_all_served_in_one_run(settings, slack, tasks):
+@pytest.mark.slow(12)
+def test_many_channels_of_a_slow_slack_are_all_served_in_one_run(settings, slack, tasks, monkeypatch):
     """One after the other they would take longer than a run may."""
+    monkeypatch.setattr(slack_notifier, "RUN_SECONDS", 45)
     task_id = tasks.fail()
-    slack.answer(delay=2, times=None)
+    slack.answer(delay=1, times=None)
     result = SlackNotifier(settings=many(settings, slack, 48)).send_combined_notification()
     assert result["error"] is None
     assert all(told(slack, channel=f"team-{number}") == [[task_id]] for number in range(48))
 
 
-@pytest.mark.slow(11)
-def test_channels_that_hang_keep_no_other_from_being_served(settings, slack, tasks):
+@pytest.mark.slow(9)
+def test_channels_that_hang_keep_no_other_from_being_served(settings, slack, tasks, monkeypatch):
+    monkeypatch.setattr(slack_notifier, "WEBHOOK_READ_SECONDS", 4)
     task_id = tasks.fail()
     hanging = [f"team-{number}" for number in range(8)]
     for channel in hanging:
