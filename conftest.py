@@ -214,13 +214,7 @@ class Tasks:
             cursor.execute(statement, parameters)
 
     def add(
-        self,
-        status: str = "failed",
-        *,
-        created: Time = 60,
-        updated: Time = None,
-        started: Time = None,
-        **columns: Any,
+        self, status: str = "failed", *, created: Time = 60, updated: Time = None, started: Time = None, **columns: Any
     ) -> str:
         """Returns the task's id. It was updated when it was started or created, unless `updated` says when."""
         if updated is None:

@@ -457,8 +457,7 @@ def test_stuck_alert_is_as_documented(tasks, notifier, slack):
 
 
 @pytest.mark.parametrize(
-    ("count", "summary"),
-    [(1, "1 task failed in the last 30 minutes:"), (2, "2 tasks failed in the last 30 minutes:")],
+    ("count", "summary"), [(1, "1 task failed in the last 30 minutes:"), (2, "2 tasks failed in the last 30 minutes:")]
 )
 def test_failed_alert_counts_its_tasks(tasks, notifier, slack, count, summary):
     for _ in range(count):
@@ -569,8 +568,7 @@ def test_task_with_an_id_of_kilobytes_is_listed_too(tasks, notifier, slack):
 
 
 PG_TEXT = st.one_of(
-    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60),
-    st.sampled_from(NASTY),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60), st.sampled_from(NASTY)
 )
 PG_TIMES = st.one_of(
     st.integers(0, 100),

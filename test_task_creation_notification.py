@@ -303,10 +303,7 @@ def test_event_of_any_content_is_accepted_and_pings_nobody(notifier, slack, task
 
 @pytest.mark.parametrize(
     ("switch", "expected"),
-    [
-        ("notify_on_task_creation", ["▶️ Task Started Processing"]),
-        ("notify_on_task_start", ["🎬 New Task Created"]),
-    ],
+    [("notify_on_task_creation", ["▶️ Task Started Processing"]), ("notify_on_task_start", ["🎬 New Task Created"])],
 )
 def test_switched_off_event_is_not_sent_and_the_other_is(settings, slack, switch, expected):
     notifier = switched(settings, **{switch: False})
@@ -340,10 +337,7 @@ EVENTS = [
 @pytest.mark.parametrize("switch", ["", "false"], ids=["on", "off"])
 def test_test_flag_sends_a_sample_even_where_the_notice_is_off(run, slack, flag, title, switch):
     done = run(
-        flag,
-        SLACK_WEBHOOK=slack.webhook(),
-        SLACK_NOTIFY_ON_TASK_CREATION=switch,
-        SLACK_NOTIFY_ON_TASK_START=switch,
+        flag, SLACK_WEBHOOK=slack.webhook(), SLACK_NOTIFY_ON_TASK_CREATION=switch, SLACK_NOTIFY_ON_TASK_START=switch
     )
     assert (done.code, done.out) == (0, "")
     event = {"--test-creation": "created", "--test-start": "started"}[flag]

@@ -132,10 +132,7 @@ def test_doubts_alone_are_exit_0(mark, code):
             {"SLACK_CRITICAL_COUNT": "ten"},
             ["✗ SLACK_CRITICAL_COUNT must be a whole number from 1 to 999999, not 'ten'"],
         ),
-        (
-            {"SLACK_WEBHOOK": ""},
-            ["✗ no webhook to send to: set SLACK_WEBHOOK, or use --webhook-url or --dry-run"],
-        ),
+        ({"SLACK_WEBHOOK": ""}, ["✗ no webhook to send to: set SLACK_WEBHOOK, or use --webhook-url or --dry-run"]),
         ({"DATABASE_URL": ""}, ["✗ DATABASE_URL environment variable not set"]),
     ],
 )
@@ -229,10 +226,7 @@ FORBIDDEN = "✗ Cannot read the tasks: READER may not read"
             "! No index on tasks (status, updated_at): each run reads the whole table → "
             "CREATE INDEX CONCURRENTLY ON tasks (status, updated_at)",
         ),
-        (
-            "REVOKE CREATE ON SCHEMA public FROM READER",
-            f"{FORGETS} → GRANT CREATE ON SCHEMA public TO READER",
-        ),
+        ("REVOKE CREATE ON SCHEMA public FROM READER", f"{FORGETS} → GRANT CREATE ON SCHEMA public TO READER"),
         (
             slack_notifier.CREATE_LEDGER,
             f"{FORGETS} → GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO READER",

@@ -158,10 +158,7 @@ def test_a_template_takes_the_place_of_a_line():
 def stuck(queued: int, in_progress: int, **more: Any) -> News:
     tasks = [
         task(minutes, alert, status=status, total=total, since=minutes_ago(minutes + 40), created_at=minutes_ago(90))
-        for alert, status, total in (
-            (STUCK_QUEUED, "queued", queued),
-            (STUCK_IN_PROGRESS, "inprogress", in_progress),
-        )
+        for alert, status, total in ((STUCK_QUEUED, "queued", queued), (STUCK_IN_PROGRESS, "inprogress", in_progress))
         for minutes in range(min(total, 12))
     ]
     return News(tasks, queued + in_progress, NOW)._replace(**more)

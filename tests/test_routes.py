@@ -405,8 +405,7 @@ def test_quiet_hours_begin_with_their_start_and_end_before_their_end(span, quiet
 
 
 @pytest.mark.parametrize(
-    ("moment", "quiet"),
-    [("12:59:59", False), ("13:00:00", True), ("21:59:59", True), ("22:00:00", False)],
+    ("moment", "quiet"), [("12:59:59", False), ("13:00:00", True), ("21:59:59", True), ("22:00:00", False)]
 )
 def test_quiet_hours_are_those_of_the_time_zone(moment, quiet):
     assert (utc(f"2025-09-01 {moment}") in hours("22:00-07:00", "Asia/Tokyo")) is quiet

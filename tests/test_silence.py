@@ -13,20 +13,7 @@ from typing import Any
 import psycopg2
 import pytest
 from clock import standing_clock
-from support import (
-    FAILED,
-    HEALED,
-    PROGRAM,
-    RECOVERED,
-    STUCK,
-    elapse,
-    ledger,
-    summary,
-    title,
-    told,
-    value,
-    wait_until,
-)
+from support import FAILED, HEALED, PROGRAM, RECOVERED, STUCK, elapse, ledger, summary, title, told, value, wait_until
 
 import slack_notifier
 from sandbox.slack import SlackStandIn
@@ -276,8 +263,7 @@ def test_a_pace_of_a_clock_that_was_ahead_holds_back_nothing(notifier, slack, ta
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("table", "reason"),
-    [("tasks", "Rate-limited in a storm"), ("slack_notifications", "The ledger is locked")],
+    ("table", "reason"), [("tasks", "Rate-limited in a storm"), ("slack_notifications", "The ledger is locked")]
 )
 def test_a_call_in_a_storm_returns_at_once_also_while_a_table_is_locked(notifier, slack, tasks, caplog, table, reason):
     failed = []

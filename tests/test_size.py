@@ -148,11 +148,7 @@ TASKS = st.fixed_dictionaries(
     }
 )
 CAUSES = st.fixed_dictionaries(
-    {
-        "total": st.integers(1, 10**7),
-        "users": st.integers(1, 10**6),
-        "before": st.none() | st.integers(0, 10**6),
-    }
+    {"total": st.integers(1, 10**7), "users": st.integers(1, 10**6), "before": st.none() | st.integers(0, 10**6)}
 )
 TEMPLATES = st.sampled_from(
     [

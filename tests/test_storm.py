@@ -337,10 +337,7 @@ def test_a_queue_of_any_type_of_columns_is_told(settings, slack, tasks, table, i
     assert "2 of 3 ended tasks failed" in slack.messages()[0]["text"]
     tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now() AT TIME ZONE 'UTC'")
     assert notifier.send_combined_notification()["error"] is None
-    assert Counter(title(message) for message in slack.messages()[2:]) == {
-        HEALED: 1,
-        RECOVERED: 1,
-    }
+    assert Counter(title(message) for message in slack.messages()[2:]) == {HEALED: 1, RECOVERED: 1}
     assert len(notifier.get_failed_tasks_last_30min()) == 0
 
 
@@ -404,11 +401,7 @@ def test_an_empty_id_is_counted_and_blocks_no_other(settings, slack, tasks):
     tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now()")
     late = tasks.fail()
     assert notifier.send_combined_notification()["error"] is None
-    assert notifier.send_combined_notification() == {
-        **result,
-        "failed_tasks_count": 0,
-        "stuck_tasks_count": 0,
-    }
+    assert notifier.send_combined_notification() == {**result, "failed_tasks_count": 0, "stuck_tasks_count": 0}
     assert told(slack)[-1] == [late]
 
 

@@ -217,11 +217,7 @@ def _post(request: Request) -> Post | None:
 
 
 def chaos(name: str, amount: Amount, seed: int) -> Outcome:
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        postgres_server() as server,
-        SlackStandIn() as slack,
-    ):
+    with tempfile.TemporaryDirectory() as folder, postgres_server() as server, SlackStandIn() as slack:
         return Chaos(World(server), slack, write_variant(name, Path(folder)), seed).run(amount)
 
 

@@ -47,11 +47,7 @@ RUNS: dict[str, Callable[[SlackNotifier], Any]] = {
 }
 COMPLETE = ("the command line", "the monitor")
 # How a channel answers while it is out of order.
-OUT_OF_ORDER: list[dict[str, Any]] = [
-    {"status": 404, "body": "no_service"},
-    {"status": 503, "body": "unavailable"},
-    {"fault": "close"},
-]
+OUT_OF_ORDER: list[dict[str, Any]] = [{"status": 404, "body": "no_service"}, {"status": 503}, {"fault": "close"}]
 # What is out of order: how likely on a day, from and to how many minutes.
 OUTAGES = {"slack": (0.5, 10, 120), "second": (0.4, 60, 480), "database": (0.35, 10, 60), "cron": (0.4, 20, 200)}
 
@@ -264,29 +260,17 @@ class Days:
                 self.missed.append(Fault(now, to.channel, f"missed ({alert})", line, why))
 
     def show(self, seconds: float) -> None:
-        counts, false = self.counts, Counter(fault.kind for fault in self.faults)
-        print(
-            f"{(self.world.now - START) / DAY:.1f} days, {counts['runs']} runs, {counts['messages']} messages, "
-            f"{counts['tasks told']} tasks in them, {len(self.world.lives)} tasks in all; {seconds:.0f} s\n"
-            f"{counts['answers lost']} messages arrived unknown to their sender, "
-            f"{counts['cut before the commit']} of them as the run was cut off before its commit; "
-            f"{counts['changed after the claim']} tasks changed after their claim\n\n"
-            f"{sum(self.kinds.values())} sentences checked:"
-        )
-        for kind, count in sorted(self.kinds.items()):
-            print(f"  {kind:<28} {count:>7}" + (f"   false: {false[kind]}" if false[kind] else ""))
-        print(
-            f"\nmissed: {len(self.missed)}\nrepeated: {counts['repeated']}, "
-            f"explained: {counts['repeated, explained']}, unexplained: {len(self.unexplained)}\n"
-            f"false: {len(self.faults)}"
-        )
-        for faults in (self.missed, self.unexplained, self.faults):
+        print(f"{(self.world.now - START) / DAY:.1f} days in {seconds:.0f} s, {len(self.world.lives)} tasks in all")
+        for title, counts in (("What was done", self.counts), ("Sentences checked", self.kinds)):
+            print(f"\n{title}: {sum(counts.values())}" if counts is self.kinds else f"\n{title}:")
+            for name, count in sorted(counts.items()):
+                print(f"  {name:<28} {count:>7}")
+        print()
+        for name, faults in (("missed", self.missed), ("unexplained", self.unexplained), ("false", self.faults)):
+            print(f"{name}: {len(faults)}")
             # The first three of each kind.
-            seen: Counter[str] = Counter()
-            for fault in faults:
-                seen[fault.kind] += 1
-                if seen[fault.kind] <= 3:
-                    print(f"    {fault}")
+            for kind in dict.fromkeys(fault.kind for fault in faults):
+                print(*[f"    {fault}" for fault in faults if fault.kind == kind][:3], sep="\n")
 
 
 @contextmanager

@@ -270,10 +270,7 @@ class Reading:
             yield from self.is_log(found)
 
     @sentence(
-        "a recovered task",
-        rf"• {ID} (?:is (\w+) · )?(?:{AGE} after it failed|stuck for {AGE})",
-        "healed",
-        "recovered",
+        "a recovered task", rf"• {ID} (?:is (\w+) · )?(?:{AGE} after it failed|stuck for {AGE})", "healed", "recovered"
     )
     def _(self, found: Found) -> Why:
         yield from self.is_listed(found)

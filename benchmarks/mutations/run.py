@@ -158,11 +158,7 @@ def fit(breaks: Sequence[Break]) -> list[Verdict]:
 def judged(breaks: Sequence[Break], jobs: int, *, quick: bool) -> list[Verdict]:
     options = ["-m", "not slow"] if quick else []
     breaks = breaks[:: QUICK_STEP if quick else 1]
-    with (
-        postgres_server() as server,
-        tempfile.TemporaryDirectory() as folder,
-        ThreadPoolExecutor(jobs) as pool,
-    ):
+    with postgres_server() as server, tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
         # With a password that nothing may show: the tests look for it.
         trees = Trees(Path(folder), jobs, url_of(server.url, login="postgres:password-of-the-database"))
         trees.check(sorted({b.test for b in breaks}), options)
