@@ -714,46 +714,41 @@ def test_time_zones_change_nothing(run, typed_database, make_tasks, session, ser
 # ---- Database errors ---------------------------------------------------------------------------------------------
 
 
-def unreachable(url: str) -> str:
-    # Port 1 belongs to nobody.
-    return re.sub(r":\d+(?=/)", ":1", url)
+def changed(statement: str) -> Any:
+    return lambda tasks, role, url: [url, tasks.execute(statement)][0]
 
 
-def without_server(tasks, role, url):
-    return unreachable(role.url)
-
-
-def without_password(tasks, role, url):
-    return role.url.replace(role.password, "some-other-password")
-
-
-def without_database(tasks, role, url):
-    return url_of(url, database="sandbox_no_such_database")
-
-
-def without_table(tasks, role, url):
-    tasks.execute("DROP TABLE tasks")
-    return url
-
-
-def without_column(tasks, role, url):
-    tasks.execute("ALTER TABLE tasks DROP COLUMN log_uri")
-    return url
-
-
-def without_right(tasks, role, url):
-    return role.url
-
-
+# What makes the database unreadable, given the tasks, a role without rights and the URL; returns the URL.
 UNREADABLE = [
-    pytest.param(without_server, r"Cannot connect to the database: .*refused.*; check DATABASE_URL", id="unreachable"),
+    # Port 1 belongs to nobody.
     pytest.param(
-        without_password, r"Cannot connect .*authentication failed.*; check DATABASE_URL", id="wrong-password"
+        lambda tasks, role, url: re.sub(r":\d+(?=/)", ":1", role.url),
+        r"Cannot connect to the database: .*refused.*; check DATABASE_URL",
+        id="unreachable",
     ),
-    pytest.param(without_database, r"Cannot connect .*does not exist.*; check DATABASE_URL", id="missing-database"),
-    pytest.param(without_table, r"Cannot read the tasks: \w+ finds no table tasks; is this .*", id="missing-table"),
-    pytest.param(without_column, r"Cannot read the tasks: the table tasks lacks log_uri; .*", id="missing-column"),
-    pytest.param(without_right, r".* may not read id, .* of tasks; GRANT SELECT ON tasks .*", id="permission-denied"),
+    pytest.param(
+        lambda tasks, role, url: role.url.replace(role.password, "some-other-password"),
+        r"Cannot connect .*authentication failed.*; check DATABASE_URL",
+        id="wrong-password",
+    ),
+    pytest.param(
+        lambda tasks, role, url: url_of(url, database="sandbox_no_such_database"),
+        r"Cannot connect .*does not exist.*; check DATABASE_URL",
+        id="missing-database",
+    ),
+    pytest.param(
+        changed("DROP TABLE tasks"), r"Cannot read the tasks: \w+ finds no table tasks; is this .*", id="missing-table"
+    ),
+    pytest.param(
+        changed("ALTER TABLE tasks DROP COLUMN log_uri"),
+        r"Cannot read the tasks: the table tasks lacks log_uri; .*",
+        id="missing-column",
+    ),
+    pytest.param(
+        lambda tasks, role, url: role.url,
+        r".* may not read id, .* of tasks; GRANT SELECT ON tasks .*",
+        id="permission-denied",
+    ),
 ]
 
 

@@ -83,40 +83,6 @@ def test_8_processes_at_once_tell_each_failure_once(start, slack, tasks, figures
     assert no_deadlock(tasks)
 
 
-def test_two_first_runs_at_once_both_succeed(start, slack, tasks, figures):
-    rounds = 2
-    failed: list[str] = []
-    for _ in range(rounds):
-        tasks.clear()
-        tasks.execute("DROP TABLE IF EXISTS slack_notifications")
-        failed += [tasks.fail() for _ in range(3)]
-        all_end_well([start() for _ in range(4)])
-    result = tally(told(slack), failed)
-    figures(runs=4 * rounds, failures=len(failed), missed=len(result.missed), repeated=len(result.repeated))
-    assert result == EXACTLY_ONCE
-
-
-@pytest.mark.slow
-def test_first_runs_at_once_bring_up_a_ledger_of_version_1_and_keep_what_it_knows(slack, tasks, settings):
-    known = tasks.fail()
-    assert SlackNotifier(settings=settings).send_failed_tasks_notification()
-    tasks.execute("ALTER TABLE slack_notifications DROP COLUMN cause")
-    tasks.execute("DELETE FROM slack_notifications WHERE task_id = '' AND alert IN ('', 'healed', 'recovered')")
-    slack.clear()
-    failed = [tasks.fail() for _ in range(3)]
-    barrier = threading.Barrier(AT_ONCE)
-
-    def first_run(_: int) -> bool:
-        barrier.wait()
-        return SlackNotifier(settings=settings).send_combined_notification()["error"] is None
-
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        assert all(threads.map(first_run, range(AT_ONCE)))
-    assert tally(told(slack), failed) == EXACTLY_ONCE
-    assert known not in str(slack.messages())
-    assert value(tasks.connection, "SELECT count(*) FROM slack_notifications WHERE cause IS NOT NULL") == len(failed)
-
-
 @pytest.mark.slow
 def test_first_calls_while_slack_is_slow_wait_for_no_lock_on_the_new_ledger(slack, tasks, settings, caplog):
     failed = tasks.fail()
@@ -233,7 +199,8 @@ def test_overlapping_windows_tell_each_failure_once(notifier, slack, tasks, figu
     assert all("in the last 30 minutes" in message["text"] for message in slack.messages())
 
 
-def test_a_run_that_waited_finds_the_tasks_taken(start, slack, tasks):
+@pytest.mark.parametrize("is_killed", [False, True], ids=["told", "killed"])
+def test_a_run_that_waited_finds_the_tasks_taken_or_tells_them_if_the_first_is_killed(start, slack, tasks, is_killed):
     failed = [tasks.fail() for _ in range(3)]
     with slack.hold() as held:
         first = start()
@@ -241,20 +208,11 @@ def test_a_run_that_waited_finds_the_tasks_taken(start, slack, tasks):
         second = start()
         wait_for_blocked(tasks.connection, 1)
         assert len(slack.requests) == 1
-        held.go()
-        all_end_well([first, second])
-    assert told(slack) == [sorted(failed)]
-
-
-def test_a_run_that_waited_tells_the_tasks_if_slack_refuses_the_first(start, slack, tasks):
-    failed = [tasks.fail() for _ in range(3)]
-    with slack.hold() as held:
-        first = start()
-        held.wait_received()
-        second = start()
-        wait_for_blocked(tasks.connection, 1)
-        first.kill()
-        all_end_well([second])
+        if is_killed:
+            first.kill()
+        else:
+            held.go()
+        all_end_well([second] if is_killed else [first, second])
     assert told(slack) == [sorted(failed)]
 
 

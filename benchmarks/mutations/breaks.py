@@ -278,7 +278,7 @@ TEXT = r'''
 -AND alert = name OFFSET 0
 +AND starts_with(alert, name) OFFSET 0
 # two runs tell a destination at once
-? tests/test_concurrency.py::test_a_run_that_waited_finds_the_tasks_taken
+? tests/test_concurrency.py::test_a_run_that_waited_finds_the_tasks_taken_or_tells_them_if_the_first_is_killed
 -NOT {_IS_RATE_LIMITED} FOR UPDATE SKIP LOCKED
 +NOT {_IS_RATE_LIMITED}
 # a storm has no limit
