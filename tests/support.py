@@ -63,6 +63,11 @@ def told(slack: SlackStandIn, alert: str = FAILED, channel: str = "alerts") -> l
     return [sorted(ids(message)) for message in slack.messages(channel) if title(message) == alert]
 
 
+def holds(log: str, line: str) -> bool:
+    """Whether the log has that line; … stands for anything."""
+    return re.search(".*".join(map(re.escape, line.split("…"))), log) is not None
+
+
 class Tally(NamedTuple):
     """How often tasks were told, against once each."""
 
