@@ -178,7 +178,8 @@ SECRETS = [
     pytest.param("Authorization: Basic ⟦dXNlcjpwYXNzd29yZA==⟧", id="basic"),
     pytest.param("Authorization: Token ⟦0123456789abcdef⟧", id="authorization-token"),
     pytest.param("password=⟦hunter2⟧", id="password"),
-    pytest.param("pass\u200bword=\n\n  ⟦hunter2⟧", id="password-with-invisible-characters"),
+    pytest.param("pass\u200bword=⟦hunter2⟧", id="password-with-invisible-characters"),
+    pytest.param("password=\n\n  ⟦hunter2⟧", id="password-over-lines"),
     pytest.param('"password": "⟦hun\\"ter2⟧"', id="password-holding-a-quote"),
     pytest.param("AWS_SECRET_ACCESS_KEY=⟦wJalrXUtnFEMI/K7MDENG/bPxRfiCY⟧", id="aws-secret"),
     pytest.param("the bot used ⟦xoxb-1234567890-abcdefghij⟧", id="slack-bot"),
@@ -225,7 +226,7 @@ def test_secret_in_an_error_is_masked(marked):
     "text",
     [
         "HTTP 429", "disk-usage-1234567890abcdef", "task-123", "https://example.com/watch?v=abc", "bearer of bad news",
-        "at 12:30:45", "token limit exceeded after 512 tokens", "Secret Garden.mp4 not found",
+        "at 12:30:45", "max_tokens: 4096", "token limit exceeded after 512 tokens", "Secret Garden.mp4 not found",
         "basic authentication required", "KeyError: 'scene_duration'", "connection to db.internal:5432 refused",
         "16:9 @ 30fps", "file /tmp/passwords.txt is missing", "a 6f1c2a94-8d3b-4e57-9a60-2b7de15c0f83 b",
         "ask-a-question-about-it", "the keyboard: broken, monkey=1",
