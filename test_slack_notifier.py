@@ -42,6 +42,7 @@ from slack_notifier import (
     redact,
     shorten,
     task_info,
+    task_text,
 )
 
 SENT = "Slack message sent successfully"
@@ -201,6 +202,7 @@ def test_the_cut_of_a_long_error_leaves_no_piece_of_a_secret():
     assert label("x" + " " * 1985 + "AKIAIOSFODNN7EXAMPLE") == "x"
     assert error_line("x" + " " * 1985 + "AKIAIOSFODNN7EXAMPLE") == "x [masked]"
     assert "AKIA" not in error_line("x " * 95 + "AKIAIOSFODNN7EXAMPLE")
+    assert "AKIA" not in task_text("x " * 28 + "AKIAIOSFODNN7EXAMPLE")
     assert "MIIE" not in error_line("-----BEGIN PRIVATE KEY-----MIIEvQIBADANBg" + "k" * 200)
 
 
