@@ -33,6 +33,8 @@ WHEN = r"(just now|(?:\d+ [dhm]\w* ?)+ ago|for (?:\d+ [dhm]\w* ?)+)"
 ID, SEEN, LINK = r"`([0-9a-f-]{36})`", r"(?: (🆕|\(\d+× in 7 days\)))?", r"<(https://[^|>]+)\|View Logs>"
 COUNT, CALLED = r"(?P<count>\d+)(?P<more> more)? tasks?", r":(?P<mention> <!here>)?"
 CRITICAL = "(?P<critical>Critical: )"
+ENDED_AFTER = rf"(?:{AGE} after it failed|stuck for {AGE})"
+NOBODY = rf"No task has started or ended (?:since {TIME}|yet): are the workers running\?"
 SINCE = TIME.replace("(", "(?P<since>", 1)
 NOT_READ = r"Until it works again, no failed or stuck task is reported\."
 # Why a line is false.
@@ -269,9 +271,7 @@ class Reading:
             yield from self.is_age(self.task, found[2])
             yield from self.is_log(found)
 
-    @sentence(
-        "a recovered task", rf"• {ID} (?:is (\w+) · )?(?:{AGE} after it failed|stuck for {AGE})", "healed", "recovered"
-    )
+    @sentence("a recovered task", rf"• {ID} (?:is (\w+) · )?{ENDED_AFTER}", "healed", "recovered")
     def _(self, found: Found) -> Why:
         yield from self.is_listed(found)
         row = self.task
@@ -290,12 +290,7 @@ class Reading:
 
     # Figures
 
-    @sentence(
-        "no worker",
-        rf"(?P<workers>No task has started or ended (?:since {TIME}|yet): are the workers running\?)",
-        "failed",
-        "stuck",
-    )
+    @sentence("no worker", rf"(?P<workers>{NOBODY})", "failed", "stuck")
     def _(self, found: Found) -> Why:
         case, since = self.case, moment(found[2]) if found[2] else None
         last = last_activity(case.table)
