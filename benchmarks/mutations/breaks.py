@@ -195,7 +195,7 @@ TEXT = r'''
 -text = Template(template).safe_substitute(values, **more, seen=seen).strip()
 +text = Template(Template(template).safe_substitute(values, **more)).safe_substitute(values, **more)
 # an event shows the address of the logo
-? test_task_creation_notification.py::test_logo_address_is_not_shown
+? test_task_creation_notification.py::test_event_message_is_as_documented
 -"Logo URL provided": (
 +"Logo: {}": (
 # an asterisk in a cause ends its heading
