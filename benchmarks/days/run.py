@@ -28,7 +28,7 @@ import psycopg2.extensions
 import pytest
 
 import slack_notifier
-from benchmarks.days.sentences import ALERTS, TITLES, Case, Reading, read
+from benchmarks.days.sentences import ALERTS, OF_THE_MONITOR, TITLES, Case, Reading, read
 from benchmarks.days.truth import Destination, Due
 from benchmarks.days.world import DAY, ENDED_WELL, HOUR, MINUTE, OPEN, START, USERS, Row, Table, World
 from benchmarks.tables import INDEX
@@ -55,16 +55,12 @@ Payload = Mapping[str, Any]
 
 
 class Fault(NamedTuple):
-    """Something false or missing: when, in which channel, what kind, the line, and why it is wrong."""
+    """Something false or missing: what kind, the line, when and in which channel, and why it is wrong."""
 
-    at: datetime
-    channel: str
     kind: str
     line: str
+    where: str
     why: str
-
-    def __str__(self) -> str:
-        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.channel}, {self.kind}: {self.line}\n      {self.why}"
 
 
 class Days:
@@ -98,9 +94,8 @@ class Days:
         self.unexplained: list[Fault] = []
         self.missed: list[Fault] = []
         self.outages: dict[str, list[tuple[datetime, datetime]]] = {what: [] for what in OUTAGES}
-        # What befalls a run between two of its statements: a change once after a claim; a cut at the commit.
-        self.changes = self.is_cut = self.has_claimed = False
-        self.cuts: list[int] = []
+        # Whether a task is to change in this run, whether its last statement was a claim, and the task as it was.
+        self.changes = self.has_claimed = False
         self.gone: Row | None = None
         for day in range(int(days) + 1):
             self.world.at(START + day * DAY, self._plan, START + day * DAY)
@@ -139,46 +134,35 @@ class Days:
         self.log.flush()
         blinded = self.settings._replace(database_url="postgresql://x@127.0.0.1:1/x")
         RUNS[who](SlackNotifier(settings=blinded if blind else self.settings))
-        self.changes = self.is_cut = False
         requests = self.slack.requests
         self.slack.clear()
-        for number, request in enumerate(requests, 1):
+        for request in requests:
             if request.payload:
-                self._hear(request, request.payload, blind, request.status == 200 and number not in self.cuts)
+                self._hear(request, request.payload, request.status == 200)
         if not (out or hurt or blind):
             lines = [record.getMessage() for record in self.log.buffer]
-            self.faults += [Fault(self.world.now, who, "error", line, "nothing was wrong") for line in lines]
-        if who in COMPLETE and not blind and not self.cuts:
-            for to in self.destinations:
-                if to.channel not in out and to.channel != hurt:
-                    self._look_for_missed(to)
+            self.faults += [Fault("error", line, f"{self.world.now} {who}", "nothing was wrong") for line in lines]
+        for to in self.destinations:
+            if who in COMPLETE and not blind and to.channel not in (*out, hurt):
+                self._look_for_missed(to)
 
     def _hurt(self, out: set[str]) -> str:
-        """Prepares what befalls this run in the middle, if anything: the channel whose answer is lost, or what else."""
-        self.cuts, self.gone = [], None
-        luck = self.luck.random()
-        if luck < 0.04 and not out:
-            channel = self.luck.choice(self.destinations).channel
-            self.slack.answer(fault="accept_then_reset", channel=channel)
-            return channel
-        self.is_cut, self.changes = luck < 0.08, 0.08 <= luck < 0.2
-        return "the connection" if self.is_cut else ""
+        """Prepares what befalls this run in the middle, if anything; returns the channel whose answer is lost."""
+        self.gone, luck = None, self.luck.random()
+        self.changes = 0.04 <= luck < 0.2
+        if luck >= 0.04 or out:
+            return ""
+        channel = self.luck.choice(self.destinations).channel
+        self.slack.answer(fault="accept_then_reset", channel=channel)
+        return channel
 
-    def before(self, query: str, process: int) -> None:
+    def before(self, query: str) -> None:
         """What happens before a statement of a run."""
         reads_tasks, records = re.search(r"\btasks\b", query), "INSERT INTO slack_notifications" in query
         if self.changes and self.has_claimed and reads_tasks and not records:
             self.changes = False
             self._change()
         self.has_claimed = bool(reads_tasks and records)
-        sent = self.slack.requests if query == "COMMIT" and self.is_cut else []
-        if sent and sent[-1].status == 200:
-            # The session of a run that has just sent a message ends before its commit.
-            self.cuts.append(len(sent))
-            self.is_cut = False
-            self.counts["cut before the commit"] += 1
-            with self.connection.cursor() as cursor:
-                cursor.execute("SELECT pg_terminate_backend(%s, 60000)", [process])
 
     def _change(self) -> None:
         """One of the tasks that were just claimed is deleted, or tried again."""
@@ -191,60 +175,59 @@ class Days:
         if self.luck.random() < 0.5:
             self.table.delete(row.id)
         else:
-            now = self.world.now
-            again = {"status": "inprogress", "updated_at": now, "started_at": row.started_at or now, "acted": now}
-            self.table.write(replace(row, **again))
+            now, started = self.world.now, row.started_at or self.world.now
+            self.table.write(replace(row, status="inprogress", updated_at=now, started_at=started, acted=now))
         self.table.flush()
         for to in self.destinations:
             to.unsure.add(row.id)
 
     # What came of it
 
-    def _hear(self, request: Request, payload: Payload, blind: bool, sure: bool) -> None:
+    def _hear(self, request: Request, payload: Payload, sure: bool) -> None:
         to = next(to for to in self.destinations if to.channel == request.channel)
-        alert = TITLES.get(payload["text"].split("\n")[0], "unknown")
+        title = payload["text"].split("\n")[0]
+        if title in OF_THE_MONITOR:
+            return
+        alert = TITLES.get(title, "unknown")
         for heard in self.tamper(to, alert, payload) if sure else [payload]:
-            self.counts["messages"] += 1
-            case, gone = self.case(to, alert, blind), self.gone
-            reading = read(case, heard)
-            self.gone = None
-            if gone and reading.false:
+            reading = read(self.case(to, alert), heard)
+            if self.gone and reading.false:
                 # A message may also say all of it as it was at the claim, before the task changed.
-                with self.table.before(gone):
-                    as_claimed = read(self.case(to, alert, blind), heard)
+                as_claimed = read(self.case(to, alert, self.table.having(self.gone)), heard)
                 reading = min(reading, as_claimed, key=lambda reading: len(reading.false))
-            self._judge(case, reading)
+            self.gone = None
+            self._judge(reading)
             if alert in to.kinds:
-                self._remember(case, reading, sure)
+                self._remember(reading, sure)
 
-    def case(self, to: Destination, alert: str, blind: bool = False) -> Case:
-        due = to.due(alert, self.table, self.world.now) if alert in to.kinds else Due({}, {})
+    def case(self, to: Destination, alert: str, as_claimed: Table | None = None) -> Case:
+        table = as_claimed or self.table
+        due = to.due(alert, table, self.world.now) if alert in to.kinds else Due({}, {})
         statuses = {"failed": ("failed",), "stuck": tuple(OPEN)}.get(alert, ENDED_WELL)
-        gone = self.gone if self.gone and self.gone.status in statuses else None
-        return Case(to, alert, self.world.now, self.table, due, gone, blind)
+        gone = self.gone if self.gone and not as_claimed and self.gone.status in statuses else None
+        return Case(to, alert, self.world.now, table, due, gone)
 
-    def _judge(self, case: Case, reading: Reading) -> None:
+    def _judge(self, reading: Reading) -> None:
+        self.counts["messages"] += 1
         self.kinds += reading.kinds
         for kind, line, why in reading.false:
             repeated = why.startswith("REPEATED")
             self.counts["repeated"] += repeated
-            fault = Fault(case.now, case.to.channel, kind, line, why)
+            fault = Fault(kind, line, f"{self.world.now} {reading.case.to.channel}", why)
             (self.unexplained if repeated else self.faults).append(fault)
 
-    def _remember(self, case: Case, reading: Reading, sure: bool) -> None:
-        to, told = case.to, reading.told
-        again = [
-            to.heard[key] for row in told if case.alert == "failed" and (key := (row.id, row.updated_at)) in to.heard
-        ]
-        self.counts["repeated"] += len(again)
-        self.counts["repeated, explained"] += again.count(False)
-        to.note(case.alert, told, case.now, recorded=sure)
+    def _remember(self, reading: Reading, sure: bool) -> None:
+        to, alert, told, now = reading.case.to, reading.case.alert, reading.told, self.world.now
+        if alert == "failed":
+            again = [to.is_on_record(row) for row in told if (row.id, row.updated_at) in to.heard]
+            self.counts["repeated"] += len(again)
+            self.counts["repeated, explained"] += again.count(False)
+            to.unsure |= {*reading.may} - {row.id for row in told}
+        to.note(alert, told, now, recorded=sure)
         self.counts["answers lost"] += not sure
         self.counts["tasks told"] += len(told)
         if sure and "mention" in reading.said:
-            to.called[case.alert] = case.now
-        if case.alert == "failed":
-            to.unsure |= {*reading.may} - {row.id for row in told}
+            to.called[alert] = now
 
     def _look_for_missed(self, to: Destination) -> None:
         """After a run that could tell all there was."""
@@ -257,7 +240,7 @@ class Days:
                 to.missed.add((alert, row.id, row.updated_at))
                 line = f"{row.id} is {row.status} since {row.updated_at:%Y-%m-%d %H:%M:%S}"
                 why = f"told: as failed {to.failures.get(row.id)}, as stuck {to.stuck.get(row.id)}"
-                self.missed.append(Fault(now, to.channel, f"missed ({alert})", line, why))
+                self.missed.append(Fault(f"missed ({alert})", line, f"{now} {to.channel}", why))
 
     def show(self, seconds: float) -> None:
         print(f"{(self.world.now - START) / DAY:.1f} days in {seconds:.0f} s, {len(self.world.lives)} tasks in all")
@@ -270,7 +253,7 @@ class Days:
             print(f"{name}: {len(faults)}")
             # The first three of each kind.
             for kind in dict.fromkeys(fault.kind for fault in faults):
-                print(*[f"    {fault}" for fault in faults if fault.kind == kind][:3], sep="\n")
+                print(*["\n      ".join(fault) for fault in faults if fault.kind == kind][:3], sep="\n")
 
 
 @contextmanager
@@ -286,7 +269,7 @@ def simulated(seed: int, days: float, server_url: str = "") -> Iterator[Days]:
 
         class Cursor(psycopg2.extensions.cursor):
             def execute(self, query: Any, parameters: Any = None) -> None:
-                simulation.before(query, self.connection.info.backend_pid)
+                simulation.before(query)
                 super().execute(query, parameters)
 
         patch, folder = (

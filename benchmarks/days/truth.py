@@ -5,7 +5,7 @@ Nothing here is read from the notifier or its ledger: the rules are those of doc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -26,6 +26,12 @@ class Told(NamedTuple):
     cause: str
 
 
+class Heard(NamedTuple):
+    at: datetime
+    cause: str
+    recorded: bool
+
+
 class Due(NamedTuple):
     """The tasks that a message must be about, and those that it may be about as well."""
 
@@ -36,8 +42,8 @@ class Due(NamedTuple):
 @dataclass
 class Destination:
     """A channel and what it was told. `failures` and `stuck`: what is on record, as the sender knows that Slack has it.
-    `heard`: each failure that the channel has read of, with whether it was on record. `unsure`: tasks that changed
-    while a message about them was made, so that it may have told them or not.
+    `heard`: each failure that the channel has read of, when last, and whether that is on record. `unsure`: tasks that
+    changed while a message about them was made, so that it may have told them or not.
     """
 
     channel: str
@@ -45,10 +51,9 @@ class Destination:
     kinds: tuple[str, ...] = ("failed",)
     failures: dict[str, Told] = field(default_factory=dict)
     stuck: dict[str, Told] = field(default_factory=dict)
-    heard: dict[tuple[str, datetime], bool] = field(default_factory=dict)
+    heard: dict[tuple[str, datetime], Heard] = field(default_factory=dict)
     missed: set[tuple[str, str, datetime]] = field(default_factory=set)
     unsure: set[str] = field(default_factory=set)
-    reports: list[tuple[datetime, str, str, datetime, bool]] = field(default_factory=list)
     called: dict[str, datetime] = field(default_factory=dict)
 
     def minds(self, row: Row) -> bool:
@@ -102,11 +107,8 @@ class Destination:
     def note(self, alert: str, rows: Iterable[Row], now: datetime, *, recorded: bool) -> None:
         """Remembers a message about these tasks; `recorded`: its sender knows that it arrived."""
         for row in rows:
-            if alert == "failed":
-                key = (row.id, row.updated_at)
-                if not self.heard.get(key):
-                    self.reports.append((now, row.cause, row.id, row.updated_at, recorded))
-                self.heard[key] = recorded or self.heard.get(key, False)
+            if alert == "failed" and not self.is_on_record(row):
+                self.heard[row.id, row.updated_at] = Heard(now, row.cause, recorded)
             if not recorded:
                 continue
             if alert == "failed":
@@ -123,28 +125,26 @@ class Destination:
     def times(self, cause: str, now: datetime) -> tuple[int, int]:
         """How many failures of the cause were told before, today and on the six UTC days before: for sure; perhaps."""
         first = now.date() - timedelta(days=6)
-        told: dict[tuple[str, datetime], bool] = {}
-        for at, of, task_id, event, recorded in self.reports:
-            if of == cause and at.date() >= first:
-                told[task_id, event] = told.get((task_id, event), False) or recorded
-        sure = sum(told.values())
+        told = [heard.recorded for heard in self.heard.values() if heard.cause == cause and heard.at.date() >= first]
         # A failure in a message whose answer was lost is told again and then counts; or it has healed meanwhile.
-        return sure, len(told) + len(self.unsure)
+        return sum(told), len(told) + len(self.unsure)
 
     def told_within(self, cause: str, now: datetime, span: timedelta) -> bool:
-        return any(of == cause and now - span < at < now and sure for at, of, _, _, sure in self.reports)
+        heard = (each for each in self.heard.values() if each.cause == cause and each.recorded)
+        return any(now - span < each.at < now for each in heard)
 
-    def in_span(self, table: Table, start: datetime, now: datetime) -> Iterator[Row]:
+    def is_on_record(self, row: Row) -> bool:
+        return (row.id, row.updated_at) in self.heard and self.heard[row.id, row.updated_at].recorded
+
+    def in_span(self, table: Table, start: datetime, now: datetime) -> list[Row]:
         """The tasks that ended in the span. What lies more than an hour ahead is an odd date."""
-        for row in table.of(*ENDED):
-            if self.minds(row) and start <= row.updated_at <= now + HOUR:
-                yield row
+        return [row for row in table.of(*ENDED) if self.minds(row) and start <= row.updated_at <= now + HOUR]
 
     def healed_since(self, table: Table, start: datetime, now: datetime) -> tuple[set[str], set[str]]:
         """The tasks that ended well in the span and were told as failed: those on record; and besides, those of
         messages of which the sender does not know that they arrived."""
         ended = {row.id for row in self.in_span(table, start, now) if row.status in ENDED_WELL}
-        sure = {task_id for (task_id, _), recorded in self.heard.items() if recorded}
+        sure = {task_id for (task_id, _), heard in self.heard.items() if heard.recorded}
         return ended & sure, ended & {task_id for task_id, _ in self.heard}
 
 

@@ -10,9 +10,7 @@ import heapq
 import itertools
 import random
 import uuid
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -61,9 +59,7 @@ def _raised(kind: str, words: str) -> str:
 CAUSES = {
     "killed": "RuntimeError: ffmpeg exited with code 137 while reading /tmp/{id}/scene.mp4",
     "quota": "HTTP 429 from api.elevenlabs.io: Too Many Requests, request {number}",
-    "voice": _raised(
-        "requests.exceptions.HTTPError", "503 Server Error: Service Unavailable for url: https://v.ex/{id}"
-    ),
+    "voice": _raised("requests.exceptions.HTTPError", "503 Server Error: Unavailable for url: https://v.ex/{id}"),
     "fonts": _raised("PermissionError", "[Errno 13] Permission denied: '/app/fonts/{number}'"),
     "duration": _raised("KeyError", "'duration'"),
     "memory": _raised("MemoryError", ""),
@@ -115,44 +111,32 @@ class Table:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self.rows: dict[str, Row] = {}
-        self._by_status: dict[str, set[str]] = defaultdict(set)
         self._changed: set[str] = set()
 
     def write(self, row: Row) -> None:
-        self.delete(row.id)
         self.rows[row.id] = row
-        self._by_status[row.status].add(row.id)
+        self._changed.add(row.id)
 
     def delete(self, task_id: str) -> None:
+        self.rows.pop(task_id, None)
         self._changed.add(task_id)
-        if task_id in self.rows:
-            self._by_status[self.rows.pop(task_id).status].discard(task_id)
 
-    def of(self, *statuses: str) -> Iterator[Row]:
-        return (self.rows[task_id] for status in statuses for task_id in self._by_status[status])
+    def of(self, *statuses: str) -> list[Row]:
+        return [row for row in self.rows.values() if row.status in statuses]
 
-    @contextmanager
-    def before(self, row: Row) -> Iterator[None]:
-        """Has the row as it was, until the end of the block."""
-        now = self.rows.get(row.id)
-        self.write(row)
-        yield
-        self.delete(row.id)
-        if now:
-            self.write(now)
+    def having(self, row: Row) -> Table:
+        """Another table, in which this row is as it was."""
+        table = Table(self._connection)
+        table.rows = {**self.rows, row.id: row}
+        return table
 
     def flush(self) -> None:
-        changed = sorted(self._changed)
-        self._changed.clear()
-        written = [
-            [getattr(self.rows[task_id], name) for name in COLUMNS] for task_id in changed if task_id in self.rows
-        ]
-        deleted = [task_id for task_id in changed if task_id not in self.rows]
+        changed, self._changed = sorted(self._changed), set()
+        rows = [self.rows[task_id] for task_id in changed if task_id in self.rows]
         with self._connection.cursor() as cursor:
-            if deleted:
-                cursor.execute("DELETE FROM tasks WHERE id = ANY(%s)", [deleted])
-            if written:
-                execute_values(cursor, _WRITE, written)
+            cursor.execute("DELETE FROM tasks WHERE id = ANY(%s)", [[key for key in changed if key not in self.rows]])
+            if rows:
+                execute_values(cursor, _WRITE, [[getattr(row, name) for name in COLUMNS] for row in rows])
 
 
 class World:
