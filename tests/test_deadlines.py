@@ -11,12 +11,12 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from typing import Any, Callable
 
 import psycopg2
 import pytest
-from servers import Front, flood, says
+from servers import Front, Listener, flood, says
 from support import BLIND, FAILED, told, value, wait_until
 
 import slack_notifier
@@ -214,22 +214,6 @@ def test_a_lock_taken_within_a_run_is_no_other_run(settings, slack, tasks, proxy
     assert f"the table {table} is locked by session" in error
 
 
-@pytest.mark.slow
-def test_a_session_that_holds_a_destinations_row_does_not_let_anybody_repeat(
-    notifier, slack, tasks, database_url, caplog
-):
-    """The row is taken before the post: whoever cannot have it posts nothing."""
-    first = tasks.fail()
-    assert notifier.send_failed_tasks_notification()
-    tasks.fail()
-    with closing(psycopg2.connect(database_url)) as stranger, stranger.cursor() as cursor:
-        cursor.execute("SELECT FROM slack_notifications WHERE task_id = '' FOR UPDATE")
-        for _ in range(3):
-            assert notifier.send_failed_tasks_notification()
-        assert told(slack) == [[first]]
-    assert "Another run is telling this destination, or a session holds its rows" in caplog.text
-
-
 # ---- Connections that break ------------------------------------------------------------------------------------------
 
 
@@ -293,26 +277,19 @@ ENDLESS = {
 }
 
 
-@contextmanager
-def flooding(beginning: bytes, again: bytes, greet: bool = False) -> Iterator[int]:
-    """A server that answers each connection without end, until its client is gone."""
+class Endless(Listener):
+    """Answers each connection without end, until its client is gone."""
 
-    def serve(client: socket.socket) -> None:
-        with suppress(OSError), client:
-            if not greet:
-                client.recv(65536)
-            client.sendall(beginning)
-            flood(client, again)
+    def __init__(self, beginning: bytes, again: bytes, *, greets: bool = False) -> None:
+        super().__init__()
+        self.beginning, self.again, self.greets = beginning, again, greets
+        self.open()
 
-    def accept() -> None:
-        with suppress(OSError):
-            while True:
-                threading.Thread(target=serve, args=[listener.accept()[0]], daemon=True).start()
-
-    with closing(socket.create_server(("127.0.0.1", 0), backlog=200)) as listener:
-        threading.Thread(target=accept, daemon=True).start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
+    def serve(self, client: socket.socket) -> None:
+        if not self.greets:
+            client.recv(65536)
+        client.sendall(self.beginning)
+        flood(client, self.again)
 
 
 @pytest.mark.slow
@@ -320,11 +297,11 @@ def flooding(beginning: bytes, again: bytes, greet: bool = False) -> Iterator[in
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_a_webhook_server_that_never_ends_leaves_no_thread_at_work(settings, tasks, kind):
     tasks.fail()
-    with flooding(*ENDLESS[kind]) as port:
-        notifier = SlackNotifier(f"http://127.0.0.1:{port}/services/T0/B0/secret", settings=settings)
+    with closing(Endless(*ENDLESS[kind])) as server:
+        notifier = SlackNotifier(f"http://127.0.0.1:{server.port}/services/T0/B0/secret", settings=settings)
         with no_longer_than("failed"):
             notifier.send_failed_tasks_notification()
-        wait_until(lambda: left_behind(port) == (0, 0), 10)
+        wait_until(lambda: left_behind(server.port) == (0, 0), 10)
 
 
 @pytest.mark.slow
@@ -345,34 +322,13 @@ def test_a_mail_server_that_greets_without_end_is_cut_off(settings, slack, tasks
 
     tasks.fail()
     slack.answer(404, "no_service", times=None)
-    with flooding(b"", b"220-welcome\r\n" * 5000, greet=True) as port:
-        email = slack_notifier.Email(f"smtp://127.0.0.1:{port}", ["ops@example.com"], "a@example.com")
+    with closing(Endless(b"", b"220-welcome\r\n" * 5000, greets=True)) as server:
+        email = slack_notifier.Email(f"smtp://127.0.0.1:{server.port}", ["ops@example.com"], "a@example.com")
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         with no_longer_than("failed"):
             assert SlackNotifier(settings=settings._replace(email=email)).send_failed_tasks_notification() is False
-        wait_until(lambda: left_behind(port) == (0, 0), 10)
+        wait_until(lambda: left_behind(server.port) == (0, 0), 10)
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 50_000
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("answer", [{"fault": "hang"}, {"status": 503}])
-def test_thirty_failures_in_ten_seconds_hold_no_worker_and_lose_nothing(settings, slack, tasks, answer):
-    """From six workers, with a Slack that hangs or refuses; the next run tells all of it, once."""
-    slack.answer(**answer, times=None)
-    held: list[float] = []
-
-    def fail(_: int) -> None:
-        tasks_of_a_worker = tasks.fail(updated=0)
-        started = time.monotonic()
-        SlackNotifier(settings=settings).send_failed_tasks_notification()
-        held.append(time.monotonic() - started)
-        assert tasks_of_a_worker
-
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(fail, range(30)))
-    assert max(held) < CALL_SECONDS + SLACK_SECONDS
-    slack.clear()
-    assert SlackNotifier(settings=settings).send_combined_notification()["failed_tasks_count"] == 30
 
 
 # ---- The real limits -------------------------------------------------------------------------------------------------
