@@ -13,7 +13,7 @@ from typing import Any
 import psycopg2
 import pytest
 from clock import standing_clock
-from support import FAILED, HEALED, PROGRAM, RECOVERED, STUCK, elapse, ledger, summary, title, told, value, wait_until
+from support import FAILED, HEALED, PROGRAM, STUCK, elapse, ledger, summary, title, told, value, wait_until
 
 import slack_notifier
 from sandbox.slack import SlackStandIn
@@ -510,30 +510,6 @@ def test_a_role_without_a_memory_calls_people(settings, slack, tasks, role):
     tasks.fail()
     run(SlackNotifier(settings=settings._replace(**changes)), 2)
     assert [CALLED in message["text"] for message in slack.messages()] == [True, True]
-
-
-STRICT_TASKS = {
-    "domains": "CREATE DOMAIN moment AS timestamp NOT NULL; CREATE DOMAIN word AS varchar NOT NULL;"
-    "ALTER TABLE tasks ALTER updated_at TYPE moment, ALTER updated_at DROP NOT NULL, ALTER created_at TYPE moment,"
-    "ALTER id TYPE word, ALTER user_api_key TYPE word, ALTER status TYPE word, ALTER error TYPE word",
-    "ids of uuid": "ALTER TABLE tasks ALTER id TYPE uuid USING id::uuid",
-    "ids of bigint": "ALTER TABLE tasks ALTER id TYPE bigint USING right(id, 9)::bigint",
-    "an enum": "CREATE TYPE state AS ENUM ('queued', 'in_progress', 'failed', 'finished');"
-    "ALTER TABLE tasks ALTER status DROP DEFAULT, ALTER status TYPE state USING status::state",
-}
-
-
-@pytest.mark.parametrize("strict", STRICT_TASKS)
-def test_types_that_refuse_null_or_other_words_cost_no_alert(watcher, slack, tasks, strict):
-    """The claim has rows without a task, and rows of the ledger are no ids of this table."""
-    for number, row in enumerate([{"status": "failed", "updated": 5}, {"status": "queued", "created": 60}]):
-        tasks.add(**row, id=f"{number + 1:032d}", error="it broke")
-    tasks.execute(STRICT_TASKS[strict])
-    run(watcher, 2)
-    assert [len(told(slack)), len(told(slack, STUCK))] == [1, 1]
-    tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now()")
-    run(watcher, 2)
-    assert sorted(map(title, slack.messages()[2:])) == sorted([HEALED, RECOVERED])
 
 
 SLOW_IMPORT = """

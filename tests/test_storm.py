@@ -248,7 +248,6 @@ def test_failures_are_told_where_each_read_of_the_tasks_takes_a_second(settings,
         "ALTER TABLE tasks RENAME TO real_tasks;"
         "CREATE VIEW tasks AS SELECT real_tasks.* FROM real_tasks CROSS JOIN (SELECT pg_sleep(1) OFFSET 0) AS slow"
     )
-    slack_notifier.logger.info("The view is there")
     SlackNotifier(settings=settings).send_failed_tasks_notification()
     assert told(slack) == [[task_id]]
 
@@ -304,6 +303,9 @@ OTHER_TABLES = {
     "errors of json": "ALTER TABLE tasks ALTER error TYPE json USING to_json(error)",
     "errors of jsonb": "ALTER TABLE tasks ALTER error TYPE jsonb USING to_jsonb(error)",
     "errors of text[]": "ALTER TABLE tasks ALTER error TYPE text[] USING ARRAY[error]",
+    "domains that refuse NULL": "CREATE DOMAIN moment AS timestamp NOT NULL; CREATE DOMAIN word AS varchar NOT NULL;"
+    "ALTER TABLE tasks ALTER updated_at TYPE moment, ALTER updated_at DROP NOT NULL, ALTER created_at TYPE moment,"
+    "ALTER id TYPE word, ALTER user_api_key TYPE word, ALTER status TYPE word, ALTER error TYPE word",
     "an enum of all words": ["queued", "in_progress", "inprogress", "failed", "finished"],
     "an enum without inprogress": ["queued", "in_progress", "failed", "finished"],
     "an enum without in_progress": ["queued", "inprogress", "failed", "finished"],
@@ -315,13 +317,12 @@ OTHER_TABLES = {
 def test_a_queue_of_any_type_of_columns_is_told(settings, slack, tasks, table, indexed):
     change = OTHER_TABLES[table]
     words = change if isinstance(change, list) else ["in_progress"]
-    identity = {"id": lambda number: f"{number:032x}"}
     for number in range(2):
-        tasks.fail(id=identity["id"](number), error=f"error {number}")
+        tasks.fail(id=f"{number:032}", error=f"error {number}")
     word = "in_progress" if "in_progress" in words else "inprogress"
-    tasks.add(word, id=identity["id"](7), created=60, started=50)
-    tasks.add("queued", id=identity["id"](8), created=50)
-    tasks.add("finished", id=identity["id"](9), created=50, started=10)
+    tasks.add(word, id=f"{7:032}", error="it broke", created=60, started=50)
+    tasks.add("queued", id=f"{8:032}", error="it broke", created=50)
+    tasks.add("finished", id=f"{9:032}", error="it broke", created=50, started=10)
     if isinstance(change, list):
         labels = ", ".join(f"'{word}'" for word in change)
         change = (
