@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 
 import psycopg2
 import pytest
-from support import EXACTLY_ONCE, RECOVERED, STUCK, rows, tally, told, wait_for_blocked, wait_until
+from support import EXACTLY_ONCE, STUCK, rows, tally, told, wait_for_blocked, wait_until
 
 from sandbox.postgres import database_name
 from slack_notifier import SlackNotifier
@@ -83,20 +83,6 @@ def pooled(pool, settings) -> SlackNotifier:
 
 two_sessions = pytest.mark.parametrize("pool", [2], indirect=True)
 one_session = pytest.mark.parametrize("pool", [1], indirect=True)
-
-
-@pytest.mark.slow
-@two_sessions
-def test_everything_is_told_once_through_a_pooler(pooled, slack, tasks):
-    failed, stuck = [tasks.fail() for _ in range(3)], tasks.add("queued", created=40)
-    for _ in range(5):
-        assert pooled.send_combined_notification()["error"] is None
-    tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now() WHERE id = %s", [stuck])
-    later = tasks.fail()
-    for _ in range(5):
-        assert pooled.send_combined_notification()["error"] is None
-    assert told(slack) == [sorted(failed), [later]]
-    assert told(slack, STUCK) == told(slack, RECOVERED) == [[stuck]]
 
 
 @pytest.mark.slow

@@ -78,13 +78,10 @@ def compiled(plans: list[str]) -> list[str]:
     return [plan for plan in plans if COMPILED in plan]
 
 
-def test_a_run_with_nothing_to_report_compiles_no_plan(watched, slack):
+def test_no_run_compiles_a_plan_whether_it_has_something_to_tell_or_not(watched, slack):
     watched.run()
     assert compiled(watched.plans_of(watched.run)) == []
     assert slack.messages() == []
-
-
-def test_no_alert_compiles_a_plan(watched, slack):
     failed, stuck = watched.tasks.fail(), watched.tasks.add("queued", created=40)
     assert compiled(watched.plans_of(watched.run)) == []
     watched.tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now() WHERE id = %s", [stuck])
