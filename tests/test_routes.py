@@ -65,12 +65,6 @@ def titles(slack, channel: str) -> list[str]:
 # ---- Channels --------------------------------------------------------------------------------------------------------
 
 
-def test_task_counts_once_however_many_webhooks_get_the_alert(tasks, slack, route):
-    tasks.fail()
-    assert SlackNotifier(settings=route(SLACK_WEBHOOK="a,b")).send_combined_notification()["failed_tasks_count"] == 1
-    assert (len(told(slack, channel="a")), len(told(slack, channel="b"))) == (1, 1)
-
-
 def test_every_webhook_of_the_list_gets_every_alert_once_also_where_it_is_listed_twice(tasks, slack, route):
     task = tasks.fail()
     notifier = SlackNotifier(settings=route(SLACK_WEBHOOK="a,b,a"))

@@ -617,7 +617,7 @@ TEXT = r'''
 +deliver(to.webhook, message, until, ␠
 ## Run.
 # two destinations make twice as many tasks
-? tests/test_routes.py::test_task_counts_once_however_many_webhooks_get_the_alert
+? tests/test_routes.py::test_dead_destination_neither_hides_nor_repeats
 -self.total = max(self.total, other.total)
 +self.total = self.total + other.total
 # the text of an unexpected error is logged
