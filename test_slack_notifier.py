@@ -497,27 +497,6 @@ def assert_complete(message: dict[str, Any], count: int) -> None:
     assert sum(map(characters, texts)) <= 9000
 
 
-NASTY_ERROR = "repeat('<&>`', 2500)"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("count", [1, 11, 25, 5000])
-@pytest.mark.parametrize("error", ["'out of memory'", NASTY_ERROR], ids=["short", "10,000-characters"])
-def test_alerts_of_any_number_of_tasks_are_one_complete_message_each(tasks, notifier, slack, count, error):
-    tasks.execute(
-        "INSERT INTO tasks (id, user_api_key, status, error, created_at, updated_at)"
-        f" SELECT status || number, 'key', status, {error}, now() - interval '1 hour',"
-        " now() - minutes * interval '1 minute' - number * interval '1 ms'"
-        " FROM generate_series(1, %s) AS number, (VALUES ('failed', 0), ('queued', 60)) AS tasks (status, minutes)",
-        [count],
-    )
-    result = notifier.send_combined_notification()
-    assert (result["failed_tasks_count"], result["stuck_tasks_count"], result["error"]) == (count, count, None)
-    assert titles(slack) == [FAILED_TITLE, STUCK_TITLE]
-    for message in slack.messages():
-        assert_complete(message, count)
-
-
 NASTY = [
     "",
     " ",
