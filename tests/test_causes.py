@@ -326,15 +326,6 @@ def test_the_share_counts_what_ended_in_the_window(notifier, slack, tasks):
     assert footer(slack.messages()[0]).endswith(" · Critical: 12 of 14 ended tasks failed · 3 users")
 
 
-def test_a_users_share_counts_only_that_users_tasks(database_url, slack, tasks):
-    for user in ("user-a", "user-a", "user-b", "user-c"):
-        tasks.fail(user_api_key=user)
-        tasks.add("done", updated=5, user_api_key=user)
-    settings = Settings(database_url=database_url, user_webhooks={"user-a": slack.webhook()})
-    assert SlackNotifier(settings=settings).send_failed_tasks_notification()
-    assert footer(slack.messages()[0]).endswith(" · 2 of 4 ended tasks failed · 1 user")
-
-
 def test_the_share_of_a_catch_up_covers_its_span(notifier, slack, tasks):
     assert notifier.send_failed_tasks_notification()
     tasks.execute("UPDATE slack_notifications SET event_at = now() - interval '5 hours'")

@@ -18,7 +18,6 @@ from support import (
     ids,
     ledger,
     recorded,
-    summary,
     tally,
     told,
     value,
@@ -122,48 +121,6 @@ def test_many_first_runs_at_the_same_instant_all_succeed(slack, tasks, settings,
     assert result == EXACTLY_ONCE
 
 
-@pytest.mark.slow
-def test_workers_and_cron_at_once_tell_each_failure_once(slack, tasks, settings, figures):
-    """Workers report each failure as it happens, while runs from cron look at the whole; what they hold back, the next
-    run tells."""
-    each = 20
-    notifier = SlackNotifier(settings=settings)
-    failed: list[str] = []
-
-    def worker(connection) -> None:
-        for number in range(each):
-            task_id = f"{threading.get_ident()}-{number}"
-            with connection, connection.cursor() as cursor:
-                cursor.execute(
-                    "INSERT INTO tasks (id, user_api_key, status, created_at, updated_at) "
-                    "SELECT %s, 'key', 'failed', utc, utc FROM (SELECT now() AT TIME ZONE 'UTC' AS utc) AS clock",
-                    [task_id],
-                )
-            failed.append(task_id)
-            assert notifier.send_failed_tasks_notification()
-
-    def cron(_: object) -> None:
-        for _ in range(each):
-            assert notifier.send_combined_notification()["error"] is None
-
-    connections = [psycopg2.connect(settings.database_url) for _ in range(5)]
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        actions = [threads.submit(worker, connection) for connection in connections]
-        actions += [threads.submit(cron, None) for _ in range(3)]
-        for action in actions:
-            action.result()
-    for connection in connections:
-        connection.close()
-    assert notifier.send_combined_notification()["error"] is None
-    # What is committed was told: where the messages count no more than that, none of it twice.
-    missed = set(failed) - {row[2] for row in ledger(tasks.connection)}
-    counted = sum(int(summary(message).split()[0]) for message in slack.messages())
-    figures(runs=AT_ONCE * each + 1, failures=len(failed), missed=len(missed), repeated=counted - len(failed))
-    assert (missed, counted) == (set(), len(failed))
-    assert no_deadlock(tasks)
-
-
-@pytest.mark.slow
 def test_stuck_and_recovered_tasks_are_told_once_by_4_processes(start, slack, tasks, figures):
     stuck = [tasks.add("queued", created=40) for _ in range(4)] + [tasks.add("in_progress", started=50)]
     slack.answer(times=None, delay=0.05)
