@@ -17,13 +17,6 @@ MAX_TEXT = 3000
 MAX_FIELDS = 10
 MAX_FIELD = 2000
 MAX_CONTEXT_ELEMENTS = 10
-MAX_BLOCK_ID = 255
-MAX_ACTIONS = 25
-MAX_BUTTON_TEXT = 75
-MAX_BUTTON_VALUE = 2000
-MAX_URL = 3000
-MAX_ALT_TEXT = 2000
-MAX_ATTACHMENTS = 100
 # Undocumented, measured by users: https://github.com/slackapi/bolt-js/issues/2509
 MAX_ALL_BLOCKS = 13_200
 HEADER_OVERHEAD = 100
@@ -31,8 +24,7 @@ MAX_TOP_TEXT = 40_000
 # Beyond this Slack may split a message: https://docs.slack.dev/reference/methods/chat.postMessage#truncating
 BEST_TOP_TEXT = 4_000
 
-_PAYLOAD_KEYS = {"text", "blocks", "attachments", "unfurl_links", "unfurl_media"}
-_ATTACHMENT_KEYS = {"color", "fallback", "blocks"}
+_PAYLOAD_KEYS = {"text", "blocks", "unfurl_links", "unfurl_media"}
 
 _TOKEN = re.compile(r"<[^<>]*>")
 _MENTION = re.compile(r"<(?:!(?:here|channel|everyone)|!subteam\^S[A-Z0-9]+|@[UW][A-Z0-9]+)(?:\|[^<>|\n]+)?>")
@@ -57,25 +49,23 @@ class Refused(Exception):
 def checked(body: bytes, *, strict: bool = True) -> dict[str, Any]:
     """The payload in a request's body; raises Refused for anything that Slack (or `strict`) would not take."""
     payload = _parsed(body)
-    text, blocks, attachments = payload.get("text"), payload.get("blocks"), payload.get("attachments")
+    text, blocks = payload.get("text"), payload.get("blocks")
     if text is not None and not isinstance(text, str):
         raise Refused("invalid_payload", "text is not a string")
-    if not (text or "").strip() and not blocks and not attachments:
+    if not (text or "").strip() and not blocks:
         raise Refused("no_text", "neither text nor blocks")
     if _units(text or "") > MAX_TOP_TEXT:
         raise Refused("msg_too_long", f"text has more than {MAX_TOP_TEXT} characters")
     if strict:
         _check_strict_payload(payload)
     if blocks is not None:
-        _Blocks(strict, "invalid_blocks").check(blocks)
-    if attachments is not None:
-        _check_attachments(attachments, strict)
+        _Blocks(strict).check(blocks)
     return payload
 
 
 def pings(payload: Mapping[str, Any]) -> list[str]:
     """Every mention in a payload that would notify somebody, in order: <!here>, <@U…> and their kin."""
-    texts = [payload.get("text") or "", *texts_of(payload.get("blocks")), *texts_of(payload.get("attachments"))]
+    texts = [payload.get("text") or "", *texts_of(payload.get("blocks"))]
     return [mention for text in texts for mention in _MENTION.findall(text)]
 
 
@@ -111,25 +101,11 @@ def _check_strict_payload(payload: Mapping[str, Any]) -> None:
         raise Refused("invalid_payload", f"strict: text has {fault}")
 
 
-def _check_attachments(attachments: object, strict: bool) -> None:
-    if not isinstance(attachments, list) or not all(isinstance(item, dict) for item in attachments):
-        raise Refused("invalid_attachments", "attachments is not a list of objects")
-    if len(attachments) > MAX_ATTACHMENTS:
-        raise Refused("too_many_attachments", f"more than {MAX_ATTACHMENTS} attachments")
-    for attachment in attachments:
-        unknown = sorted(set(attachment) - _ATTACHMENT_KEYS)
-        if strict and unknown:
-            raise Refused("invalid_attachments", f"strict: not checked here: {', '.join(unknown)}")
-        if "blocks" in attachment:
-            _Blocks(strict, "invalid_attachments").check(attachment["blocks"])
-
-
 class _Blocks:
-    """Checks a list of blocks; `word` is the answer to all but an excess of text in total."""
+    """Checks a list of blocks of the kinds that the notifier sends; any other is refused as unknown."""
 
-    def __init__(self, strict: bool, word: str) -> None:
+    def __init__(self, strict: bool) -> None:
         self.strict = strict
-        self.word = word
 
     def check(self, blocks: object) -> None:
         self.must(isinstance(blocks, list), "blocks is not a list")
@@ -137,8 +113,6 @@ class _Blocks:
         self.must(len(blocks) <= MAX_BLOCKS, f"{len(blocks)} blocks are more than {MAX_BLOCKS}")
         for number, block in enumerate(blocks):
             self.block(block, f"blocks[{number}]")
-        ids = [block["block_id"] for block in blocks if "block_id" in block]
-        self.must(len(ids) == len(set(ids)), "a block_id occurs twice")
         total = sum(map(_units, texts_of(blocks)))
         total += sum(HEADER_OVERHEAD for block in blocks if block["type"] == "header")
         if total > MAX_ALL_BLOCKS:
@@ -146,76 +120,36 @@ class _Blocks:
 
     def must(self, holds: bool, reason: str) -> None:
         if not holds:
-            raise Refused(self.word, reason)
+            raise Refused("invalid_blocks", reason)
 
     def block(self, block: object, where: str) -> None:
         checks: dict[str, Callable[[dict[str, Any], str], None]] = {
             "header": self.header,
             "section": self.section,
             "context": self.context,
-            "divider": lambda block, where: self.keys(block, where, {"type", "block_id"}),
-            "image": self.image,
-            "actions": self.actions,
         }
         found = self.mapping(block, where)
         kind = found.get("type")
         self.must(isinstance(kind, str) and kind in checks, f"{where} is of type {kind!r}, which is not known here")
-        if "block_id" in found:
-            self.string(found["block_id"], f"{where}.block_id", MAX_BLOCK_ID)
         checks[str(kind)](found, where)
 
     def header(self, block: dict[str, Any], where: str) -> None:
-        self.keys(block, where, {"type", "block_id", "text"})
+        self.keys(block, where, {"type", "text"})
         self.text(block.get("text"), f"{where}.text", MAX_HEADER, only="plain_text")
 
     def section(self, block: dict[str, Any], where: str) -> None:
-        self.keys(block, where, {"type", "block_id", "text", "fields", "accessory", "expand"})
+        self.keys(block, where, {"type", "text", "fields"})
         self.must("text" in block or "fields" in block, f"{where} has neither text nor fields")
-        self.must(isinstance(block.get("expand", False), bool), f"{where}.expand is not true or false")
         if "text" in block:
             self.text(block["text"], f"{where}.text", MAX_TEXT)
         for number, field in enumerate(self.items(block, "fields", where, MAX_FIELDS)):
             self.text(field, f"{where}.fields[{number}]", MAX_FIELD)
-        if "accessory" in block:
-            self.accessory(block["accessory"], f"{where}.accessory")
 
     def context(self, block: dict[str, Any], where: str) -> None:
-        self.keys(block, where, {"type", "block_id", "elements"})
+        self.keys(block, where, {"type", "elements"})
         self.must("elements" in block, f"{where} has no elements")
         for number, element in enumerate(self.items(block, "elements", where, MAX_CONTEXT_ELEMENTS)):
-            place = f"{where}.elements[{number}]"
-            if isinstance(element, dict) and element.get("type") == "image":
-                self.image(element, place)
-            else:
-                self.text(element, place, MAX_TEXT)
-
-    def actions(self, block: dict[str, Any], where: str) -> None:
-        self.keys(block, where, {"type", "block_id", "elements"})
-        self.must("elements" in block, f"{where} has no elements")
-        for number, element in enumerate(self.items(block, "elements", where, MAX_ACTIONS)):
-            self.button(self.mapping(element, where), f"{where}.elements[{number}]")
-
-    def accessory(self, element: object, where: str) -> None:
-        found = self.mapping(element, where)
-        (self.image if found.get("type") == "image" else self.button)(found, where)
-
-    def button(self, button: dict[str, Any], where: str) -> None:
-        self.must(button.get("type") == "button", f"{where} is of type {button.get('type')!r}, not known here")
-        self.keys(button, where, {"type", "text", "action_id", "url", "value", "style"})
-        self.text(button.get("text"), f"{where}.text", MAX_BUTTON_TEXT, only="plain_text")
-        self.must(button.get("style", "primary") in ("primary", "danger"), f"{where}.style is not known")
-        for name, limit in (("action_id", MAX_BLOCK_ID), ("url", MAX_URL), ("value", MAX_BUTTON_VALUE)):
-            if name in button:
-                self.string(button[name], f"{where}.{name}", limit)
-        self.must(_is_web_url(button.get("url", "https://x")), f"{where}.url is not http(s)")
-
-    def image(self, image: dict[str, Any], where: str) -> None:
-        self.keys(image, where, {"type", "block_id", "image_url", "alt_text", "title"})
-        self.string(image.get("image_url"), f"{where}.image_url", MAX_URL)
-        self.must(_is_web_url(image["image_url"]), f"{where}.image_url is not http(s)")
-        self.string(image.get("alt_text"), f"{where}.alt_text", MAX_ALT_TEXT)
-        if "title" in image:
-            self.text(image["title"], f"{where}.title", MAX_ALT_TEXT, only="plain_text")
+            self.text(element, f"{where}.elements[{number}]", MAX_TEXT)
 
     def text(self, text: object, where: str, limit: int, only: str | None = None) -> None:
         """A text object; `only` is the one type allowed here."""
@@ -257,10 +191,6 @@ def _units(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _is_web_url(url: object) -> bool:
-    return bool(re.match(r"https?://\S+$", str(url)))
-
-
 def _mrkdwn_fault(text: str) -> str | None:
     """What in the text Slack might read otherwise than meant; None: nothing."""
     for token in _TOKEN.findall(text):
@@ -285,7 +215,7 @@ def _character_fault(text: str) -> str | None:
 
 
 def texts_of(value: object) -> Iterator[str]:
-    """The text of every text object in blocks or attachments, at any depth."""
+    """The text of every text object in blocks, at any depth."""
     if isinstance(value, dict):
         if value.get("type") in ("mrkdwn", "plain_text") and isinstance(value.get("text"), str):
             yield value["text"]
