@@ -42,42 +42,30 @@ USERS = [f"pr_live_{letter * 16}" for letter in "abcdefgh"]
 PAYLOAD = {"scenes": [{"type": "image", "duration": 8, "subtitle": True}], "narration_text": "Once upon a time"}
 
 
-@dataclass(frozen=True)
-class Error:
-    """What an inner step writes first, if any, and the exception that ends the task."""
-
-    step: str
-    kind: str
-    message: str
-
-    @property
-    def text(self) -> str:
-        last_line = f"{self.kind}: {self.message}" if self.message else self.kind
-        return (
-            f"Task processing failed: {self.message}\nTraceback (most recent call last):\n"
-            '  File "/app/main_worker.py", line 214, in process_task\n    video = render(task)\n'
-            '  File "/app/video/render.py", line 88, in render\n    raise error\n'
-            f"{last_line}\n"
-        )
+# What an inner step writes first, if any, and the text of the exception that ends the task.
+Error = tuple[str, str]
 
 
-SUBTITLES = Error(
+def error(step: str, kind: str, message: str) -> Error:
+    return step, (
+        f"Task processing failed: {message}\nTraceback (most recent call last):\n"
+        '  File "/app/main_worker.py", line 214, in process_task\n    video = render(task)\n'
+        '  File "/app/video/render.py", line 88, in render\n    raise error\n'
+        f"{kind}{message and ': '}{message}\n"
+    )
+
+
+REFUSED = "requests.exceptions.HTTPError"
+SUBTITLES = error(
     "Captacity subtitle generation failed", "PermissionError", "[Errno 13] Permission denied: '/app/fonts'"
 )
-ENCODER = Error("Scene 3 could not be rendered", "RuntimeError", "ffmpeg exited with code 137 while reading scene 3")
-DURATION = Error("", "KeyError", "'duration'")
-MEMORY = Error("", "MemoryError", "")
-LOGO = Error(
-    "Logo could not be fetched",
-    "requests.exceptions.HTTPError",
-    "404 Client Error: Not Found for url: https://cdn.example.com/l.png",
-)
-VOICE = Error(
-    "",
-    "requests.exceptions.HTTPError",
-    "503 Server Error: Service Unavailable for url: https://api.example.com/v1/text-to-speech",
-)
-MODULE = Error("", "ModuleNotFoundError", "No module named 'captacity'")
+ENCODER = error("Scene 3 could not be rendered", "RuntimeError", "ffmpeg exited with code 137 while reading scene 3")
+DURATION = error("", "KeyError", "'duration'")
+MEMORY = error("", "MemoryError", "")
+LOGO = error("Logo could not be fetched", REFUSED, "404 Client Error: Not Found for url: https://cdn.example.com/l.png")
+TO_SPEECH = "https://api.example.com/v1/text-to-speech"
+VOICE = error("", REFUSED, f"503 Server Error: Service Unavailable for url: {TO_SPEECH}")
+MODULE = error("", "ModuleNotFoundError", "No module named 'captacity'")
 EVERYDAY = [SUBTITLES, ENCODER, DURATION, MEMORY, LOGO]
 
 
@@ -199,14 +187,15 @@ class Day:
         if job.attempt != attempt:
             return
         error, retry = job.failures.pop(0)
-        if error.step:
-            self.write(job, "failed", error.step)
-        self.at(self.clock.now + timedelta(seconds=4 if error.step else 0), self.fail_for_good, job, error)
+        step, _ = error
+        if step:
+            self.write(job, "failed", step)
+        self.at(self.clock.now + timedelta(seconds=4 if step else 0), self.fail_for_good, job, error)
         if retry:
             self.at(self.clock.now + retry, self.work, job)
 
     def fail_for_good(self, job: Job, error: Error) -> None:
-        self.write(job, "failed", error.text)
+        self.write(job, "failed", error[1])
         self.call("a worker", "send_failed_tasks_notification")
 
     def deploy(self) -> None:
