@@ -82,7 +82,7 @@ def lines(message: Message) -> list[str]:
 # ---- Alerts of many --------------------------------------------------------------------------------------------------
 
 
-def test_many_failures_stand_under_their_causes():
+def test_many_failures_stand_under_their_causes() -> None:
     claim = failures(
         ("ffmpeg exited with code 137", 27, 4, 0),
         ("HTTP 429", 18, 3, 16),
@@ -119,25 +119,25 @@ def test_many_failures_stand_under_their_causes():
     lines(message)
 
 
-def test_a_line_without_a_link_ends_with_its_age():
+def test_a_line_without_a_link_ends_with_its_age() -> None:
     message = failed_message(failures(("HTTP 500", 6, 1, None), links=False), LIMITS, PLAIN)
     assert "• `task-001` 1 min ago" in lines(message)
 
 
-def test_ten_causes_are_shown_and_the_others_counted():
+def test_ten_causes_are_shown_and_the_others_counted() -> None:
     claim = failures(*[(f"kind {'abcdefghijklmn'[number]}", 30 - number, 1, None) for number in range(14)])
     shown = [line for line in lines(failed_message(claim, LIMITS, PLAIN)) if " × " in line]
     assert [line.split(" · ")[0] for line in shown] == [f"{30 - n} × kind {'abcdefghij'[n]}" for n in range(10)]
     assert "… and 4 more causes (74 tasks)" in lines(failed_message(claim, LIMITS, PLAIN))
 
 
-def test_an_asterisk_in_a_cause_does_not_end_its_heading():
+def test_an_asterisk_in_a_cause_does_not_end_its_heading() -> None:
     message = failed_message(failures(("no match for *.mp4", 6, 1, None)), LIMITS, PLAIN)
     assert "*6 × no match for ∗.mp4 · 1 user*" in message.blocks[2]["text"]["text"]
 
 
 @pytest.mark.parametrize("link", [200, 700, 1_100])
-def test_each_cause_that_is_shown_has_a_task_however_long_its_links_are(link):
+def test_each_cause_that_is_shown_has_a_task_however_long_its_links_are(link: int) -> None:
     claim = failures(*[(f"no codec {name}", 9, 1, None) for name in "abcdefghij"])
     claim = claim._replace(tasks=[{**task, "log_uri": "https://logs.example/" + "x" * link} for task in claim.tasks])
     message = failed_message(claim, LIMITS, PLAIN)
@@ -149,7 +149,7 @@ def test_each_cause_that_is_shown_has_a_task_however_long_its_links_are(link):
         assert len(shown) + (int(left[1]) if left else 0) == 10
 
 
-def test_a_template_takes_the_place_of_a_line():
+def test_a_template_takes_the_place_of_a_line() -> None:
     claim = failures(("HTTP 500", 6, 1, 2))
     found = lines(failed_message(claim, LIMITS, Style("$id of $user: $error $seen")))
     assert "task-001 of pr_live_...: HTTP 500 (8× in 7 days)" in found
@@ -158,13 +158,16 @@ def test_a_template_takes_the_place_of_a_line():
 def stuck(queued: int, in_progress: int, **more: Any) -> News:
     tasks = [
         task(minutes, alert, status=status, total=total, since=minutes_ago(minutes + 40), created_at=minutes_ago(90))
-        for alert, status, total in ((STUCK_QUEUED, "queued", queued), (STUCK_IN_PROGRESS, "inprogress", in_progress))
+        for alert, status, total in (
+            (STUCK_QUEUED, "queued", queued),
+            (STUCK_IN_PROGRESS, "inprogress", in_progress),
+        )
         for minutes in range(min(total, 12))
     ]
     return News(tasks, queued + in_progress, NOW)._replace(**more)
 
 
-def test_many_stuck_tasks_stand_under_their_status_with_how_long_they_have_been_waiting():
+def test_many_stuck_tasks_stand_under_their_status_with_how_long_they_have_been_waiting() -> None:
     claim = stuck(214, 4, facts={"last_activity": NOW, "queued": 230, "in_progress": 9})
     message = stuck_message(claim, LIMITS, PLAIN)
     found = lines(message)
@@ -185,7 +188,7 @@ def test_many_stuck_tasks_stand_under_their_status_with_how_long_they_have_been_
     assert [text.split("\n")[0] for text in body(message)[1:]] == ["Queued Tasks (214):", "In Progress Tasks (4):"]
 
 
-def test_five_tasks_have_five_lines_each_and_six_have_one():
+def test_five_tasks_have_five_lines_each_and_six_have_one() -> None:
     five = failed_message(failures(("HTTP 500", 3, 1, 0), ("HTTP 429", 2, 2, 7)), LIMITS, PLAIN)
     assert len(body(five)) == 1 + 5
     assert all(len(text.split("\n")) == 5 for text in body(five)[1:])
@@ -197,7 +200,7 @@ def test_five_tasks_have_five_lines_each_and_six_have_one():
 
 
 @pytest.mark.parametrize(("before", "mark"), [(None, ""), (0, " 🆕"), (1, " (2× in 7 days)")])
-def test_an_error_says_whether_it_is_known(before, mark):
+def test_an_error_says_whether_it_is_known(before: int | None, mark: str) -> None:
     claim = failures(("HTTP 500", 1, 1, before))
     assert f"  Error: HTTP 500{mark}" in lines(failed_message(claim, LIMITS, PLAIN))
     assert f"HTTP 500{mark}" in lines(failed_message(claim, LIMITS, Style("$error $seen")))
@@ -205,7 +208,7 @@ def test_an_error_says_whether_it_is_known(before, mark):
     assert "  Error: HTTP 500" in lines(failed_message(unknown, LIMITS, PLAIN))
 
 
-def test_groups_that_do_not_fit_a_section_are_split_between_lines():
+def test_groups_that_do_not_fit_a_section_are_split_between_lines() -> None:
     tasks = [task(n, STUCK_QUEUED, total=10, log_uri="https://logs.example/" + "x" * 600) for n in range(10)]
     sections = body(stuck_message(News(tasks, 10, NOW), LIMITS, PLAIN))[1:]
     assert len(sections) == 3
@@ -229,11 +232,11 @@ def test_groups_that_do_not_fit_a_section_are_split_between_lines():
         ),
     ],
 )
-def test_the_summary_says_how_many_and_since_when(total, changes, summary):
+def test_the_summary_says_how_many_and_since_when(total: int, changes: dict[str, Any], summary: str) -> None:
     assert lines(failed_message(failures(("E", total, 1, None), **changes), LIMITS, PLAIN))[1] == summary
 
 
-def test_a_part_of_the_stuck_tasks_is_said_to_be_one():
+def test_a_part_of_the_stuck_tasks_is_said_to_be_one() -> None:
     claim = stuck(200_000, 0, partial=True)
     assert lines(stuck_message(claim, LIMITS, PLAIN))[1] == "200000 tasks and more stuck for more than 30 minutes:"
 
@@ -244,7 +247,7 @@ DOWN = "No task has started or ended since 2025-09-01 11:59:00 UTC: are the work
 
 
 @pytest.mark.parametrize(("minutes", "idle"), [(30, False), (31, True)])
-def test_workers_are_missed_where_failures_never_started(minutes, idle):
+def test_workers_are_missed_where_failures_never_started(minutes: int, idle: bool) -> None:
     claim = failures(("E", 1, 1, None), facts={"never_started": 1, "last_activity": minutes_ago(minutes)})
     assert workers_are_idle(claim, LIMITS) is idle
     assert (DOWN in lines(failed_message(claim, LIMITS, PLAIN))) is idle
@@ -261,11 +264,11 @@ def test_workers_are_missed_where_failures_never_started(minutes, idle):
         ({"never_started": 1, "last_activity": None}, True),
     ],
 )
-def test_workers_are_missed_only_where_it_is_known(facts, idle):
+def test_workers_are_missed_only_where_it_is_known(facts: dict[str, Any], idle: bool) -> None:
     assert workers_are_idle(failures(("E", 1, 1, None), facts=facts), LIMITS) is idle
 
 
-def test_workers_that_never_showed_are_missed_in_both_alerts():
+def test_workers_that_never_showed_are_missed_in_both_alerts() -> None:
     yet = "No task has started or ended yet: are the workers running?"
     facts = {"never_started": 1, "last_activity": None}
     assert yet in lines(failed_message(failures(("E", 1, 1, None), facts=facts), LIMITS, PLAIN))
@@ -273,7 +276,7 @@ def test_workers_that_never_showed_are_missed_in_both_alerts():
     assert yet not in lines(stuck_message(stuck(0, 1, facts={"last_activity": None}), LIMITS, PLAIN))
 
 
-def test_figures_that_could_not_be_found_are_not_shown():
+def test_figures_that_could_not_be_found_are_not_shown() -> None:
     for message in (
         failed_message(failures(("E", 9, 1, None)), LIMITS, PLAIN),
         stuck_message(stuck(9, 9), LIMITS, PLAIN),
@@ -291,7 +294,7 @@ def test_figures_that_could_not_be_found_are_not_shown():
         (healed_message, "✅ Failed Tasks Recovered", "no longer failed:", "1 h 20 min after it failed"),
     ],
 )
-def test_recovered_tasks_are_named_with_how_long_it_took(build, title, summary, took):
+def test_recovered_tasks_are_named_with_how_long_it_took(build: Any, title: str, summary: str, took: str) -> None:
     times = {"began": minutes_ago(90), "since": minutes_ago(10)}
     tasks = [task(number, status="finished", **times) for number in range(1, 31)]
     few, many = build(News(tasks[:1], 1, NOW), LIMITS, PLAIN), build(News(tasks, 30, NOW), LIMITS, PLAIN)
@@ -301,7 +304,7 @@ def test_recovered_tasks_are_named_with_how_long_it_took(build, title, summary, 
     assert lines(many)[-3:-1] == [f"• `task-020` {took}", "… and 10 more"]
 
 
-def test_the_environment_stands_in_every_title():
+def test_the_environment_stands_in_every_title() -> None:
     style = Style(environment="staging <&>`")
     event = event_message(CREATED, TaskEvent("a", "key", None, None), NOW, style.environment)
     alerts = [

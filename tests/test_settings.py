@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from pathlib import Path
 
 import dotenv
 import pytest
@@ -298,7 +299,7 @@ def test_flag_has_several_words(name, word, value):
         (b'{"key": "https://hooks.slack.com/topsecret\\udfff"}', "must be an incoming webhook"),
     ],
 )
-def test_wrong_user_file_is_refused_by_name_and_without_its_content(tmp_path, content, words):
+def test_wrong_user_file_is_refused_by_name_and_without_its_content(tmp_path: Path, content, words):
     path = tmp_path / "users.json"
     if content is not None:
         path.write_bytes(content)
@@ -308,7 +309,7 @@ def test_wrong_user_file_is_refused_by_name_and_without_its_content(tmp_path, co
     assert "topsecret" not in str(caught.value)
 
 
-def test_user_file_of_any_language_is_read(tmp_path):
+def test_user_file_of_any_language_is_read(tmp_path: Path):
     path = tmp_path / "users.json"
     path.write_text(json.dumps({"schlüssel": WEBHOOK, "b": f" {WEBHOOK} "}, ensure_ascii=False), encoding="utf-8")
     settings = Settings.from_environment({"SLACK_USER_WEBHOOKS_FILE": str(path)})

@@ -41,9 +41,18 @@ def failed_and_stuck(tasks):
 @pytest.mark.parametrize(
     "arguments",
     [
-        *("--failed-only --stuck-only", "--test-creation --test-start", "--failed-only --test-start"),
-        *("--timeout 0", "--timeout -5", "--timeout soon", "--timeout nan", "--timeout inf", "--timeout"),
-        *("--json", "--unknown", "extra"),
+        "--failed-only --stuck-only",
+        "--test-creation --test-start",
+        "--failed-only --test-start",
+        "--timeout 0",
+        "--timeout -5",
+        "--timeout soon",
+        "--timeout nan",
+        "--timeout inf",
+        "--timeout",
+        "--json",
+        "--unknown",
+        "extra",
     ],
 )
 def test_wrong_usage_is_exit_2(cli, failed_and_stuck, slack, arguments):

@@ -428,6 +428,17 @@ def test_in_turns_the_older_version_repeats_stuck_tasks_and_neither_a_failure(
     assert no_trouble(caplog)
 
 
+@pytest.mark.parametrize(("is_old_first", "times"), [(True, 2), (False, 1)], ids=["old first", "new first"])
+def test_in_turns_a_task_is_named_twice_as_recovered_where_the_older_version_does_first(
+    old, notifier, tasks, reported, stuck, failed, is_old_first, times
+):
+    assert reported(old, notifier, old) == {FAILED: [failed], STUCK: [stuck] * 2}
+    ends(tasks, stuck + failed)
+    turns = [old, notifier] if is_old_first else [notifier, old]
+    # Each has a row of its own for a stuck task, unless this version has moved that of the older one.
+    assert reported(*turns * 2) == {RECOVERED: [stuck] * times, HEALED: [failed]}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["failed", "stuck"])
 @pytest.mark.parametrize("upgraded", [False, True], ids=["first run", "later run"])
@@ -492,6 +503,37 @@ def test_at_the_same_time_no_failure_is_missed_or_repeated_and_this_version_repe
     assert by_this <= len(all_stuck)
     assert value(tasks.connection, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
     figures(rounds=rounds, runs=rounds * 2 * each, failures=len(all_failed), stuck_again=len(stuck.repeated))
+
+
+@pytest.mark.parametrize(("upgraded", "times"), [(False, 1), (True, 2)], ids=["first run", "later run"])
+def test_a_failure_that_version_1_is_just_reporting_is_reported_by_both(
+    old_notifier, notifier, tasks, reported, slack, overlap, upgraded, times
+):
+    version_1 = old_notifier("version 1")
+    assert reported(version_1) == {}
+    if upgraded:
+        assert reported(notifier) == {}
+    failed = tasks.fail()
+    # Version 1 claims no destination. (The first run of this version waits for it all the same, to add the columns.)
+    overlap(version_1.send_failed_tasks_notification, notifier.send_combined_notification)
+    assert taken(slack) == {FAILED: [[failed]] * times}
+    assert reported(notifier, version_1) == {}
+
+
+def test_a_stuck_task_that_version_1_is_just_reporting_is_reported_by_both(
+    old_notifier, notifier, tasks, reported, slack
+):
+    version_1 = old_notifier("version 1")
+    assert reported(version_1, notifier) == {}
+    stuck = tasks.add("queued", created=40)
+    with slack.hold() as held, ThreadPoolExecutor(1) as pool:
+        one = pool.submit(version_1.send_stuck_tasks_notification)
+        held.wait_received()
+        assert notifier.send_combined_notification()["error"] is None
+        held.go()
+        assert one.result()
+    assert taken(slack) == {STUCK: [[stuck]] * 2}
+    assert reported(notifier) == {}
 
 
 # ---- Back ------------------------------------------------------------------------------------------------------------

@@ -322,10 +322,10 @@ TEXT = r'''
 -AND {_IS_OF_USER} AND (recorded.at IS NULL
 +AND {_IS_OF_USER} AND (true
 # a failure's second text is told as another failure
-? tests/test_ledger.py::test_one_task
+? tests/test_ledger.py::test_a_failed_row_that_is_written_again_is_news_after_30_minutes_or_with_another_cause
 - AND failed.at >= recorded.at + interval '1 minute'
 # another cause is no news
-? tests/test_ledger.py::test_one_task
+? tests/test_ledger.py::test_a_failed_row_that_is_written_again_is_news_after_30_minutes_or_with_another_cause
 -OR recorded.cause IS DISTINCT FROM {CAUSE}
 +OR recorded.cause IS NULL
 # a failure of a worker whose clock is ahead is told again and again
@@ -333,7 +333,7 @@ TEXT = r'''
 -OR failed.at <> recorded.event_at AND failed.at >=
 +OR failed.at >=
 # a task that failed stays stuck in the ledger
-? tests/test_ledger.py::test_one_task[stuck, failed and finished, asked for one by one]
+? tests/test_ledger.py::test_a_stuck_task_that_was_reported_as_failed_since_is_no_recovery_of_the_stuck_alert
 -{_STUCK_ROW.format(_ID)} AS replaced
 +NULL::tid[] AS replaced
 # a cause is counted once a day
@@ -371,7 +371,7 @@ TEXT = r'''
 -ORDER BY is_old AND times IS NULL DESC, total DESC, cause
 +ORDER BY total DESC, cause
 # a task that is still stuck is never told again
-? tests/test_ledger.py::test_one_task[stuck and due again]
+? tests/test_ledger.py::test_a_task_that_is_still_stuck_is_told_again_after_the_interval
 -       OR recorded.notified_at <= now() - %(remind)s::interval"""
 +"""
 # a task stuck in another status is no news
@@ -379,7 +379,7 @@ TEXT = r'''
 -WHERE recorded.at IS NULL OR recorded.cause <> stuck.cause
 +WHERE recorded.at IS NULL
 # a stuck task that failed has recovered
-? tests/test_ledger.py::test_one_task[stuck and failed]
+? tests/test_ledger.py::test_a_stuck_task_that_failed_is_reported_as_failed_only
 -FROM tasks
 -        WHERE tasks.status::text IN ({_ENDED_WELL}) AND {_IS_OF_USER}
 +FROM tasks
@@ -465,7 +465,7 @@ TEXT = r'''
 +            raise
 +            logger.warning("%s; trying again with
 # only the first alert of a destination is looked at
-? tests/test_ledger.py::test_one_task[stuck, went on and ended]
+? tests/test_ledger.py::test_any_caller_names_what_recovered
 -            for alert in alerts:
 -                self.alert = alert
 +            for alert in alerts[:1]:
@@ -642,7 +642,7 @@ TEXT = r'''
 -                alerts = alerts[1:]
 -
 # reminders of 0 minutes are all the time
-? tests/test_ledger.py::test_reminders_follow_the_interval
+? tests/test_ledger.py::test_without_reminders_a_stuck_task_is_told_once_for_ever
 -timedelta(minutes=settings.remind_minutes) or None
 +timedelta(minutes=settings.remind_minutes)
 # a recovery counts as a stuck task
