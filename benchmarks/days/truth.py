@@ -71,6 +71,9 @@ class Destination:
         else:
             told = self.failures if alert == "healed" else self.stuck
             rows = {row.id: row for row in table.of(*ENDED_WELL) if row.id in told}
+            if alert == "recovered":
+                stuck = self.all_stuck(table, now).values()
+                rows = {key: row for key, row in rows.items() if not self._merely_got_its_turn(told[key], stuck)}
             # A report of a week ago is forgotten as it goes.
             old = {key: row for key, row in rows.items() if now - told[key].at >= SHORT_LIVED}
         unsure = {key for key, row in rows.items() if key in self.unsure or (alert, key, row.updated_at) in self.missed}
@@ -93,6 +96,10 @@ class Destination:
         if told is None or told.cause != OPEN[row.status]:
             return True
         return row.sign_of_life > max(told.event, told.at - TIMEOUT)
+
+    def _merely_got_its_turn(self, told: Told, stuck: Iterable[Row]) -> bool:
+        """Whether a younger task is stuck in the status in which this one was."""
+        return any(OPEN[row.status] == told.cause and row.sign_of_life >= told.event for row in stuck)
 
     def reminders(self, table: Table, now: datetime) -> tuple[Rows, Rows]:
         """The stuck tasks of which the last report is four hours old; and those whose reminder is overdue by now, as
