@@ -315,7 +315,7 @@ TEXT = r'''
 +greatest(complete, first_run
 # a part that is told counts as all
 ? tests/test_storm.py::test_a_claim_takes_a_part_and_the_next_run_the_rest
--CASE WHEN partial THEN least(greatest(complete, last), now()) ELSE now() END
+-CASE WHEN is_held THEN event_at WHEN partial THEN greatest(complete, last) ELSE now() END
 +now()
 # what was told is told again
 ? tests/test_ledger.py::test_one_more_task_failed_beside_one_that_still_is_not_beside_one_that_healed
@@ -372,12 +372,12 @@ TEXT = r'''
 +ORDER BY total DESC, cause
 # a task that is still stuck is never told again
 ? tests/test_ledger.py::test_a_task_that_is_still_stuck_is_told_again_after_the_interval
--       OR recorded.notified_at <= now() - %(remind)s::interval"""
-+"""
+-    WHERE destination = %(destination)s AND alert = 'stuck' AND task_id <> '' AND {_IS_DUE}) AS has_news
++    WHERE false) AS has_news
 # a task stuck in another status is no news
 ? tests/test_upgrade.py::test_a_task_stuck_in_another_status_or_anew_is_news
--WHERE recorded.at IS NULL OR recorded.cause <> stuck.cause
-+WHERE recorded.at IS NULL
+-(recorded.at IS NULL OR recorded.cause <> stuck.cause
++(recorded.at IS NULL
 # a stuck task that failed has recovered
 ? tests/test_ledger.py::test_a_stuck_task_that_failed_is_reported_as_failed_only
 -FROM tasks
@@ -516,8 +516,8 @@ TEXT = r'''
 +other.name for other in ALERTS
 # counts of causes stay for ever
 ? tests/test_ledger.py::test_a_cause_is_counted_for_seven_days
--cleaned = ["cause", *(
-+cleaned = [*(
+-cleaned = ["cause", "muted", *(
++cleaned = ["muted", *(
 # a standby is written to
 ? tests/test_ledger.py::test_a_standby_is_a_clear_error_and_never_silence
 -    if state["standby"]:
@@ -630,21 +630,20 @@ TEXT = r'''
 +self.error = other.error
 # recoveries cannot be switched off
 ? tests/test_ledger.py::test_recoveries_can_be_switched_off
--if alert.recovery and self.settings.notify_on_recovery:
-+if alert.recovery:
+-return self.settings.notify_on_recovery if alert.reported_as
++return True if alert.reported_as
 # an alert that fails holds back the others
 ? tests/test_ledger.py::test_a_refused_failed_alert_does_not_hold_back_the_stuck_one
 -if not reported and not outcome.error:
 +if not reported:
 # the recovery of an alert that fails goes out before it
 ? tests/test_ledger.py::test_a_recovery_waits_for_the_alert_that_was_refused
--            if outcome.error and alerts and alerts[0] is ledger.alert.recovery:
--                alerts = alerts[1:]
--
+-alerts = [alert for alert in later if not outcome.error or alert.kind != kind]
++alerts = later
 # reminders of 0 minutes are all the time
 ? tests/test_ledger.py::test_without_reminders_a_stuck_task_is_told_once_for_ever
--timedelta(minutes=settings.remind_minutes) or None
-+timedelta(minutes=settings.remind_minutes)
+-else self.settings.remind_minutes > 0
++else True
 # a recovery counts as a stuck task
 ? tests/test_ledger.py::test_a_task_that_finished_is_named_once_as_recovered
 -outcome.total = 0 if ledger.alert.reported_as else news.total
@@ -655,13 +654,13 @@ TEXT = r'''
 +ledger.keeps = self._deliver(ledger, destination, news, until)
 # in quiet hours what is held counts as told
 ? tests/test_routes.py::test_quiet_hours_hold_the_recovery
--kept for later", subject)
+-kept for later", wait, subject)
 -            return False
-+kept for later", subject)
++kept for later", wait, subject)
 +            return True
 # many recoveries break the quiet hours
 ? tests/test_routes.py::test_quiet_hours_hold_the_recovery
--        if not alert.reported_as:
+-        if alert.followers:
 -            critical = critical_reason(
 +        if news.total:
 +            critical = critical_reason(
@@ -675,7 +674,7 @@ TEXT = r'''
 +failed * 100
 # a single user hears that the tasks cannot be read
 ? tests/test_blind.py::test_blind_alert_reaches_each_webhook_of_the_kinds_once
--destinations.update(dict.fromkeys(self._destinations(kind)))
+-destinations.update(dict.fromkeys(self.destinations(kind)))
 +destinations.update(dict.fromkeys(self.settings.destinations(kind)))
 # a bad run has a good heartbeat
 ? tests/test_blind.py::test_heartbeat_tells_good_from_bad_runs
@@ -685,6 +684,79 @@ TEXT = r'''
 ? tests/test_blind.py::test_heartbeat_tells_good_from_bad_runs
 -re.sub("/*(?=[?#]|$)", "/fail", url, count=1)
 +re.sub("/*$", "/fail", url, count=1)
+## Restraint.
+# reminders never thin out
+? tests/test_ledger.py::test_reminders_thin_out_to_one_a_day
+-least(interval '1 day', recorded.notified_at - recorded.event_at)
++interval '0'
+# each task has a reminder of its own
+? tests/test_ledger.py::test_a_reminder_names_all_that_are_still_stuck
+-OR bool_or({_IS_DUE}) OVER ()
++OR false
+# a reminder of more than a claim takes repeats its first part
+? tests/test_restraint.py::test_more_reminders_than_a_claim_takes_go_out_in_parts
+-AND count(*) OVER () < %(part)s AS is_news
++AS is_news
+# what was reported just now is in the reminder
+? tests/test_restraint.py::test_what_is_newly_stuck_is_reported_alone_and_in_no_reminder_at_once
+-AND recorded.notified_at < now() - interval '5 minutes'
++␠
+# the two kinds of stuck have one limit
+? tests/test_restraint.py::test_the_two_kinds_of_stuck_have_limits_of_their_own
+-WHEN 'queued' THEN %(queued)s ELSE
++WHEN 'queued' THEN %(in_progress)s ELSE
+# a task that got its turn has recovered
+? tests/test_restraint.py::test_a_queue_that_moves_slowly_gives_no_recovery_before_its_end
+-WHEN recorded.event_at > coalesce(
++WHEN recorded.at <= now() OR recorded.event_at > coalesce(
+# failures do not wait for their grace
+? tests/test_restraint.py::test_what_a_retry_heals_within_the_grace_is_not_reported_and_the_rest_once
+-return "Grace" if grace
++return "" if grace
+# a grace has no end
+? tests/test_restraint.py::test_a_task_that_fails_every_few_minutes_ends_its_grace
+- and news.claimed_at - news.complete < longest
++␠
+# muted failures make an alert critical
+? tests/test_restraint.py::test_what_is_muted_is_counted_and_nothing_else
+-count(nullif(cause, '')) AS claimed
++count(*) AS claimed
+# muted failures count in the share
+? tests/test_restraint.py::test_what_is_muted_is_counted_and_nothing_else
+-AND NOT (tasks.status::text = 'failed' AND {_IS_MUTED})
++␠
+# muted failures recover
+? tests/test_restraint.py::test_what_is_muted_is_counted_and_nothing_else
+- OR recorded.cause = '' THEN false
++ THEN false
+# upper case is not muted
+? tests/test_restraint.py::test_what_is_muted_is_counted_and_nothing_else
+-strpos(lower({SHOWN_ERROR} COLLATE "default"), words) > 0
++strpos({SHOWN_ERROR}, words) > 0
+# each run says that it cannot read
+? tests/test_restraint.py::test_a_night_without_a_database_is_said_once_an_hour_and_its_end_once
+-if timedelta(0) <= now - said < SAY_AGAIN and
++if False and
+# what was not delivered counts as said
+? tests/test_restraint.py::test_what_could_not_be_delivered_counts_as_not_said
+-elif self._say(alerts, message) and not
++elif (self._say(alerts, message) or True) and not
+# a dry run notes what it says
+? tests/test_restraint.py::test_a_dry_run_says_it_each_time_and_notes_nothing
+-elif self._say(alerts, message) and not self.dry_run:
++elif self._say(alerts, message):
+# a link is followed
+? tests/test_restraint.py::test_a_note_that_is_not_ours_is_neither_read_nor_written[link]
+-os.O_RDWR | os.O_NOFOLLOW |
++os.O_RDWR |
+# a note of somebody else's is believed
+? tests/test_restraint.py::test_a_note_that_is_not_ours_is_neither_read_nor_written[open to others]
+-if (found.st_uid, found.st_nlink, found.st_mode) != (os.geteuid(), 1, 0o100600):
++if False:
+# two installations share a note
+? tests/test_restraint.py::test_two_installations_share_no_note
+-str(os.geteuid()), *webhooks]
++str(os.geteuid())]
 ## Silence.
 # a pace of a wrong clock is kept
 ? tests/test_silence.py::test_a_pace_of_a_clock_that_was_ahead_holds_back_nothing
@@ -730,7 +802,7 @@ TEXT = r'''
 +OR false AND tasks.updated_at IS NULL
 # a user's channel is finished with a part
 ? tests/test_silence.py::test_parts_of_very_many_failures_are_all_reported_however_old_they_are
--DELETE FROM slack_notifications WHERE {_USERS_ROW} AND NOT (SELECT partial FROM figures)
+-DELETE FROM slack_notifications WHERE {_USERS_ROW} AND NOT (SELECT partial OR is_held FROM figures)
 +DELETE FROM slack_notifications WHERE {_USERS_ROW}
 # a user's channel that an earlier run has not finished is forgotten
 ? tests/test_silence.py::test_a_users_channel_that_was_dead_for_days_gets_all_of_it_once
@@ -763,7 +835,7 @@ TEXT = r'''
 +WHERE tasks.status = status.word
 # a task that fails at once waited for a worker
 ? tests/test_silence.py::test_a_task_that_fails_at_once_on_a_quiet_night_asks_for_no_worker
--tasks.started_at IS NULL AND failed.at > tasks.created_at + %(timeout)s AS is_unstarted
+-tasks.started_at IS NULL AND failed.at > tasks.created_at + interval '1 minute' * %(queued)s AS is_unstarted
 +tasks.started_at IS NULL AS is_unstarted
 # an alert that cannot note its call calls nobody
 ? tests/test_silence.py::test_an_alert_calls_people_where_it_cannot_be_noted
@@ -855,8 +927,8 @@ TEXT = r'''
 +        return 1
 # a sample is sent whatever is wrong
 ? tests/test_start.py::test_samples_of_events_with_a_wrong_setting_send_nothing
--return 2 if errors else int(not notifier.send_event
-+return int(not notifier.send_event
+-return 2 if errors else _run_once
++return _run_once
 # a variable within a value of the .env file is filled in
 ? tests/test_start.py::test_env_file_keeps_the_placeholders_of_a_template
 -dotenv.load_dotenv(path, interpolate=False, encoding="utf-8-sig")
