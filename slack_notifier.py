@@ -3187,15 +3187,13 @@ class Run:
             with Outcome() as outcome:
                 if alert is STUCK:
                     self.settings.limits(self.timeout_minutes)
-                chain = [alert, *filter(self._is_wanted, alert.followers)]
+                chain = [alert, *alert.followers]
+                chain = [one for one in chain if self.settings.notify_on_recovery or not one.reported_as]
                 for destination in self.destinations(alert.kind):
                     work.setdefault(destination, []).extend(chain)
                 wanted += chain
             self.outcomes.setdefault(alert.kind, Outcome()).add(outcome)
         return work, wanted
-
-    def _is_wanted(self, alert: Alert) -> bool:
-        return self.settings.notify_on_recovery if alert.reported_as else self.settings.remind_minutes > 0
 
     def _users_with_news(self, ledger: Ledger, alerts: Sequence[Alert]) -> list[Destination]:
         """Returns the users' channels for which there is news. If they cannot be found, the others are served."""

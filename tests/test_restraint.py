@@ -84,6 +84,20 @@ def test_more_reminders_than_a_claim_takes_go_out_in_parts(notifier, slack, task
     assert told(slack, STUCK) == [sorted(stuck[:3]), sorted(stuck[3:])] * 2
 
 
+def test_of_more_than_a_claim_takes_only_those_that_are_due_are_in_a_reminder(
+    notifier, slack, tasks, pass_time, monkeypatch
+):
+    monkeypatch.setattr(slack_notifier, "CLAIM_TASKS", 4)
+    due = tasks.add("queued", created=40)
+    assert notifier.send_stuck_tasks_notification()
+    pass_time(200)
+    older = [tasks.add("queued", created=400) for _ in range(3)]
+    assert notifier.send_stuck_tasks_notification()
+    pass_time(50)
+    assert notifier.send_stuck_tasks_notification()
+    assert told(slack, STUCK) == [[due], sorted(older), [due]]
+
+
 # ---- Limits ----------------------------------------------------------------------------------------------------------
 
 
