@@ -3560,7 +3560,8 @@ def check(settings: Settings, errors: Sequence[str]) -> Iterator[Finding]:
     """Yields findings on everything that a run relies on, in the time of a run. Posts nothing and changes nothing."""
     until = Deadline.after(RUN_SECONDS - LEEWAY_SECONDS)
     source = _env_file() or "no .env, neither in the current folder nor beside the program"
-    yield Finding(GOOD, f"Settings: {source}; the real environment goes first")
+    if not any(error.startswith(source) for error in errors):
+        yield Finding(GOOD, f"Settings: {source}; the real environment goes first")
     yield from _exposed_files()
     yield from _unknown_variables(os.environ)
     yield from (Finding(BAD, error) for error in errors)
@@ -3631,13 +3632,15 @@ def _check_runs(ledger: Ledger, settings: Settings, until: Deadline) -> Iterator
         with ledger.transaction(LAST_RUNS, destination=to.fingerprint, destinations=[to.fingerprint]):
             state = {row["alert"]: row for row in ledger.rows()}
         if "" not in state:
-            yield Finding(GOOD, f"{to}: a run is at work there now")
+            yield Finding(GOOD, f"Reports to {to}: a run is at work there now")
             continue
         found = []
         for alert in alerts:
             with ledger.claim([alert], to, until, run.rules) as news:
                 found += [plural(news.total, f"{alert.name} task")] if news else []
-        yield Finding(GOOD, f"{to}: {_last_run(state)}; a run now would report {' and '.join(found) or 'nothing'}")
+        yield Finding(
+            GOOD, f"Reports to {to}: {_last_run(state)}; a run now would report {' and '.join(found) or 'nothing'}"
+        )
 
 
 def _last_run(state: Mapping[str, Row]) -> str:
@@ -3707,7 +3710,7 @@ def _check_host(name: str, url: str, until: Deadline) -> Finding:
         _request("HEAD", f"{url.partition(':')[0]}://{server}/", until.capped(PROBE_SECONDS))
     except DeliveryError as error:
         return Finding(BAD, f"{name}: {server}: {error.reason}", error.remedy or "is it the right address?")
-    return Finding(GOOD, f"{name}: {server} answers; nothing more was tried")
+    return Finding(DOUBTFUL, f"{name}: {server} answers; nothing more was tried")
 
 
 def _server(url: str) -> str:
