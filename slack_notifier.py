@@ -418,7 +418,6 @@ class Settings(NamedTuple):
                     raise SettingError(f"{name} must be UTF-8 text")
                 value = variable.read(env, name)
                 if variable.field == "webhooks":
-                    # Each of these variables holds the webhooks of one kind of message.
                     value = {**fields.get("webhooks", {}), **value}
                 fields[variable.field] = value
             except SettingError as error:
@@ -470,16 +469,13 @@ def set_variables(environ: Environment) -> dict[str, str]:
 
 def _flag(env: Environment, name: str) -> bool:
     word = env[name].lower()
-    if word in ("true", "1", "yes", "on"):
-        return True
-    if word in ("false", "0", "no", "off"):
-        return False
-    rule = f"{name} must be true or false (or 1/0, yes/no, on/off)"
-    if name != "DEBUG":
-        raise SettingError(rule)
-    # Other programs that share the environment use this name as well.
-    logger.warning("%s: it is off", rule)
-    return False
+    if word not in ("true", "1", "yes", "on", "false", "0", "no", "off"):
+        rule = f"{name} must be true or false (or 1/0, yes/no, on/off)"
+        if name != "DEBUG":
+            raise SettingError(rule)
+        # Other programs that share the environment use this name as well.
+        logger.warning("%s: it is off", rule)
+    return word in ("true", "1", "yes", "on")
 
 
 def _whole_number(env: Environment, name: str, least: int, most: int = 999_999) -> int:
@@ -493,9 +489,9 @@ _limit = partial(_whole_number, least=0, most=MAX_TIMEOUT_MINUTES)
 
 def _database_url(env: Environment, name: str) -> str:
     """Returns the URL as libpq reads it, without SQLAlchemy's driver suffix (postgresql+psycopg2://)."""
-    if not re.match(r"postgres(ql)?(\+\w+)?://", env[name]):
+    url, is_postgres = re.subn(r"\A(postgres(?:ql)?)(?:\+\w+)?://", r"\1://", env[name])
+    if not is_postgres:
         raise SettingError("DATABASE_URL must be a PostgreSQL URL: postgresql://user:password@host/database")
-    url = re.sub(r"^(postgres(?:ql)?)\+\w+://", r"\1://", env[name])
     invalid = SettingError(
         "DATABASE_URL is not a valid PostgreSQL URL: percent-encode special characters in it (@ as %40, / as %2F, "
         "% as %25), and use only parameters that libpq knows (sslmode, not ssl)"
@@ -520,10 +516,9 @@ def _webhooks(env: Environment, name: str, kind: str = "") -> dict[str, list[str
 
 def _incoming_webhook(name: str, url: str) -> str:
     address = _web_address(url)
-    if not address:
+    # Over http:// whoever listens would learn the webhook.
+    if not address or (_is_slack(address) and url.lower().startswith("http:")):
         raise SettingError(f"{name} must be an incoming webhook: https://hooks.slack.com/services/…")
-    if _is_slack(address) and url.lower().startswith("http:"):
-        raise SettingError(f"{name} must begin with https://: http:// tells the webhook to whoever listens")
     if _is_slack(address) and (address["path"] or "").startswith(("/triggers/", "/workflows/")):
         raise SettingError(
             f"{name} is a trigger of Workflow Builder, which cannot show these messages: "
@@ -538,29 +533,21 @@ def _user_webhooks(env: Environment, name: str) -> dict[str, str]:
         with open(env[name] if os.path.isfile(env[name]) else "", encoding="utf-8") as file:
             users = json.load(file)
     except (OSError, ValueError, RecursionError) as error:
-        raise SettingError(f"{name} must name a readable JSON file ({type(error).__name__})") from None
-    is_object_of_text = isinstance(users, dict) and all(isinstance(url, str) for url in users.values())
-    if not is_object_of_text or "" in users or re.search(_NO_TEXT, "".join(users)):
+        place = f", line {error.lineno} column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise SettingError(f"{name} must name a readable JSON file ({type(error).__name__}{place})") from None
+    texts = [*users, *users.values()] if isinstance(users, dict) else [None]
+    if not all(isinstance(text, str) for text in texts) or "" in users or re.search(_NO_TEXT, "".join(texts)):
         raise SettingError(f"{name} must hold a JSON object: user API key → webhook URL")
     # Users are many: a plain URL needs no closer look.
-    port, host = r"(?::(?:[1-5]\d{4}|[1-9]\d{1,3}))?", r"(?!(?i:hooks)\.)\w{1,63}(?:\.\w{1,63})*"
-    is_plain = re.compile(rf"(?a)https://hooks\.slack\.com/services/[\w/]+|https?://{host}{port}/[\w/]*").fullmatch
-    return {
-        user: url if is_plain(url) else _incoming_webhook(f"each URL in {name}", url.strip())
-        for user, url in users.items()
-    }
+    is_plain = re.compile(r"(?a)https://hooks\.slack\.com/services/[\w/]+").fullmatch
+    each = f"each URL in {name}"
+    return {user: url if is_plain(url) else _incoming_webhook(each, url.strip()) for user, url in users.items()}
 
 
-def _mention(env: Environment, name: str) -> str:
-    if not re.fullmatch(r"<(?:!here|!channel|!subteam\^[A-Z0-9]+|@[UW][A-Z0-9]+)>", env[name]):
-        raise SettingError(f"{name} must be <!here>, <!channel>, <!subteam^S…> or <@U…>")
-    return env[name]
-
-
-def _environment(env: Environment, name: str) -> str:
-    # The name stands in Slack's headers, which know no escaping.
-    if not re.fullmatch("[^<>&]{1,40}", env[name]) or not env[name].isprintable():
-        raise SettingError(f"{name} must be one line of at most 40 visible characters, none of < > &: staging")
+def _word(env: Environment, name: str, rule: tuple[str, str]) -> str:
+    """Returns the value if it has the pattern of the rule, which also has it in words."""
+    if not re.fullmatch(rule[0], env[name]) or not env[name].isprintable():
+        raise SettingError(f"{name} must be {rule[1]}")
     return env[name]
 
 
@@ -576,13 +563,12 @@ def _quiet_hours(env: Environment, _: str) -> QuietHours | None:
             raise SettingError(f"SLACK_TIMEZONE must be {rule}") from None
     if "SLACK_QUIET_HOURS" not in env:
         return None
-    hours = re.fullmatch(r"(\d{1,2}:\d\d)\s*[-–]\s*(\d{1,2}:\d\d)", env["SLACK_QUIET_HOURS"])
-    if hours:
-        with suppress(ValueError):
-            start, end = (datetime.strptime(text, "%H:%M").time() for text in hours.groups())
-            if start != end:
-                return QuietHours(start, end, zone)
-    raise SettingError("SLACK_QUIET_HOURS must be two different times of a day: 22:00-07:00")
+    hour = r"((?:[01]?[0-9]|2[0-3]):[0-5][0-9])"
+    found = re.fullmatch(rf"{hour}\s*[-–]\s*{hour}", env["SLACK_QUIET_HOURS"])
+    start, end = (time(*map(int, text.split(":"))) for text in (found.groups() if found else ["0", "0"]))
+    if start == end:
+        raise SettingError("SLACK_QUIET_HOURS must be two different times of a day: 22:00-07:00")
+    return QuietHours(start, end, zone)
 
 
 TEMPLATE_PLACEHOLDERS = ("id", "status", "created", "error", "seen", "logs", "user", "age")
@@ -591,10 +577,8 @@ TEMPLATE_PLACEHOLDERS = ("id", "status", "created", "error", "seen", "logs", "us
 def _task_template(env: Environment, name: str) -> str:
     template = env[name].replace("\\n", "\n")
     with suppress(KeyError, ValueError):
-        # A template without a placeholder gives the same text for all values.
-        empty = Template(template).substitute(dict.fromkeys(TEMPLATE_PLACEHOLDERS, ""))
-        filled = Template(template).substitute(dict.fromkeys(TEMPLATE_PLACEHOLDERS, "x"))
-        if empty != filled:
+        # No setting has a NUL of its own.
+        if "\0" in Template(template).substitute(dict.fromkeys(TEMPLATE_PLACEHOLDERS, "\0")):
             return template
     names = " ".join(f"${placeholder}" for placeholder in TEMPLATE_PLACEHOLDERS)
     raise SettingError(f"{name} must hold at least one of {names} and no other; a dollar sign itself is $$")
@@ -610,7 +594,7 @@ def _email(env: Environment, _: str) -> Email | None:
     sender = env.get("ALERT_EMAIL_FROM") or (to[0] if to else "")
     if not url and not to:
         return None
-    if not _web_address(url, "smtps?") or re.search(r"(?i)[^\x00-\x7f]|%[89a-f][0-9a-f]", url):
+    if not re.fullmatch(f"(?i:smtp){_WEB_ADDRESS}", url) or re.search(r"(?i)[^\x00-\x7f]|%[89a-f][0-9a-f]", url):
         raise SettingError("SMTP_URL must be smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host")
     if not to or not all(re.fullmatch(_ADDRESS, address) for address in to):
         raise SettingError("ALERT_EMAIL_TO must be one address or several, comma-separated: ops@example.com")
@@ -621,29 +605,26 @@ def _email(env: Environment, _: str) -> Email | None:
 
 # NUL and halves of characters, which neither PostgreSQL nor UTF-8 can hold.
 _NO_TEXT = "[\x00\ud800-\udfff]"
-# A URL after its scheme. Loading urllib.parse would take longer than reading all the settings.
+# A URL from its "s" on. Loading urllib.parse would take longer than reading all the settings.
 _WEB_ADDRESS = (
-    r"://(?:[^\s/?#\[\]\\]*@)?(?P<host>(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?|\[[0-9a-f:.]+(?:%25\w+)?\])"
-    r"(?::(?P<port>[0-9]{1,5}))?(?P<path>/[^\s?#]*)?(?:[?#]\S*)?"
+    r"(?i:s?://(?:[^\s/?#\[\]\\]*@)?(?P<host>(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?|\[[0-9a-f:.]+(?:%25\w+)?\])"
+    r"(?::(?!0+\b)(?:[0-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+    r"(?P<path>/[^\s?#]*)?(?:[?#]\S*)?)"
 )
 
 
-def _web_address(url: str, schemes: str = "https?") -> re.Match[str] | None:
-    """Returns the `host` and `path` of a URL; None if it is none."""
-    address = re.fullmatch(schemes + _WEB_ADDRESS, url, re.IGNORECASE)
-    if not address or not 0 < int(address["port"] or 443) < 65536 or re.search(_NO_TEXT, url):
-        return None
-    return address
+_HEARTBEAT = (f"(?i:http){_WEB_ADDRESS}", "a URL: https://hc-ping.com/…")
+_MENTION = (r"<(?:!here|!channel|!subteam\^[A-Z0-9]+|@[UW][A-Z0-9]+)>", "<!here>, <!channel>, <!subteam^S…> or <@U…>")
+# The name stands in Slack's headers, which know no escaping.
+_ENVIRONMENT = ("[^<>&]{1,40}", "one line of at most 40 visible characters, none of < > &: staging")
+
+
+def _web_address(url: str) -> re.Match[str] | None:
+    return re.fullmatch(f"(?i:http){_WEB_ADDRESS}", url)
 
 
 def _is_slack(address: re.Match[str] | None) -> bool:
     return address is not None and address["host"].lower() in SLACK_HOSTS
-
-
-def _heartbeat_url(env: Environment, name: str) -> str:
-    if not _web_address(env[name]):
-        raise SettingError(f"{name} must be a URL: https://hc-ping.com/…")
-    return env[name]
 
 
 class Variable(NamedTuple):
@@ -672,15 +653,15 @@ VARIABLES: Mapping[str, Variable] = {
     "SLACK_IN_PROGRESS_MINUTES": Variable("in_progress_minutes", _limit),
     "SLACK_CRITICAL_COUNT": Variable("critical_count", partial(_whole_number, least=1)),
     "SLACK_CRITICAL_SHARE": Variable("critical_share", partial(_whole_number, least=0, most=100)),
-    "SLACK_CRITICAL_MENTION": Variable("critical_mention", _mention),
-    "SLACK_ENVIRONMENT": Variable("environment", _environment),
+    "SLACK_CRITICAL_MENTION": Variable("critical_mention", partial(_word, rule=_MENTION)),
+    "SLACK_ENVIRONMENT": Variable("environment", partial(_word, rule=_ENVIRONMENT)),
     "SLACK_QUIET_HOURS": Variable("quiet_hours", _quiet_hours),
     "SLACK_TIMEZONE": Variable("quiet_hours", _quiet_hours),
     "SLACK_TASK_TEMPLATE": Variable("task_template", _task_template),
     "SMTP_URL": Variable("email", _email, secret=True),
     "ALERT_EMAIL_TO": Variable("email", _email),
     "ALERT_EMAIL_FROM": Variable("email", _email),
-    "HEARTBEAT_URL": Variable("heartbeat_url", _heartbeat_url, secret=True),
+    "HEARTBEAT_URL": Variable("heartbeat_url", partial(_word, rule=_HEARTBEAT), secret=True),
     "DEBUG": Variable("debug", _flag),
 }
 
