@@ -49,6 +49,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from datetime import datetime, time, timedelta, timezone, tzinfo
 from functools import partial
+from itertools import accumulate
 from string import Template
 from time import monotonic, sleep
 from types import MappingProxyType
@@ -102,8 +103,7 @@ CHECKED_DESTINATIONS = 10
 # The longest that one message takes, with retries and the e-mail in its place: a claim is held for so long.
 DELIVERY_SECONDS = 15
 EMAIL_SECONDS = 5
-# A post is not started with less time than this left: Slack could accept it after we gave up, and the next run would
-# repeat it.
+# With less time left, no post is started: Slack could accept it after we gave up, and the next run would repeat it.
 POST_SECONDS = 3
 # The same for a claim that overran its own time, and for an event, which is never repeated.
 LEAST_POST_SECONDS = 1
@@ -535,7 +535,7 @@ def _user_webhooks(env: Environment, name: str) -> dict[str, str]:
     except (OSError, ValueError, RecursionError) as error:
         place = f", line {error.lineno} column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
         raise SettingError(f"{name} must name a readable JSON file ({type(error).__name__}{place})") from None
-    texts = [*users, *users.values()] if isinstance(users, dict) else [None]
+    texts: list[Any] = [*users, *users.values()] if isinstance(users, dict) else [None]
     if not all(isinstance(text, str) for text in texts) or "" in users or re.search(_NO_TEXT, "".join(texts)):
         raise SettingError(f"{name} must hold a JSON object: user API key → webhook URL")
     # Users are many: a plain URL needs no closer look.
@@ -563,12 +563,12 @@ def _quiet_hours(env: Environment, _: str) -> QuietHours | None:
             raise SettingError(f"SLACK_TIMEZONE must be {rule}") from None
     if "SLACK_QUIET_HOURS" not in env:
         return None
-    hour = r"((?:[01]?[0-9]|2[0-3]):[0-5][0-9])"
-    found = re.fullmatch(rf"{hour}\s*[-–]\s*{hour}", env["SLACK_QUIET_HOURS"])
-    start, end = (time(*map(int, text.split(":"))) for text in (found.groups() if found else ["0", "0"]))
-    if start == end:
+    moment = r"([01]?[0-9]|2[0-3]):([0-5][0-9])"
+    found = re.fullmatch(rf"{moment}\s*[-–]\s*{moment}", env["SLACK_QUIET_HOURS"])
+    hour, minute, end_hour, end_minute = map(int, found.groups() if found else "0000")
+    if (hour, minute) == (end_hour, end_minute):
         raise SettingError("SLACK_QUIET_HOURS must be two different times of a day: 22:00-07:00")
-    return QuietHours(start, end, zone)
+    return QuietHours(time(hour, minute), time(end_hour, end_minute), zone)
 
 
 TEMPLATE_PLACEHOLDERS = ("id", "status", "created", "error", "seen", "logs", "user", "age")
@@ -692,10 +692,9 @@ LINE_CHARACTERS = 2000
 SHOWN_CHARACTERS = 20_000
 SHOWN_END = 9990
 SHOWN_JOINT = "\n  [cut]"
-# For a cause, so much of the message and of the exception is read, with this share of their ends.
+# How much of the message and of the exception is read for a cause, and the share of their ends.
 CAUSE_READ = (1000, 0.35, SHOWN_JOINT)
-# Characters that reorder, hide or break text: controls, terminal colours, bidirectional marks, zero-width characters,
-# lone surrogates, tags. The parts of emoji sequences, such as U+200D, go only between ASCII characters.
+# Characters that reorder, hide or break text. The parts of emoji sequences, such as U+200D, go only between ASCII ones.
 _INVISIBLE = (
     "\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|(?:\x1b|\\\\(?:x1b|u001b|033))\\[[0-9;?]*[a-zA-Z]|(?<=[ -~])"
     "[\u034f\u200c\u200d\ufe00-\ufe0f]+(?=[ -~])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e"
@@ -727,11 +726,10 @@ _COMPLAINT = (
 
 def _string(value: object) -> str:
     """Returns str(value) without the whitespace around it; '' for None and for a value that refuses str()."""
-    try:
+    # Python refuses integers of more than 4,300 digits, and a class may raise anything.
+    with suppress(Exception):
         return "" if value is None else str(value).strip()
-    except Exception:
-        # Python refuses integers of more than 4,300 digits, and a class may raise anything.
-        return ""
+    return ""
 
 
 def one_line(value: object) -> str:
@@ -1054,12 +1052,10 @@ class News(NamedTuple):
     """Tasks of one alert of which a destination was not yet notified, as a claim found them.
 
     `tasks`: the first ones, in the order to be listed: the columns of a task, its `alert`, `since` when it failed, gave
-    its last sign of life or recovered (what had `began` when), its `cause` (a fingerprint, a status, or None), and as
-    `total` the tasks of its group.
-    `total`: the number of all. `claimed_at`: the database's time. `since`: None if all is in the alert's usual window.
-    `causes`: the first causes of failed tasks, in the order to be shown, a task of each: its cause, total, users,
-    `before` (how many were reported in the week before; None: the history is too short), and as `causes` how many
-    causes there are.
+    its last sign of life or recovered (what had `began` when), its `cause` (a fingerprint, a status, or None), the
+    `total` of its group. `since`: None if all is in the alert's usual window.
+    `causes`: a task of each of the first causes of failed tasks, in the order to be shown, with its total, users,
+    `before` (reports in the week before; None: the history is too short), and as `causes` the number of all causes.
     `facts`: of failed tasks failed, ended, users, recovered, last_activity, never_started; of stuck ones stuck,
     last_activity, queued, in_progress; absent where they could not be found in time. `others_reported`: the destination
     was notified of other tasks in the same span. `partial`: these are only the oldest, and the next run reports more.
@@ -1101,8 +1097,6 @@ def message(
 ) -> Message:
     """Builds a title with the environment, a section for each part that is not empty, and a line of context. A part
     that is a list becomes fields side by side. The text holds the `lines`, if there are any, else the parts."""
-    # A header knows no escaping, so these characters would be shown as entities.
-    environment = re.sub("[&<>]", "", shorten(one_line(environment), 40))
     title = f"{title} · {environment}" if environment else title
     header = {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": True}}
     sections: list[Block] = []
@@ -1150,14 +1144,6 @@ def _without_bold(mrkdwn: str) -> str:
     return re.sub(r"(?m)^((?:• |  )?)\*([^*\n]+)\*", r"\1\2", mrkdwn)
 
 
-_TASK_LINES = """\
-• *Task ID:* `{id}`
-  *Status:* {status}
-  *Created:* {created}
-  *Error:* {error}
-  *Logs:* {logs}"""
-
-
 def task_info(task: Row, template: str = "", now: datetime | None = None, seen: str = "") -> str:
     """Describes one task in five lines, or in those of the template. Missing keys and NULLs are allowed."""
     status = _string(task.get("status"))
@@ -1173,13 +1159,14 @@ def task_info(task: Row, template: str = "", now: datetime | None = None, seen: 
         text = Template(template).safe_substitute(values, **more, seen=seen).strip()
         if 0 < size(text) <= SECTION_CHARACTERS:
             return text
-    status = " · ".join(filter(None, [values["status"], _since(task, now)]))
-    return _TASK_LINES.format_map({**values, "status": status, "error": f"{values['error']} {seen}".strip()})
-
-
-def task_line(task: Row, now: datetime) -> str:
-    parts = [f"• {code(task.get('id'))} {_since(task, now)}", log_link(task.get("log_uri"), "View Logs")]
-    return " · ".join(filter(None, parts))
+    lines = {
+        "Task ID": f"`{values['id']}`",
+        "Status": " · ".join(filter(None, [values["status"], _since(task, now)])),
+        "Created": values["created"],
+        "Error": f"{values['error']} {seen}".strip(),
+        "Logs": values["logs"],
+    }
+    return "• " + "\n  ".join(labelled(lines))
 
 
 def _since(task: Row, now: datetime | None) -> str:
@@ -1196,15 +1183,15 @@ def failed_message(news: News, limits: Limits, style: Style) -> Message:
     """Builds the alert of tasks that failed in the usual window, or since `news.since`."""
     window = f"in the last {plural(FAILED_WINDOW_MINUTES, 'minute')}"
     span = f"since {format_time(news.since)}" if news.since else window
-    groups = []
-    if news.total > MAX_DESCRIBED_TASKS:
+    if news.total <= MAX_DESCRIBED_TASKS:
+        groups = [_group("", news.tasks, MAX_DESCRIBED_TASKS, news.total, news, style)]
+    else:
+        groups = []
         for cause in news.causes:
             tasks = [task for task in news.tasks if task["cause"] == cause["cause"]]
             name = f"{cause['total']} × {cause_text(tasks[0].get('error'))} · {plural(cause['users'], 'user')}"
             heading = f"{name} {_seen(cause)}".strip()
             groups.append(_group(heading, tasks, MAX_TASKS_OF_A_CAUSE, cause["total"], news, style))
-    else:
-        groups = [_group("", news.tasks, MAX_DESCRIBED_TASKS, news.total, news, style)]
     return _alert("🚨 Failed Tasks Alert", f"{_count(news)} failed {span}:", news, groups, limits, style)
 
 
@@ -1292,13 +1279,15 @@ def _count(news: News) -> str:
 
 def _group(heading: str, tasks: Sequence[Row], most: int, total: int, news: News, style: Style) -> Group:
     """Describes each of a few tasks; of many, lists `most`."""
-    are_few = news.total <= MAX_DESCRIBED_TASKS
-    shown = tasks if are_few else tasks[:most]
-    if are_few or style.task_template:
-        seen = {cause["cause"]: _seen(cause) for cause in news.causes}
-        lines = [task_info(t, style.task_template, news.claimed_at, seen.get(t.get("cause"), "")) for t in shown]
-    else:
-        lines = [task_line(task, news.claimed_at) for task in shown]
+    are_few, now = news.total <= MAX_DESCRIBED_TASKS, news.claimed_at
+    seen = {cause["cause"]: _seen(cause) for cause in news.causes}
+    lines = []
+    for task in tasks if are_few else tasks[:most]:
+        if are_few or style.task_template:
+            lines.append(task_info(task, style.task_template, now, seen.get(task.get("cause"), "")))
+        else:
+            parts = [f"• {code(task.get('id'))} {_since(task, now)}", log_link(task.get("log_uri"), "View Logs")]
+            lines.append(" · ".join(filter(None, parts)))
     return Group(heading, lines, total)
 
 
@@ -1312,8 +1301,12 @@ def _alert(title: str, summary: str, news: News, groups: Sequence[Group], limits
     fixed = size(message(title, style.environment, opening, footer).text)
     sections: list[str] = []
     for lines in _listing(groups, news, MESSAGE_CHARACTERS - fixed):
-        # A few tasks have a section each, the many of a group share some.
-        sections += lines if news.total <= MAX_DESCRIBED_TASKS else _sections(lines)
+        # A few tasks have a section each, the many of a group share as few as can hold them.
+        room = SECTION_CHARACTERS if news.total > MAX_DESCRIBED_TASKS else 0
+        while lines:
+            fitting = _fitting(lines, room) or lines[:1]
+            sections.append("\n".join(fitting))
+            lines = lines[len(fitting) :]
     text = ["\n".join(lines) for lines in _listing(groups, news, TEXT_CHARACTERS - fixed)]
     return message(title, style.environment, [*opening, *sections], footer, [*opening, *text])
 
@@ -1361,18 +1354,8 @@ def _listing(groups: Sequence[Group], news: News, characters: int) -> list[list[
 
 def _fitting(lines: Sequence[str], characters: int) -> list[str]:
     """Returns the first of the lines, as many as fit."""
-    fitting = list(lines)
-    while fitting and size("\n".join(fitting)) > characters:
-        fitting.pop()
-    return fitting
-
-
-def _sections(lines: Sequence[str]) -> Iterator[str]:
-    """Yields the texts of as few sections as can hold the lines."""
-    while lines:
-        fitting = _fitting(lines, SECTION_CHARACTERS) or lines[:1]
-        yield "\n".join(fitting)
-        lines = lines[len(fitting) :]
+    ends = accumulate(size(line) + 1 for line in lines)
+    return [line for line, end in zip(lines, ends) if end - 1 <= characters]
 
 
 class Event(NamedTuple):
@@ -1404,6 +1387,7 @@ _LOGOS = ("logo_config", "global_logo_config", "logo")
 _SIZES = ("size", "font_size")
 _OF_SUBTITLES = {"Font: {}": ("font", "font_name", "font_family"), "Size: {}": _SIZES, "Position: {}": ("position",)}
 _OF_LOGOS = {"Logo URL provided": ("url", "logo_url", "image_url"), "Position: {}": ("position",), "Size: {}": _SIZES}
+_EXTRAS = ("product_images", "music", "background_music", "post_description")
 
 
 def event_message(event: Event, task: TaskEvent, at: datetime, environment: str = "") -> Message:
@@ -1417,6 +1401,7 @@ def event_message(event: Event, task: TaskEvent, at: datetime, environment: str 
     details = {
         "Subtitle Config": _config_line([task.payload, *scenes], _SUBTITLES, _OF_SUBTITLES),
         "Logo Config": _config_line([task.payload, *scenes], _LOGOS, _OF_LOGOS),
+        "Extras": ", ".join(name.replace("_", " ") for name in _EXTRAS if _first(task.payload, [name])),
         "Logs": log_link(task.log_uri, "View Task Logs") or "Not available yet",
     }
     sentence = f"Task {task_id} {event.sentence}"
@@ -1437,7 +1422,7 @@ def _is_number(value: object) -> bool:
 
 def _duration(payload: object, scenes: Sequence[object]) -> float:
     """Returns the seconds of the whole video; 0 where the request does not say."""
-    total = _first(payload, ["duration", "total_duration"])
+    total = _first(payload, ["duration", "total_duration", "video_duration"])
     if _is_number(total):
         return float(total)
     seconds = [_first(scene, ["duration"]) for scene in scenes]

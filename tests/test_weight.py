@@ -14,14 +14,14 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 4_006
+MOST_LINES = 3_991
 MOST_LINES_OF_A_PART = {
     "head": 200,
     "Deadlines": 113,
     "Settings": 368,
-    "Text": 208,
+    "Text": 206,
     "Secrets": 128,
-    "Messages": 447,
+    "Messages": 434,
     "SQL": 691,
     "Database": 521,
     "Delivery": 369,
