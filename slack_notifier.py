@@ -142,6 +142,7 @@ DESTINATIONS_FOR_A_CONNECTION = 4
 CRITICAL_ENDED_TASKS = 5
 
 GOOD, DOUBTFUL, BAD = "✓", "!", "✗"
+NEVER = float("inf")
 
 
 class Finding(NamedTuple):
@@ -182,12 +183,12 @@ class DatabaseError(NotifierError):
 
 class DeliveryError(NotifierError):
     """Raised if a message was not accepted. `word`: Slack's name of the error. `retry_after`: seconds after which it
-    may heal; None: it will not. For `layout_refused` the text alone may be accepted, for `length_refused` a shorter
-    one. `may_have_arrived`: only the answer is missing."""
+    may heal, perhaps NEVER. For `layout_refused` the text alone may be accepted, for `length_refused` a shorter one.
+    `may_have_arrived`: only the answer is missing."""
 
     separator = ": "
     word = ""
-    retry_after: float | None = None
+    retry_after = NEVER
     layout_refused, length_refused, may_have_arrived = False, False, False
 
     def __str__(self) -> str:
@@ -2682,7 +2683,6 @@ _SLACK_ADVICE = {
     "no_active_hooks": f"the webhook is disabled, {_NEW_WEBHOOK}",
 }
 _LAYOUT_REFUSED = ("invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long")
-_MARKUP = r"<[^<>]*>|\(_ssl\.c:\d+\)?"
 _PLAIN_WORD = r"(?:[aAI]|(?:[A-Z][a-z]|[a-z]{2})[a-z]{0,14}(?:['_-][a-z]{1,15})*|[A-Z]{2,9}|-?\d[\d.]{1,5})[.!?]?"
 
 
@@ -2704,10 +2704,7 @@ def deliver(webhook: str, message: Message, until: Deadline, least_seconds: floa
                 text = shorten(message.text, OTHERS_TEXT_CHARACTERS - 3) if is_too_long else message.text
                 message = Message(text, [])
                 continue
-            pause = next(pauses, None)
-            if pause is None or error.retry_after is None:
-                raise
-            wait = max(pause, error.retry_after)
+            wait = max(next(pauses, NEVER), error.retry_after)
             if until.seconds_left < wait + least_seconds:
                 raise
         sleep(wait)
@@ -2729,7 +2726,7 @@ def _refusal(status: int, headers: Mapping[str, str], body: str, webhook: str = 
     """Returns the error that an answer means. Slack gives one error several statuses, so its word decides first."""
     word = body.strip()
     if word in _LAYOUT_REFUSED:
-        return DeliveryError(f"HTTP {status} {word}", word=word, layout_refused=True)
+        return DeliveryError(f"HTTP {status} {word}", layout_refused=True)
     if word in _SLACK_ADVICE:
         return DeliveryError(f"HTTP {status} {word}", _SLACK_ADVICE[word], word=word)
     reason = f"HTTP {status} {_plain_words(body, webhook)}".rstrip()
@@ -2765,7 +2762,8 @@ def _plain_words(text: str, secret: str) -> str:
         is_quoted = len(word) > 3 and any(word[start : start + 8] in known for start in range(max(1, len(word) - 7)))
         return found[0] if re.fullmatch(_PLAIN_WORD, found[0]) and not is_quoted else _MASK
 
-    text = re.sub(r"[^\s\"'<>{}\[\](),;:]+", shown, re.sub(_MARKUP, " ", one_line(text)))
+    without_markup = re.sub(r"<[^<>]*>|\(_ssl\.c:\d+\)?", " ", one_line(text))
+    text = re.sub(r"[^\s\"'<>{}\[\](),;:]+", shown, without_markup)
     text = re.sub(rf"(?:{re.escape(_MASK)}[^\w\[]*){{2,}}", f"{_MASK} ", text)
     return shorten(" ".join(text.split()), 100)
 
@@ -2847,23 +2845,24 @@ def _network_error(error: Exception, url: str, was_connected: bool) -> DeliveryE
     reason = getattr(error.args[0] if error.args else None, "reason", None) or error
     kind, words = type(reason).__name__, _innermost_cause(reason, url)
     if was_connected:
-        is_late = kind in ("ReadTimeout", "ReadTimeoutError")
-        words = "no answer in time" if is_late else f"connection lost ({words or kind})"
+        words = "no answer in time" if kind.startswith("ReadTimeout") else f"connection lost ({words or kind})"
         return DeliveryError(words, may_have_arrived=True)
     if kind in ("InvalidJSONError", "TypeError"):
         return DeliveryError(f"the message cannot be used ({words})")
+    if isinstance(error, ModuleNotFoundError):
+        return DeliveryError(f"no connection ({words})", f"{sys.executable} -m pip install {error.name}")
     heals = kind in ("ConnectTimeoutError", "NewConnectionError", "NameResolutionError", "ProxyError")
     is_wrong = isinstance(error, ValueError)
     proxies = f"{url.partition(':')[0].lower()}_proxy|all_proxy"
     remedy = _host_settings(proxies if heals or is_wrong else f"{proxies}|(requests|curl)_ca_bundle|sslkeylogfile")
     if kind == "SSLError":
-        hint = "is the certificate right, does the server speak https?"
-        return DeliveryError(f"no TLS connection ({words})", f"{hint} {remedy}".rstrip())
+        remedy = f"is the certificate right, does the server speak https? {remedy}".rstrip()
+        return DeliveryError(f"no TLS connection ({words})", remedy)
     if is_wrong:
         return DeliveryError(f"the URL cannot be used ({words or kind})", remedy)
     if type(reason.__context__).__name__ == "gaierror":
         words = "there is no such host"
-    return DeliveryError(f"no connection ({words or kind})", remedy, retry_after=0 if heals else None)
+    return DeliveryError(f"no connection ({words or kind})", remedy, retry_after=0 if heals else NEVER)
 
 
 def _host_settings(names: str) -> str:
@@ -2942,27 +2941,44 @@ Preview = Callable[[Message], str]
 
 def preview_as_text(message: Message) -> str:
     """Returns what the blocks show, as they have room for more tasks than the text."""
-    texts = []
-    for block in message.blocks:
-        contents = block.get("fields") or block.get("elements") or [block["text"]]
-        texts.append(" | ".join(content["text"] for content in contents))
-    return plain("\n".join(texts) or message.text) + "\n"
+    rows = [block.get("fields") or block.get("elements") or [block["text"]] for block in message.blocks]
+    text = "\n".join(" | ".join(content["text"] for content in row) for row in rows)
+    return plain(text or message.text) + "\n"
 
 
-class EmailBackup:
-    """The e-mails of one run, in place of messages that Slack does not take."""
+class Outbox:
+    """The way out for a run's messages: a webhook, an e-mail where that fails; or, with a `preview`, stdout."""
 
-    def __init__(self, email: Email) -> None:
+    def __init__(self, email: Email | None, preview: Preview | None = None) -> None:
         self._email = email
+        self._preview = preview
         self._mailed: set[str] = set()
-        self._error = ""
+        self._mail_error = ""
         self._lock = threading.Lock()
 
-    def send(self, message: Message, reason: str, until: Deadline) -> None:
-        """Mails the message by then, once for all its destinations; DeliveryError if that fails.
+    def post(self, to: Destination, message: Message, subject: str, until: Deadline, *, or_mail: bool = False) -> None:
+        """Posts the message by then, or mails it if `or_mail`; DeliveryError if both fail. Logs it as `subject`."""
+        if self._preview:
+            _print(self._preview(message))
+            return
+        has_backup = or_mail and self._email is not None
+        # If there is too little time for both, Slack goes first.
+        for_mail = min(EMAIL_SECONDS, max(0.0, until.seconds_left - POST_SECONDS)) if has_backup else 0
+        try:
+            deliver(to.webhook, message, until.before(for_mail), POST_SECONDS if or_mail else LEAST_POST_SECONDS)
+            logger.info("Slack message sent successfully: %s to %s", subject, to)
+        except DeliveryError as error:
+            text = f"Failed to send Slack message: {subject} to {to}: {error}"
+            if not has_backup:
+                raise DeliveryError(text) from None
+            logger.error("%s", text)
+            self.mail(message, str(error), until)
 
-        A server that failed uses up no other destination's time. Where it had too little, the next one tries it again.
-        """
+    def mail(self, message: Message, reason: str, until: Deadline) -> None:
+        """Mails the message by then, once for all its destinations; DeliveryError if that fails. A server that failed
+        uses up no other destination's time; where it had too little, the next one tries it again."""
+        if not self._email:
+            return
         if not self._lock.acquire(timeout=until.seconds_left):
             raise DeliveryError("Failed to send the e-mail as well: no time left after another e-mail of this run")
         try:
@@ -2970,8 +2986,8 @@ class EmailBackup:
             content = message.text.rpartition("\n")[0]
             if content in self._mailed:
                 return
-            if self._error:
-                raise DeliveryError(self._error)
+            if self._mail_error:
+                raise DeliveryError(self._mail_error)
             # The webhook may have taken a moment more than its own time.
             is_enough = until.seconds_left > EMAIL_SECONDS - LEEWAY_SECONDS
             try:
@@ -2979,39 +2995,12 @@ class EmailBackup:
             except DeliveryError as error:
                 text = f"Failed to send the e-mail as well: {error}"
                 if is_enough or not isinstance(error, OutOfTime):
-                    self._error = text
+                    self._mail_error = text
                 raise DeliveryError(text) from None
             self._mailed.add(content)
             logger.warning("Alert sent by e-mail instead")
         finally:
             self._lock.release()
-
-
-class Outbox:
-    """The way out for a run's messages: a webhook, the backup where that fails; or, with a `preview`, stdout."""
-
-    def __init__(self, email: Email | None, preview: Preview | None = None) -> None:
-        self.backup = EmailBackup(email) if email else None
-        self._preview = preview
-
-    def post(self, to: Destination, message: Message, subject: str, until: Deadline, *, or_mail: bool = False) -> None:
-        """Posts the message by then, or mails it if `or_mail`; DeliveryError if both fail. Logs it as `subject`."""
-        if self._preview:
-            _print(self._preview(message))
-            return
-        backup = self.backup if or_mail else None
-        # If there is too little time for both, Slack goes first.
-        for_backup = min(EMAIL_SECONDS, max(0.0, until.seconds_left - POST_SECONDS)) if backup else 0
-        try:
-            deliver(to.webhook, message, until.before(for_backup), POST_SECONDS if or_mail else LEAST_POST_SECONDS)
-        except DeliveryError as error:
-            text = f"Failed to send Slack message: {subject} to {to}: {error}"
-            if not backup:
-                raise DeliveryError(text) from None
-            logger.error("%s", text)
-            backup.send(message, str(error), until)
-        else:
-            logger.info("Slack message sent successfully: %s to %s", subject, to)
 
 
 def _print(text: str) -> None:
@@ -3340,10 +3329,10 @@ class Run:
         title = message.text.partition("\n")[0]
         if self.send([alert.kind for alert in alerts], title, lambda: message, or_mail=True):
             return True
-        if self.outbox.backup and not self.dry_run:
+        if self.settings.email and not self.dry_run:
             # For settings where only single users have webhooks. What went by e-mail already does not go twice.
             with Outcome():
-                self.outbox.backup.send(message, "there is no webhook for it", self.deadline.before(HEARTBEAT_SECONDS))
+                self.outbox.mail(message, "there is no webhook for it", self.deadline.before(HEARTBEAT_SECONDS))
                 return True
         return False
 

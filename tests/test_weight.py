@@ -14,9 +14,9 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_991
+MOST_LINES = 3_980
 MOST_LINES_OF_A_PART = {
-    "head": 200,
+    "head": 201,
     "Deadlines": 113,
     "Settings": 368,
     "Text": 206,
@@ -24,7 +24,7 @@ MOST_LINES_OF_A_PART = {
     "Messages": 434,
     "SQL": 691,
     "Database": 521,
-    "Delivery": 369,
+    "Delivery": 357,
     "Run": 383,
     "SlackNotifier": 119,
     "Check": 186,
