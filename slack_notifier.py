@@ -439,7 +439,8 @@ class Settings(NamedTuple):
             variable, webhooks = f"SLACK_WEBHOOK_{kind.upper()}", self.webhooks[kind]
         found = []
         for number, webhook in enumerate(webhooks, 1):
-            name = f"{variable}, {ordinal(number)} URL" if len(webhooks) > 1 else variable
+            ordinal = {1: "1st", 2: "2nd", 3: "3rd"}.get(number, f"{number}th")
+            name = f"{variable}, {ordinal} URL" if len(webhooks) > 1 else variable
             found.append(Destination(webhook, name=name))
         if users and kind in ("failed", "stuck"):
             found += self.user_destinations()
@@ -516,15 +517,13 @@ def _webhooks(env: Environment, name: str, kind: str = "") -> dict[str, list[str
 
 
 def _incoming_webhook(name: str, url: str) -> str:
-    address = _web_address(url)
+    is_slack = _is_slack(url)
     # Over http:// whoever listens would learn the webhook.
-    if not address or (_is_slack(address) and url.lower().startswith("http:")):
+    if not re.fullmatch(_HTTP_URL, url) or (is_slack and url.lower().startswith("http:")):
         raise SettingError(f"{name} must be an incoming webhook: https://hooks.slack.com/services/…")
-    if _is_slack(address) and (address["path"] or "").startswith(("/triggers/", "/workflows/")):
-        raise SettingError(
-            f"{name} is a trigger of Workflow Builder, which cannot show these messages: "
-            "create an incoming webhook, https://hooks.slack.com/services/…"
-        )
+    if is_slack and re.match("[^/]+//[^/?#]+/(?:triggers|workflows)/", url):
+        remedy = "create an incoming webhook, https://hooks.slack.com/services/…"
+        raise SettingError(f"{name} is a trigger of Workflow Builder, which cannot show these messages: {remedy}")
     return url
 
 
@@ -610,21 +609,19 @@ _NO_TEXT = "[\x00\ud800-\udfff]"
 _WEB_ADDRESS = (
     r"(?i:s?://(?:[^\s/?#\[\]\\]*@)?(?P<host>(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?|\[[0-9a-f:.]+(?:%25\w+)?\])"
     r"(?::(?!0+\b)(?:[0-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
-    r"(?P<path>/[^\s?#]*)?(?:[?#]\S*)?)"
+    r"(?:[/?#]\S*)?)"
 )
+_HTTP_URL = f"(?i:http){_WEB_ADDRESS}"
 
 
-_HEARTBEAT = (f"(?i:http){_WEB_ADDRESS}", "a URL: https://hc-ping.com/…")
+_HEARTBEAT = (_HTTP_URL, "a URL: https://hc-ping.com/…")
 _MENTION = (r"<(?:!here|!channel|!subteam\^[A-Z0-9]+|@[UW][A-Z0-9]+)>", "<!here>, <!channel>, <!subteam^S…> or <@U…>")
 # The name stands in Slack's headers, which know no escaping.
 _ENVIRONMENT = ("[^<>&]{1,40}", "one line of at most 40 visible characters, none of < > &: staging")
 
 
-def _web_address(url: str) -> re.Match[str] | None:
-    return re.fullmatch(f"(?i:http){_WEB_ADDRESS}", url)
-
-
-def _is_slack(address: re.Match[str] | None) -> bool:
+def _is_slack(url: str) -> bool:
+    address = re.fullmatch(_HTTP_URL, url)
     return address is not None and address["host"].lower() in SLACK_HOSTS
 
 
@@ -875,11 +872,6 @@ def _utc(moment: datetime) -> datetime:
     with suppress(OverflowError):
         moment = moment if moment.tzinfo is None else moment.astimezone(timezone.utc)
     return moment.replace(tzinfo=timezone.utc)
-
-
-def ordinal(number: int) -> str:
-    """Returns 1st, 2nd, 3rd, 4th and so on."""
-    return f"{number}{'th' if 10 < number % 100 < 20 else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
 
 
 def plural(count: float, noun: str) -> str:
@@ -1184,15 +1176,13 @@ def failed_message(news: News, limits: Limits, style: Style) -> Message:
     """Builds the alert of tasks that failed in the usual window, or since `news.since`."""
     window = f"in the last {plural(FAILED_WINDOW_MINUTES, 'minute')}"
     span = f"since {format_time(news.since)}" if news.since else window
-    if news.total <= MAX_DESCRIBED_TASKS:
-        groups = [_group("", news.tasks, MAX_DESCRIBED_TASKS, news.total, news, style)]
-    else:
-        groups = []
-        for cause in news.causes:
-            tasks = [task for task in news.tasks if task["cause"] == cause["cause"]]
-            name = f"{cause['total']} × {cause_text(tasks[0].get('error'))} · {plural(cause['users'], 'user')}"
-            heading = f"{name} {_seen(cause)}".strip()
-            groups.append(_group(heading, tasks, MAX_TASKS_OF_A_CAUSE, cause["total"], news, style))
+    groups = []
+    for cause in news.causes if news.total > MAX_DESCRIBED_TASKS else ():
+        tasks = [task for task in news.tasks if task["cause"] == cause["cause"]]
+        name = f"{cause['total']} × {cause_text(tasks[0].get('error'))} · {plural(cause['users'], 'user')}"
+        heading = f"{name} {_seen(cause)}".strip()
+        groups.append(_group(heading, tasks, MAX_TASKS_OF_A_CAUSE, cause["total"], news, style))
+    groups = groups or [_group("", news.tasks, MAX_DESCRIBED_TASKS, news.total, news, style)]
     return _alert("🚨 Failed Tasks Alert", f"{_count(news)} failed {span}:", news, groups, limits, style)
 
 
@@ -1243,8 +1233,7 @@ def workers_are_idle(news: News, limits: Limits) -> bool:
 
 
 def critical_reason(news: News, limits: Limits, count: int, share: int) -> str:
-    """Returns why the alert is critical: "workers" (none is there), "share" (so many percent of the tasks that ended
-    failed), "count" (of the tasks in it); '' if it is not."""
+    """Returns why the alert is critical: no "workers", the "share" of failures, the "count" of tasks; '' if not."""
     failed, ended = news.facts.get("failed", 0), news.facts.get("ended", 0)
     if workers_are_idle(news, limits):
         return "workers"
@@ -2717,7 +2706,7 @@ def _post(webhook: str, payload: Mapping[str, Any], until: Deadline) -> None:
 
 
 def _accepted(webhook: str, status: int, body: str) -> bool:
-    if _is_slack(_web_address(webhook)):
+    if _is_slack(webhook):
         return status == 200 and body.strip() == "ok"
     return 200 <= status < 300
 
@@ -2737,7 +2726,7 @@ def _refusal(status: int, headers: Mapping[str, str], body: str, webhook: str = 
         return DeliveryError(reason, retry_after=0, layout_refused=status == 500 and not word)
     remedy = "the URL redirects elsewhere, is it the webhook's?" if 300 <= status < 400 else "check the webhook's URL"
     remedy = _host_settings("http_proxy|all_proxy") if status == 407 else remedy
-    return DeliveryError(reason, remedy, length_refused=status == 400 and not _is_slack(_web_address(webhook)))
+    return DeliveryError(reason, remedy, length_refused=status == 400 and not _is_slack(webhook))
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:

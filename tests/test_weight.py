@@ -14,14 +14,14 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_980
+MOST_LINES = 3_969
 MOST_LINES_OF_A_PART = {
     "head": 201,
     "Deadlines": 113,
-    "Settings": 368,
-    "Text": 206,
+    "Settings": 365,
+    "Text": 201,
     "Secrets": 128,
-    "Messages": 434,
+    "Messages": 431,
     "SQL": 691,
     "Database": 521,
     "Delivery": 357,

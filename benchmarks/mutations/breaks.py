@@ -63,8 +63,8 @@ TEXT = r'''
 +hashlib.sha256(f"{webhook}\n".encode())
 # a trigger of Workflow Builder is taken
 ? tests/test_routes.py::test_workflow_trigger_is_refused_with_the_reason
--startswith(("/triggers/", "/workflows/"))
-+startswith(("/triggers-/", "/workflows/"))
+-/(?:triggers|workflows)/
++/(?:triggers-|workflows)/
 # any mention is taken
 ? tests/test_settings.py::test_wrong_value_is_refused_by_name_with_what_is_right_and_what_it_is_unless_it_is_secret
 -r"<(?:!here|!channel|!subteam\^[A-Z0-9]+|@[UW][A-Z0-9]+)>"
