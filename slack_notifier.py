@@ -49,6 +49,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from datetime import datetime, time, timedelta, timezone, tzinfo
 from functools import partial
+from itertools import accumulate
 from string import Template
 from time import monotonic, sleep
 from types import MappingProxyType
@@ -102,8 +103,7 @@ CHECKED_DESTINATIONS = 10
 # The longest that one message takes, with retries and the e-mail in its place: a claim is held for so long.
 DELIVERY_SECONDS = 15
 EMAIL_SECONDS = 5
-# A post is not started with less time than this left: Slack could accept it after we gave up, and the next run would
-# repeat it.
+# With less time left, no post is started: Slack could accept it after we gave up, and the next run would repeat it.
 POST_SECONDS = 3
 # The same for a claim that overran its own time, and for an event, which is never repeated.
 LEAST_POST_SECONDS = 1
@@ -142,6 +142,7 @@ DESTINATIONS_FOR_A_CONNECTION = 4
 CRITICAL_ENDED_TASKS = 5
 
 GOOD, DOUBTFUL, BAD = "✓", "!", "✗"
+NEVER = float("inf")
 
 
 class Finding(NamedTuple):
@@ -182,12 +183,12 @@ class DatabaseError(NotifierError):
 
 class DeliveryError(NotifierError):
     """Raised if a message was not accepted. `word`: Slack's name of the error. `retry_after`: seconds after which it
-    may heal; None: it will not. For `layout_refused` the text alone may be accepted, for `length_refused` a shorter
-    one. `may_have_arrived`: only the answer is missing."""
+    may heal, perhaps NEVER. For `layout_refused` the text alone may be accepted, for `length_refused` a shorter one.
+    `may_have_arrived`: only the answer is missing."""
 
     separator = ": "
     word = ""
-    retry_after: float | None = None
+    retry_after = NEVER
     layout_refused, length_refused, may_have_arrived = False, False, False
 
     def __str__(self) -> str:
@@ -418,7 +419,6 @@ class Settings(NamedTuple):
                     raise SettingError(f"{name} must be UTF-8 text")
                 value = variable.read(env, name)
                 if variable.field == "webhooks":
-                    # Each of these variables holds the webhooks of one kind of message.
                     value = {**fields.get("webhooks", {}), **value}
                 fields[variable.field] = value
             except SettingError as error:
@@ -439,7 +439,8 @@ class Settings(NamedTuple):
             variable, webhooks = f"SLACK_WEBHOOK_{kind.upper()}", self.webhooks[kind]
         found = []
         for number, webhook in enumerate(webhooks, 1):
-            name = f"{variable}, {ordinal(number)} URL" if len(webhooks) > 1 else variable
+            ordinal = {1: "1st", 2: "2nd", 3: "3rd"}.get(number, f"{number}th")
+            name = f"{variable}, {ordinal} URL" if len(webhooks) > 1 else variable
             found.append(Destination(webhook, name=name))
         if users and kind in ("failed", "stuck"):
             found += self.user_destinations()
@@ -470,16 +471,13 @@ def set_variables(environ: Environment) -> dict[str, str]:
 
 def _flag(env: Environment, name: str) -> bool:
     word = env[name].lower()
-    if word in ("true", "1", "yes", "on"):
-        return True
-    if word in ("false", "0", "no", "off"):
-        return False
-    rule = f"{name} must be true or false (or 1/0, yes/no, on/off)"
-    if name != "DEBUG":
-        raise SettingError(rule)
-    # Other programs that share the environment use this name as well.
-    logger.warning("%s: it is off", rule)
-    return False
+    if word not in ("true", "1", "yes", "on", "false", "0", "no", "off"):
+        rule = f"{name} must be true or false (or 1/0, yes/no, on/off)"
+        if name != "DEBUG":
+            raise SettingError(rule)
+        # Other programs that share the environment use this name as well.
+        logger.warning("%s: it is off", rule)
+    return word in ("true", "1", "yes", "on")
 
 
 def _whole_number(env: Environment, name: str, least: int, most: int = 999_999) -> int:
@@ -493,9 +491,9 @@ _limit = partial(_whole_number, least=0, most=MAX_TIMEOUT_MINUTES)
 
 def _database_url(env: Environment, name: str) -> str:
     """Returns the URL as libpq reads it, without SQLAlchemy's driver suffix (postgresql+psycopg2://)."""
-    if not re.match(r"postgres(ql)?(\+\w+)?://", env[name]):
+    url, is_postgres = re.subn(r"\A(postgres(?:ql)?)(?:\+\w+)?://", r"\1://", env[name])
+    if not is_postgres:
         raise SettingError("DATABASE_URL must be a PostgreSQL URL: postgresql://user:password@host/database")
-    url = re.sub(r"^(postgres(?:ql)?)\+\w+://", r"\1://", env[name])
     invalid = SettingError(
         "DATABASE_URL is not a valid PostgreSQL URL: percent-encode special characters in it (@ as %40, / as %2F, "
         "% as %25), and use only parameters that libpq knows (sslmode, not ssl)"
@@ -519,16 +517,13 @@ def _webhooks(env: Environment, name: str, kind: str = "") -> dict[str, list[str
 
 
 def _incoming_webhook(name: str, url: str) -> str:
-    address = _web_address(url)
-    if not address:
+    is_slack = _is_slack(url)
+    # Over http:// whoever listens would learn the webhook.
+    if not re.fullmatch(_HTTP_URL, url) or (is_slack and url.lower().startswith("http:")):
         raise SettingError(f"{name} must be an incoming webhook: https://hooks.slack.com/services/…")
-    if _is_slack(address) and url.lower().startswith("http:"):
-        raise SettingError(f"{name} must begin with https://: http:// tells the webhook to whoever listens")
-    if _is_slack(address) and (address["path"] or "").startswith(("/triggers/", "/workflows/")):
-        raise SettingError(
-            f"{name} is a trigger of Workflow Builder, which cannot show these messages: "
-            "create an incoming webhook, https://hooks.slack.com/services/…"
-        )
+    if is_slack and re.match("[^/]+//[^/?#]+/(?:triggers|workflows)/", url):
+        remedy = "create an incoming webhook, https://hooks.slack.com/services/…"
+        raise SettingError(f"{name} is a trigger of Workflow Builder, which cannot show these messages: {remedy}")
     return url
 
 
@@ -538,29 +533,21 @@ def _user_webhooks(env: Environment, name: str) -> dict[str, str]:
         with open(env[name] if os.path.isfile(env[name]) else "", encoding="utf-8") as file:
             users = json.load(file)
     except (OSError, ValueError, RecursionError) as error:
-        raise SettingError(f"{name} must name a readable JSON file ({type(error).__name__})") from None
-    is_object_of_text = isinstance(users, dict) and all(isinstance(url, str) for url in users.values())
-    if not is_object_of_text or "" in users or re.search(_NO_TEXT, "".join(users)):
+        place = f", line {error.lineno} column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise SettingError(f"{name} must name a readable JSON file ({type(error).__name__}{place})") from None
+    texts: list[Any] = [*users, *users.values()] if isinstance(users, dict) else [None]
+    if not all(isinstance(text, str) for text in texts) or "" in users or re.search(_NO_TEXT, "".join(texts)):
         raise SettingError(f"{name} must hold a JSON object: user API key → webhook URL")
     # Users are many: a plain URL needs no closer look.
-    port, host = r"(?::(?:[1-5]\d{4}|[1-9]\d{1,3}))?", r"(?!(?i:hooks)\.)\w{1,63}(?:\.\w{1,63})*"
-    is_plain = re.compile(rf"(?a)https://hooks\.slack\.com/services/[\w/]+|https?://{host}{port}/[\w/]*").fullmatch
-    return {
-        user: url if is_plain(url) else _incoming_webhook(f"each URL in {name}", url.strip())
-        for user, url in users.items()
-    }
+    is_plain = re.compile(r"(?a)https://hooks\.slack\.com/services/[\w/]+").fullmatch
+    each = f"each URL in {name}"
+    return {user: url if is_plain(url) else _incoming_webhook(each, url.strip()) for user, url in users.items()}
 
 
-def _mention(env: Environment, name: str) -> str:
-    if not re.fullmatch(r"<(?:!here|!channel|!subteam\^[A-Z0-9]+|@[UW][A-Z0-9]+)>", env[name]):
-        raise SettingError(f"{name} must be <!here>, <!channel>, <!subteam^S…> or <@U…>")
-    return env[name]
-
-
-def _environment(env: Environment, name: str) -> str:
-    # The name stands in Slack's headers, which know no escaping.
-    if not re.fullmatch("[^<>&]{1,40}", env[name]) or not env[name].isprintable():
-        raise SettingError(f"{name} must be one line of at most 40 visible characters, none of < > &: staging")
+def _word(env: Environment, name: str, rule: tuple[str, str]) -> str:
+    """Returns the value if it has the pattern of the rule, which also has it in words."""
+    if not re.fullmatch(rule[0], env[name]) or not env[name].isprintable():
+        raise SettingError(f"{name} must be {rule[1]}")
     return env[name]
 
 
@@ -576,13 +563,12 @@ def _quiet_hours(env: Environment, _: str) -> QuietHours | None:
             raise SettingError(f"SLACK_TIMEZONE must be {rule}") from None
     if "SLACK_QUIET_HOURS" not in env:
         return None
-    hours = re.fullmatch(r"(\d{1,2}:\d\d)\s*[-–]\s*(\d{1,2}:\d\d)", env["SLACK_QUIET_HOURS"])
-    if hours:
-        with suppress(ValueError):
-            start, end = (datetime.strptime(text, "%H:%M").time() for text in hours.groups())
-            if start != end:
-                return QuietHours(start, end, zone)
-    raise SettingError("SLACK_QUIET_HOURS must be two different times of a day: 22:00-07:00")
+    moment = r"([01]?[0-9]|2[0-3]):([0-5][0-9])"
+    found = re.fullmatch(rf"{moment}\s*[-–]\s*{moment}", env["SLACK_QUIET_HOURS"])
+    hour, minute, end_hour, end_minute = map(int, found.groups() if found else "0000")
+    if (hour, minute) == (end_hour, end_minute):
+        raise SettingError("SLACK_QUIET_HOURS must be two different times of a day: 22:00-07:00")
+    return QuietHours(time(hour, minute), time(end_hour, end_minute), zone)
 
 
 TEMPLATE_PLACEHOLDERS = ("id", "status", "created", "error", "seen", "logs", "user", "age")
@@ -591,10 +577,8 @@ TEMPLATE_PLACEHOLDERS = ("id", "status", "created", "error", "seen", "logs", "us
 def _task_template(env: Environment, name: str) -> str:
     template = env[name].replace("\\n", "\n")
     with suppress(KeyError, ValueError):
-        # A template without a placeholder gives the same text for all values.
-        empty = Template(template).substitute(dict.fromkeys(TEMPLATE_PLACEHOLDERS, ""))
-        filled = Template(template).substitute(dict.fromkeys(TEMPLATE_PLACEHOLDERS, "x"))
-        if empty != filled:
+        # No setting has a NUL of its own.
+        if "\0" in Template(template).substitute(dict.fromkeys(TEMPLATE_PLACEHOLDERS, "\0")):
             return template
     names = " ".join(f"${placeholder}" for placeholder in TEMPLATE_PLACEHOLDERS)
     raise SettingError(f"{name} must hold at least one of {names} and no other; a dollar sign itself is $$")
@@ -610,7 +594,7 @@ def _email(env: Environment, _: str) -> Email | None:
     sender = env.get("ALERT_EMAIL_FROM") or (to[0] if to else "")
     if not url and not to:
         return None
-    if not _web_address(url, "smtps?") or re.search(r"(?i)[^\x00-\x7f]|%[89a-f][0-9a-f]", url):
+    if not re.fullmatch(f"(?i:smtp){_WEB_ADDRESS}", url) or re.search(r"(?i)[^\x00-\x7f]|%[89a-f][0-9a-f]", url):
         raise SettingError("SMTP_URL must be smtp://user:password@host:587 (STARTTLS) or smtps://user:password@host")
     if not to or not all(re.fullmatch(_ADDRESS, address) for address in to):
         raise SettingError("ALERT_EMAIL_TO must be one address or several, comma-separated: ops@example.com")
@@ -621,29 +605,24 @@ def _email(env: Environment, _: str) -> Email | None:
 
 # NUL and halves of characters, which neither PostgreSQL nor UTF-8 can hold.
 _NO_TEXT = "[\x00\ud800-\udfff]"
-# A URL after its scheme. Loading urllib.parse would take longer than reading all the settings.
+# A URL from its "s" on. Loading urllib.parse would take longer than reading all the settings.
 _WEB_ADDRESS = (
-    r"://(?:[^\s/?#\[\]\\]*@)?(?P<host>(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?|\[[0-9a-f:.]+(?:%25\w+)?\])"
-    r"(?::(?P<port>[0-9]{1,5}))?(?P<path>/[^\s?#]*)?(?:[?#]\S*)?"
+    r"(?i:s?://(?:[^\s/?#\[\]\\]*@)?(?P<host>(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?|\[[0-9a-f:.]+(?:%25\w+)?\])"
+    r"(?::(?!0+\b)(?:[0-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+    r"(?:[/?#]\S*)?)"
 )
+_HTTP_URL = f"(?i:http){_WEB_ADDRESS}"
 
 
-def _web_address(url: str, schemes: str = "https?") -> re.Match[str] | None:
-    """Returns the `host` and `path` of a URL; None if it is none."""
-    address = re.fullmatch(schemes + _WEB_ADDRESS, url, re.IGNORECASE)
-    if not address or not 0 < int(address["port"] or 443) < 65536 or re.search(_NO_TEXT, url):
-        return None
-    return address
+_HEARTBEAT = (_HTTP_URL, "a URL: https://hc-ping.com/…")
+_MENTION = (r"<(?:!here|!channel|!subteam\^[A-Z0-9]+|@[UW][A-Z0-9]+)>", "<!here>, <!channel>, <!subteam^S…> or <@U…>")
+# The name stands in Slack's headers, which know no escaping.
+_ENVIRONMENT = ("[^<>&]{1,40}", "one line of at most 40 visible characters, none of < > &: staging")
 
 
-def _is_slack(address: re.Match[str] | None) -> bool:
+def _is_slack(url: str) -> bool:
+    address = re.fullmatch(_HTTP_URL, url)
     return address is not None and address["host"].lower() in SLACK_HOSTS
-
-
-def _heartbeat_url(env: Environment, name: str) -> str:
-    if not _web_address(env[name]):
-        raise SettingError(f"{name} must be a URL: https://hc-ping.com/…")
-    return env[name]
 
 
 class Variable(NamedTuple):
@@ -672,15 +651,15 @@ VARIABLES: Mapping[str, Variable] = {
     "SLACK_IN_PROGRESS_MINUTES": Variable("in_progress_minutes", _limit),
     "SLACK_CRITICAL_COUNT": Variable("critical_count", partial(_whole_number, least=1)),
     "SLACK_CRITICAL_SHARE": Variable("critical_share", partial(_whole_number, least=0, most=100)),
-    "SLACK_CRITICAL_MENTION": Variable("critical_mention", _mention),
-    "SLACK_ENVIRONMENT": Variable("environment", _environment),
+    "SLACK_CRITICAL_MENTION": Variable("critical_mention", partial(_word, rule=_MENTION)),
+    "SLACK_ENVIRONMENT": Variable("environment", partial(_word, rule=_ENVIRONMENT)),
     "SLACK_QUIET_HOURS": Variable("quiet_hours", _quiet_hours),
     "SLACK_TIMEZONE": Variable("quiet_hours", _quiet_hours),
     "SLACK_TASK_TEMPLATE": Variable("task_template", _task_template),
     "SMTP_URL": Variable("email", _email, secret=True),
     "ALERT_EMAIL_TO": Variable("email", _email),
     "ALERT_EMAIL_FROM": Variable("email", _email),
-    "HEARTBEAT_URL": Variable("heartbeat_url", _heartbeat_url, secret=True),
+    "HEARTBEAT_URL": Variable("heartbeat_url", partial(_word, rule=_HEARTBEAT), secret=True),
     "DEBUG": Variable("debug", _flag),
 }
 
@@ -711,10 +690,9 @@ LINE_CHARACTERS = 2000
 SHOWN_CHARACTERS = 20_000
 SHOWN_END = 9990
 SHOWN_JOINT = "\n  [cut]"
-# For a cause, so much of the message and of the exception is read, with this share of their ends.
+# How much of the message and of the exception is read for a cause, and the share of their ends.
 CAUSE_READ = (1000, 0.35, SHOWN_JOINT)
-# Characters that reorder, hide or break text: controls, terminal colours, bidirectional marks, zero-width characters,
-# lone surrogates, tags. The parts of emoji sequences, such as U+200D, go only between ASCII characters.
+# Characters that reorder, hide or break text. The parts of emoji sequences, such as U+200D, go only between ASCII ones.
 _INVISIBLE = (
     "\x1b\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|(?:\x1b|\\\\(?:x1b|u001b|033))\\[[0-9;?]*[a-zA-Z]|(?<=[ -~])"
     "[\u034f\u200c\u200d\ufe00-\ufe0f]+(?=[ -~])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e"
@@ -746,11 +724,10 @@ _COMPLAINT = (
 
 def _string(value: object) -> str:
     """Returns str(value) without the whitespace around it; '' for None and for a value that refuses str()."""
-    try:
+    # Python refuses integers of more than 4,300 digits, and a class may raise anything.
+    with suppress(Exception):
         return "" if value is None else str(value).strip()
-    except Exception:
-        # Python refuses integers of more than 4,300 digits, and a class may raise anything.
-        return ""
+    return ""
 
 
 def one_line(value: object) -> str:
@@ -895,11 +872,6 @@ def _utc(moment: datetime) -> datetime:
     with suppress(OverflowError):
         moment = moment if moment.tzinfo is None else moment.astimezone(timezone.utc)
     return moment.replace(tzinfo=timezone.utc)
-
-
-def ordinal(number: int) -> str:
-    """Returns 1st, 2nd, 3rd, 4th and so on."""
-    return f"{number}{'th' if 10 < number % 100 < 20 else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
 
 
 def plural(count: float, noun: str) -> str:
@@ -1073,12 +1045,10 @@ class News(NamedTuple):
     """Tasks of one alert of which a destination was not yet notified, as a claim found them.
 
     `tasks`: the first ones, in the order to be listed: the columns of a task, its `alert`, `since` when it failed, gave
-    its last sign of life or recovered (what had `began` when), its `cause` (a fingerprint, a status, or None), and as
-    `total` the tasks of its group.
-    `total`: the number of all. `claimed_at`: the database's time. `since`: None if all is in the alert's usual window.
-    `causes`: the first causes of failed tasks, in the order to be shown, a task of each: its cause, total, users,
-    `before` (how many were reported in the week before; None: the history is too short), and as `causes` how many
-    causes there are.
+    its last sign of life or recovered (what had `began` when), its `cause` (a fingerprint, a status, or None), the
+    `total` of its group. `since`: None if all is in the alert's usual window.
+    `causes`: a task of each of the first causes of failed tasks, in the order to be shown, with its total, users,
+    `before` (reports in the week before; None: the history is too short), and as `causes` the number of all causes.
     `facts`: of failed tasks failed, ended, users, recovered, last_activity, never_started; of stuck ones stuck,
     last_activity, queued, in_progress; absent where they could not be found in time. `others_reported`: the destination
     was notified of other tasks in the same span. `partial`: these are only the oldest, and the next run reports more.
@@ -1120,8 +1090,6 @@ def message(
 ) -> Message:
     """Builds a title with the environment, a section for each part that is not empty, and a line of context. A part
     that is a list becomes fields side by side. The text holds the `lines`, if there are any, else the parts."""
-    # A header knows no escaping, so these characters would be shown as entities.
-    environment = re.sub("[&<>]", "", shorten(one_line(environment), 40))
     title = f"{title} · {environment}" if environment else title
     header = {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": True}}
     sections: list[Block] = []
@@ -1169,14 +1137,6 @@ def _without_bold(mrkdwn: str) -> str:
     return re.sub(r"(?m)^((?:• |  )?)\*([^*\n]+)\*", r"\1\2", mrkdwn)
 
 
-_TASK_LINES = """\
-• *Task ID:* `{id}`
-  *Status:* {status}
-  *Created:* {created}
-  *Error:* {error}
-  *Logs:* {logs}"""
-
-
 def task_info(task: Row, template: str = "", now: datetime | None = None, seen: str = "") -> str:
     """Describes one task in five lines, or in those of the template. Missing keys and NULLs are allowed."""
     status = _string(task.get("status"))
@@ -1192,13 +1152,14 @@ def task_info(task: Row, template: str = "", now: datetime | None = None, seen: 
         text = Template(template).safe_substitute(values, **more, seen=seen).strip()
         if 0 < size(text) <= SECTION_CHARACTERS:
             return text
-    status = " · ".join(filter(None, [values["status"], _since(task, now)]))
-    return _TASK_LINES.format_map({**values, "status": status, "error": f"{values['error']} {seen}".strip()})
-
-
-def task_line(task: Row, now: datetime) -> str:
-    parts = [f"• {code(task.get('id'))} {_since(task, now)}", log_link(task.get("log_uri"), "View Logs")]
-    return " · ".join(filter(None, parts))
+    lines = {
+        "Task ID": f"`{values['id']}`",
+        "Status": " · ".join(filter(None, [values["status"], _since(task, now)])),
+        "Created": values["created"],
+        "Error": f"{values['error']} {seen}".strip(),
+        "Logs": values["logs"],
+    }
+    return "• " + "\n  ".join(labelled(lines))
 
 
 def _since(task: Row, now: datetime | None) -> str:
@@ -1216,14 +1177,12 @@ def failed_message(news: News, limits: Limits, style: Style) -> Message:
     window = f"in the last {plural(FAILED_WINDOW_MINUTES, 'minute')}"
     span = f"since {format_time(news.since)}" if news.since else window
     groups = []
-    if news.total > MAX_DESCRIBED_TASKS:
-        for cause in news.causes:
-            tasks = [task for task in news.tasks if task["cause"] == cause["cause"]]
-            name = f"{cause['total']} × {cause_text(tasks[0].get('error'))} · {plural(cause['users'], 'user')}"
-            heading = f"{name} {_seen(cause)}".strip()
-            groups.append(_group(heading, tasks, MAX_TASKS_OF_A_CAUSE, cause["total"], news, style))
-    else:
-        groups = [_group("", news.tasks, MAX_DESCRIBED_TASKS, news.total, news, style)]
+    for cause in news.causes if news.total > MAX_DESCRIBED_TASKS else ():
+        tasks = [task for task in news.tasks if task["cause"] == cause["cause"]]
+        name = f"{cause['total']} × {cause_text(tasks[0].get('error'))} · {plural(cause['users'], 'user')}"
+        heading = f"{name} {_seen(cause)}".strip()
+        groups.append(_group(heading, tasks, MAX_TASKS_OF_A_CAUSE, cause["total"], news, style))
+    groups = groups or [_group("", news.tasks, MAX_DESCRIBED_TASKS, news.total, news, style)]
     return _alert("🚨 Failed Tasks Alert", f"{_count(news)} failed {span}:", news, groups, limits, style)
 
 
@@ -1274,8 +1233,7 @@ def workers_are_idle(news: News, limits: Limits) -> bool:
 
 
 def critical_reason(news: News, limits: Limits, count: int, share: int) -> str:
-    """Returns why the alert is critical: "workers" (none is there), "share" (so many percent of the tasks that ended
-    failed), "count" (of the tasks in it); '' if it is not."""
+    """Returns why the alert is critical: no "workers", the "share" of failures, the "count" of tasks; '' if not."""
     failed, ended = news.facts.get("failed", 0), news.facts.get("ended", 0)
     if workers_are_idle(news, limits):
         return "workers"
@@ -1311,13 +1269,15 @@ def _count(news: News) -> str:
 
 def _group(heading: str, tasks: Sequence[Row], most: int, total: int, news: News, style: Style) -> Group:
     """Describes each of a few tasks; of many, lists `most`."""
-    are_few = news.total <= MAX_DESCRIBED_TASKS
-    shown = tasks if are_few else tasks[:most]
-    if are_few or style.task_template:
-        seen = {cause["cause"]: _seen(cause) for cause in news.causes}
-        lines = [task_info(t, style.task_template, news.claimed_at, seen.get(t.get("cause"), "")) for t in shown]
-    else:
-        lines = [task_line(task, news.claimed_at) for task in shown]
+    are_few, now = news.total <= MAX_DESCRIBED_TASKS, news.claimed_at
+    seen = {cause["cause"]: _seen(cause) for cause in news.causes}
+    lines = []
+    for task in tasks if are_few else tasks[:most]:
+        if are_few or style.task_template:
+            lines.append(task_info(task, style.task_template, now, seen.get(task.get("cause"), "")))
+        else:
+            parts = [f"• {code(task.get('id'))} {_since(task, now)}", log_link(task.get("log_uri"), "View Logs")]
+            lines.append(" · ".join(filter(None, parts)))
     return Group(heading, lines, total)
 
 
@@ -1331,8 +1291,12 @@ def _alert(title: str, summary: str, news: News, groups: Sequence[Group], limits
     fixed = size(message(title, style.environment, opening, footer).text)
     sections: list[str] = []
     for lines in _listing(groups, news, MESSAGE_CHARACTERS - fixed):
-        # A few tasks have a section each, the many of a group share some.
-        sections += lines if news.total <= MAX_DESCRIBED_TASKS else _sections(lines)
+        # A few tasks have a section each, the many of a group share as few as can hold them.
+        room = SECTION_CHARACTERS if news.total > MAX_DESCRIBED_TASKS else 0
+        while lines:
+            fitting = _fitting(lines, room) or lines[:1]
+            sections.append("\n".join(fitting))
+            lines = lines[len(fitting) :]
     text = ["\n".join(lines) for lines in _listing(groups, news, TEXT_CHARACTERS - fixed)]
     return message(title, style.environment, [*opening, *sections], footer, [*opening, *text])
 
@@ -1380,18 +1344,8 @@ def _listing(groups: Sequence[Group], news: News, characters: int) -> list[list[
 
 def _fitting(lines: Sequence[str], characters: int) -> list[str]:
     """Returns the first of the lines, as many as fit."""
-    fitting = list(lines)
-    while fitting and size("\n".join(fitting)) > characters:
-        fitting.pop()
-    return fitting
-
-
-def _sections(lines: Sequence[str]) -> Iterator[str]:
-    """Yields the texts of as few sections as can hold the lines."""
-    while lines:
-        fitting = _fitting(lines, SECTION_CHARACTERS) or lines[:1]
-        yield "\n".join(fitting)
-        lines = lines[len(fitting) :]
+    ends = accumulate(size(line) + 1 for line in lines)
+    return [line for line, end in zip(lines, ends) if end - 1 <= characters]
 
 
 class Event(NamedTuple):
@@ -1423,6 +1377,7 @@ _LOGOS = ("logo_config", "global_logo_config", "logo")
 _SIZES = ("size", "font_size")
 _OF_SUBTITLES = {"Font: {}": ("font", "font_name", "font_family"), "Size: {}": _SIZES, "Position: {}": ("position",)}
 _OF_LOGOS = {"Logo URL provided": ("url", "logo_url", "image_url"), "Position: {}": ("position",), "Size: {}": _SIZES}
+_EXTRAS = ("product_images", "music", "background_music", "post_description")
 
 
 def event_message(event: Event, task: TaskEvent, at: datetime, environment: str = "") -> Message:
@@ -1436,6 +1391,7 @@ def event_message(event: Event, task: TaskEvent, at: datetime, environment: str 
     details = {
         "Subtitle Config": _config_line([task.payload, *scenes], _SUBTITLES, _OF_SUBTITLES),
         "Logo Config": _config_line([task.payload, *scenes], _LOGOS, _OF_LOGOS),
+        "Extras": ", ".join(name.replace("_", " ") for name in _EXTRAS if _first(task.payload, [name])),
         "Logs": log_link(task.log_uri, "View Task Logs") or "Not available yet",
     }
     sentence = f"Task {task_id} {event.sentence}"
@@ -1456,7 +1412,7 @@ def _is_number(value: object) -> bool:
 
 def _duration(payload: object, scenes: Sequence[object]) -> float:
     """Returns the seconds of the whole video; 0 where the request does not say."""
-    total = _first(payload, ["duration", "total_duration"])
+    total = _first(payload, ["duration", "total_duration", "video_duration"])
     if _is_number(total):
         return float(total)
     seconds = [_first(scene, ["duration"]) for scene in scenes]
@@ -2716,7 +2672,6 @@ _SLACK_ADVICE = {
     "no_active_hooks": f"the webhook is disabled, {_NEW_WEBHOOK}",
 }
 _LAYOUT_REFUSED = ("invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long")
-_MARKUP = r"<[^<>]*>|\(_ssl\.c:\d+\)?"
 _PLAIN_WORD = r"(?:[aAI]|(?:[A-Z][a-z]|[a-z]{2})[a-z]{0,14}(?:['_-][a-z]{1,15})*|[A-Z]{2,9}|-?\d[\d.]{1,5})[.!?]?"
 
 
@@ -2738,10 +2693,7 @@ def deliver(webhook: str, message: Message, until: Deadline, least_seconds: floa
                 text = shorten(message.text, OTHERS_TEXT_CHARACTERS - 3) if is_too_long else message.text
                 message = Message(text, [])
                 continue
-            pause = next(pauses, None)
-            if pause is None or error.retry_after is None:
-                raise
-            wait = max(pause, error.retry_after)
+            wait = max(next(pauses, NEVER), error.retry_after)
             if until.seconds_left < wait + least_seconds:
                 raise
         sleep(wait)
@@ -2754,7 +2706,7 @@ def _post(webhook: str, payload: Mapping[str, Any], until: Deadline) -> None:
 
 
 def _accepted(webhook: str, status: int, body: str) -> bool:
-    if _is_slack(_web_address(webhook)):
+    if _is_slack(webhook):
         return status == 200 and body.strip() == "ok"
     return 200 <= status < 300
 
@@ -2763,7 +2715,7 @@ def _refusal(status: int, headers: Mapping[str, str], body: str, webhook: str = 
     """Returns the error that an answer means. Slack gives one error several statuses, so its word decides first."""
     word = body.strip()
     if word in _LAYOUT_REFUSED:
-        return DeliveryError(f"HTTP {status} {word}", word=word, layout_refused=True)
+        return DeliveryError(f"HTTP {status} {word}", layout_refused=True)
     if word in _SLACK_ADVICE:
         return DeliveryError(f"HTTP {status} {word}", _SLACK_ADVICE[word], word=word)
     reason = f"HTTP {status} {_plain_words(body, webhook)}".rstrip()
@@ -2774,7 +2726,7 @@ def _refusal(status: int, headers: Mapping[str, str], body: str, webhook: str = 
         return DeliveryError(reason, retry_after=0, layout_refused=status == 500 and not word)
     remedy = "the URL redirects elsewhere, is it the webhook's?" if 300 <= status < 400 else "check the webhook's URL"
     remedy = _host_settings("http_proxy|all_proxy") if status == 407 else remedy
-    return DeliveryError(reason, remedy, length_refused=status == 400 and not _is_slack(_web_address(webhook)))
+    return DeliveryError(reason, remedy, length_refused=status == 400 and not _is_slack(webhook))
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
@@ -2799,7 +2751,8 @@ def _plain_words(text: str, secret: str) -> str:
         is_quoted = len(word) > 3 and any(word[start : start + 8] in known for start in range(max(1, len(word) - 7)))
         return found[0] if re.fullmatch(_PLAIN_WORD, found[0]) and not is_quoted else _MASK
 
-    text = re.sub(r"[^\s\"'<>{}\[\](),;:]+", shown, re.sub(_MARKUP, " ", one_line(text)))
+    without_markup = re.sub(r"<[^<>]*>|\(_ssl\.c:\d+\)?", " ", one_line(text))
+    text = re.sub(r"[^\s\"'<>{}\[\](),;:]+", shown, without_markup)
     text = re.sub(rf"(?:{re.escape(_MASK)}[^\w\[]*){{2,}}", f"{_MASK} ", text)
     return shorten(" ".join(text.split()), 100)
 
@@ -2881,23 +2834,24 @@ def _network_error(error: Exception, url: str, was_connected: bool) -> DeliveryE
     reason = getattr(error.args[0] if error.args else None, "reason", None) or error
     kind, words = type(reason).__name__, _innermost_cause(reason, url)
     if was_connected:
-        is_late = kind in ("ReadTimeout", "ReadTimeoutError")
-        words = "no answer in time" if is_late else f"connection lost ({words or kind})"
+        words = "no answer in time" if kind.startswith("ReadTimeout") else f"connection lost ({words or kind})"
         return DeliveryError(words, may_have_arrived=True)
     if kind in ("InvalidJSONError", "TypeError"):
         return DeliveryError(f"the message cannot be used ({words})")
+    if isinstance(error, ModuleNotFoundError):
+        return DeliveryError(f"no connection ({words})", f"{sys.executable} -m pip install {error.name}")
     heals = kind in ("ConnectTimeoutError", "NewConnectionError", "NameResolutionError", "ProxyError")
     is_wrong = isinstance(error, ValueError)
     proxies = f"{url.partition(':')[0].lower()}_proxy|all_proxy"
     remedy = _host_settings(proxies if heals or is_wrong else f"{proxies}|(requests|curl)_ca_bundle|sslkeylogfile")
     if kind == "SSLError":
-        hint = "is the certificate right, does the server speak https?"
-        return DeliveryError(f"no TLS connection ({words})", f"{hint} {remedy}".rstrip())
+        remedy = f"is the certificate right, does the server speak https? {remedy}".rstrip()
+        return DeliveryError(f"no TLS connection ({words})", remedy)
     if is_wrong:
         return DeliveryError(f"the URL cannot be used ({words or kind})", remedy)
     if type(reason.__context__).__name__ == "gaierror":
         words = "there is no such host"
-    return DeliveryError(f"no connection ({words or kind})", remedy, retry_after=0 if heals else None)
+    return DeliveryError(f"no connection ({words or kind})", remedy, retry_after=0 if heals else NEVER)
 
 
 def _host_settings(names: str) -> str:
@@ -2976,27 +2930,44 @@ Preview = Callable[[Message], str]
 
 def preview_as_text(message: Message) -> str:
     """Returns what the blocks show, as they have room for more tasks than the text."""
-    texts = []
-    for block in message.blocks:
-        contents = block.get("fields") or block.get("elements") or [block["text"]]
-        texts.append(" | ".join(content["text"] for content in contents))
-    return plain("\n".join(texts) or message.text) + "\n"
+    rows = [block.get("fields") or block.get("elements") or [block["text"]] for block in message.blocks]
+    text = "\n".join(" | ".join(content["text"] for content in row) for row in rows)
+    return plain(text or message.text) + "\n"
 
 
-class EmailBackup:
-    """The e-mails of one run, in place of messages that Slack does not take."""
+class Outbox:
+    """The way out for a run's messages: a webhook, an e-mail where that fails; or, with a `preview`, stdout."""
 
-    def __init__(self, email: Email) -> None:
+    def __init__(self, email: Email | None, preview: Preview | None = None) -> None:
         self._email = email
+        self._preview = preview
         self._mailed: set[str] = set()
-        self._error = ""
+        self._mail_error = ""
         self._lock = threading.Lock()
 
-    def send(self, message: Message, reason: str, until: Deadline) -> None:
-        """Mails the message by then, once for all its destinations; DeliveryError if that fails.
+    def post(self, to: Destination, message: Message, subject: str, until: Deadline, *, or_mail: bool = False) -> None:
+        """Posts the message by then, or mails it if `or_mail`; DeliveryError if both fail. Logs it as `subject`."""
+        if self._preview:
+            _print(self._preview(message))
+            return
+        has_backup = or_mail and self._email is not None
+        # If there is too little time for both, Slack goes first.
+        for_mail = min(EMAIL_SECONDS, max(0.0, until.seconds_left - POST_SECONDS)) if has_backup else 0
+        try:
+            deliver(to.webhook, message, until.before(for_mail), POST_SECONDS if or_mail else LEAST_POST_SECONDS)
+            logger.info("Slack message sent successfully: %s to %s", subject, to)
+        except DeliveryError as error:
+            text = f"Failed to send Slack message: {subject} to {to}: {error}"
+            if not has_backup:
+                raise DeliveryError(text) from None
+            logger.error("%s", text)
+            self.mail(message, str(error), until)
 
-        A server that failed uses up no other destination's time. Where it had too little, the next one tries it again.
-        """
+    def mail(self, message: Message, reason: str, until: Deadline) -> None:
+        """Mails the message by then, once for all its destinations; DeliveryError if that fails. A server that failed
+        uses up no other destination's time; where it had too little, the next one tries it again."""
+        if not self._email:
+            return
         if not self._lock.acquire(timeout=until.seconds_left):
             raise DeliveryError("Failed to send the e-mail as well: no time left after another e-mail of this run")
         try:
@@ -3004,8 +2975,8 @@ class EmailBackup:
             content = message.text.rpartition("\n")[0]
             if content in self._mailed:
                 return
-            if self._error:
-                raise DeliveryError(self._error)
+            if self._mail_error:
+                raise DeliveryError(self._mail_error)
             # The webhook may have taken a moment more than its own time.
             is_enough = until.seconds_left > EMAIL_SECONDS - LEEWAY_SECONDS
             try:
@@ -3013,39 +2984,12 @@ class EmailBackup:
             except DeliveryError as error:
                 text = f"Failed to send the e-mail as well: {error}"
                 if is_enough or not isinstance(error, OutOfTime):
-                    self._error = text
+                    self._mail_error = text
                 raise DeliveryError(text) from None
             self._mailed.add(content)
             logger.warning("Alert sent by e-mail instead")
         finally:
             self._lock.release()
-
-
-class Outbox:
-    """The way out for a run's messages: a webhook, the backup where that fails; or, with a `preview`, stdout."""
-
-    def __init__(self, email: Email | None, preview: Preview | None = None) -> None:
-        self.backup = EmailBackup(email) if email else None
-        self._preview = preview
-
-    def post(self, to: Destination, message: Message, subject: str, until: Deadline, *, or_mail: bool = False) -> None:
-        """Posts the message by then, or mails it if `or_mail`; DeliveryError if both fail. Logs it as `subject`."""
-        if self._preview:
-            _print(self._preview(message))
-            return
-        backup = self.backup if or_mail else None
-        # If there is too little time for both, Slack goes first.
-        for_backup = min(EMAIL_SECONDS, max(0.0, until.seconds_left - POST_SECONDS)) if backup else 0
-        try:
-            deliver(to.webhook, message, until.before(for_backup), POST_SECONDS if or_mail else LEAST_POST_SECONDS)
-        except DeliveryError as error:
-            text = f"Failed to send Slack message: {subject} to {to}: {error}"
-            if not backup:
-                raise DeliveryError(text) from None
-            logger.error("%s", text)
-            backup.send(message, str(error), until)
-        else:
-            logger.info("Slack message sent successfully: %s to %s", subject, to)
 
 
 def _print(text: str) -> None:
@@ -3372,10 +3316,10 @@ class Run:
         title = message.text.partition("\n")[0]
         if self.send([alert.kind for alert in alerts], title, lambda: message, or_mail=True):
             return True
-        if self.outbox.backup and not self.dry_run:
+        if self.settings.email and not self.dry_run:
             # For settings where only single users have webhooks. What went by e-mail already does not go twice.
             with Outcome():
-                self.outbox.backup.send(message, "there is no webhook for it", self.deadline.before(HEARTBEAT_SECONDS))
+                self.outbox.mail(message, "there is no webhook for it", self.deadline.before(HEARTBEAT_SECONDS))
                 return True
         return False
 

@@ -36,7 +36,6 @@ from slack_notifier import (
     label,
     log_link,
     mask_key,
-    ordinal,
     plural,
     redact,
     shorten,
@@ -351,10 +350,6 @@ def test_text_is_cut_only_where_it_is_too_long(text, shown):
 )
 def test_one_task_has_no_plural(count, text):
     assert plural(count, "task") == text
-
-
-def test_ordinals():
-    assert [ordinal(number) for number in (1, 2, 3, 4, 11, 20)] == ["1st", "2nd", "3rd", "4th", "11th", "20th"]
 
 
 # ---- Messages ----------------------------------------------------------------------------------------------------

@@ -147,6 +147,18 @@ def test_event_shows_only_what_the_request_holds(notifier, slack, payload, line)
     assert details[:-1] == [line, "Logs: Not available yet"]
 
 
+def test_event_names_what_else_the_request_holds_in_one_line(notifier, slack):
+    extras = {"product_images": ["https://x/1.png"], "music": "calm", "background_music": {"url": "https://x/2.mp3"}}
+    payload = {"scenes": [{}], "video_duration": 30, **extras, "post_description": "Buy & smile"}
+    assert created(notifier, payload)
+    shown = ["Scenes: 1 | Duration: 30s", "Extras: product images, music, background music, post description"]
+    assert lines(slack)[5:-1] == [*shown, "Logs: Not available yet"]
+    slack.clear()
+    empty = {"product_images": [], "music": None, "background_music": False, "video_duration": "", "logo": {"size": 5}}
+    assert created(notifier, {**empty, "post_description": "Buy"})
+    assert lines(slack)[5:-1] == ["Logo Config: Size: 5", "Extras: post description", "Logs: Not available yet"]
+
+
 FIRST_OF_SCENES = {
     "scenes": [
         {"subtitle": True, "logo": {}},
@@ -229,6 +241,8 @@ ODD = [None, 0, 3.5, True, "", "text", b"bytes", [], [[]], {}, {1: 2}, object(),
 @pytest.mark.parametrize("odd", ODD, ids=lambda value: type(value).__name__)
 def test_event_of_odd_types_is_delivered(notifier, slack, odd):
     payload = {"scenes": odd, "duration": odd, "subtitle_config": {"font": odd, "size": odd}, "logo_config": odd}
+    names = ("product_images", "music", "video_duration", "background_music", "post_description")
+    payload |= dict.fromkeys(names, odd)
     assert notifier.send_task_creation_notification(odd, odd, odd, odd)
     assert notifier.send_task_start_notification("abc123", "key", payload)
     assert len(slack.messages()) == 2

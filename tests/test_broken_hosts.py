@@ -179,6 +179,13 @@ BOTH: dict[str, Broken] = {
         beat="",
         prepare=lambda folder: (folder / "requests.py").write_text("raise RuntimeError('this is another one')"),
     ),
+    "a package of a package that is missing": Broken(
+        NOT_SENT + "no connection (No module named …): …/python… -m pip install not_there",
+        {"PYTHONPATH": f"<folder>:{PROGRAM.parent}"},
+        **BY_MAIL,
+        beat="",
+        prepare=lambda folder: (folder / "requests.py").write_text("import not_there"),
+    ),
     "a users file that is a pipe": Broken(
         "SLACK_USER_WEBHOOKS_FILE must name a readable JSON file (FileNotFoundError), not '…/pipe'",
         {"SLACK_USER_WEBHOOKS_FILE": "<folder>/pipe"},

@@ -24,7 +24,7 @@ from support import FAILED, PROGRAM, holds, ids, title
 import slack_notifier
 from sandbox.postgres import create_database, create_tasks_table, drop_database
 from sandbox.slack import SlackStandIn
-from slack_notifier import Deadline, DeliveryError, Message, Settings, SlackNotifier
+from slack_notifier import NEVER, Deadline, DeliveryError, Message, Settings, SlackNotifier
 
 SLACK = "https://hooks.slack.com/services/T0/B0/secret"
 SLACK_GOV = "https://hooks.slack-gov.com/services/T0/B0/secret"
@@ -109,7 +109,7 @@ def test_refusal_says_what_it_was_and_whether_it_may_heal(status, body, retried,
     error = slack_notifier._refusal(status, {}, body)
     assert isinstance(error, DeliveryError)
     assert str(error) == words
-    assert (error.retry_after is not None) is retried
+    assert (error.retry_after < NEVER) is retried
 
 
 def in_seconds(seconds: float) -> str:

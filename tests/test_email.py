@@ -17,7 +17,7 @@ from support import FAILED, STUCK, elapse, ledger, told, wait_until
 
 import slack_notifier
 from sandbox.slack import SlackStandIn
-from slack_notifier import Deadline, DeliveryError, Email, EmailBackup, Message, Settings, SlackNotifier
+from slack_notifier import Deadline, DeliveryError, Email, Message, Outbox, Settings, SlackNotifier
 
 TO, FROM = "ops@example.com", "protoreel@example.com"
 NOT_SENT = "Failed to send Slack message: 1 failed task to SLACK_WEBHOOK"
@@ -267,65 +267,65 @@ def test_mail_server_that_hangs_is_tried_once_a_run(tasks, slack, with_email, mo
 def test_slack_that_hangs_leaves_the_email_its_time(slack, mail, trusted, monkeypatch):
     monkeypatch.setattr(slack_notifier, "POST_SECONDS", 0.5)
     slack.answer(fault="hang")
-    outbox = slack_notifier.Outbox(Email(mail.url, [TO], FROM))
+    outbox = Outbox(Email(mail.url, [TO], FROM))
     to = slack_notifier.Destination(slack.webhook())
     outbox.post(to, Message("an alert", []), "a task", Deadline.after(3), or_mail=True)
     assert len(mail.mails) == 1
 
 
 @pytest.fixture
-def hanging(mail: MailServer) -> Iterator[tuple[Front, threading.Event, EmailBackup]]:
+def hanging(mail: MailServer) -> Iterator[tuple[Front, threading.Event, Outbox]]:
     """A port before the mail server that says nothing: to new clients until it is healed, to all until the event."""
     event = threading.Event()
     port = int(mail.url.rpartition(":")[2])
     front = Front(port, *[lambda _: event.wait(60)] * 9)
-    yield front, event, EmailBackup(Email(mail.url.replace(f":{port}", f":{front.port}"), [TO], FROM))
+    yield front, event, Outbox(Email(mail.url.replace(f":{port}", f":{front.port}"), [TO], FROM))
     event.set()
     front.close()
 
 
-def send(backup: EmailBackup, text: str, seconds: float) -> None:
-    backup.send(Message(f"{text}\nReported now", []), "HTTP 404", Deadline.after(seconds))
+def send(outbox: Outbox, text: str, seconds: float) -> None:
+    outbox.mail(Message(f"{text}\nReported now", []), "HTTP 404", Deadline.after(seconds))
 
 
 @pytest.mark.parametrize("seconds", [0, 0.3])
 def test_mail_server_is_tried_again_where_it_only_had_too_little_time(hanging, mail, trusted, seconds):
-    front, _, backup = hanging
+    front, _, outbox = hanging
     with pytest.raises(DeliveryError, match=NO_EMAIL):
-        send(backup, "an alert", seconds)
+        send(outbox, "an alert", seconds)
     front.heal()
-    send(backup, "an alert", 60)
-    send(backup, "an alert", 60)
+    send(outbox, "an alert", 60)
+    send(outbox, "an alert", 60)
     assert [m.message["Subject"] for m in mail.mails] == ["an alert"]
 
 
 def test_mail_server_that_used_all_its_time_is_not_tried_again(hanging, mail, trusted, monkeypatch):
     monkeypatch.setattr(slack_notifier, "EMAIL_SECONDS", 0.3)
-    front, _, backup = hanging
+    front, _, outbox = hanging
     with pytest.raises(DeliveryError, match=f"{NO_EMAIL}no complete answer"):
-        send(backup, "an alert", 0.3)
+        send(outbox, "an alert", 0.3)
     front.heal()
     monkeypatch.setattr(slack_notifier, "EMAIL_SECONDS", 60)
     with pytest.raises(DeliveryError, match=f"{NO_EMAIL}no complete answer"):
-        send(backup, "another alert", 60)
+        send(outbox, "another alert", 60)
     assert mail.mails == []
 
 
 def test_email_waits_for_another_one_no_longer_than_its_own_time(hanging, monkeypatch):
     monkeypatch.setattr(slack_notifier, "EMAIL_SECONDS", 60)
-    front, event, backup = hanging
+    front, event, outbox = hanging
     errors = []
 
     def send_first() -> None:
         with pytest.raises(DeliveryError) as raised:
-            send(backup, "an alert", 60)
+            send(outbox, "an alert", 60)
         errors.append(str(raised.value))
 
     first = threading.Thread(target=send_first)
     first.start()
     wait_until(lambda: front.connections == 1)
     with pytest.raises(DeliveryError, match=f"{NO_EMAIL}no time left after another e-mail"):
-        send(backup, "another alert", 0.1)
+        send(outbox, "another alert", 0.1)
     event.set()
     first.join(60)
     assert [NO_EMAIL in error for error in errors] == [True]

@@ -296,7 +296,7 @@ def test_flag_has_several_words(name, word, value):
         # Half of a character can be written in JSON, but nowhere else; a NUL not in PostgreSQL.
         (b'{"\\ud800": "https://hooks.slack.com/services/T/B/topsecret"}', "JSON object"),
         (b'{"a\\u0000": "https://hooks.slack.com/services/T/B/topsecret"}', "JSON object"),
-        (b'{"key": "https://hooks.slack.com/topsecret\\udfff"}', "must be an incoming webhook"),
+        (b'{"key": "https://hooks.slack.com/topsecret\\udfff"}', "JSON object"),
     ],
 )
 def test_wrong_user_file_is_refused_by_name_and_without_its_content(tmp_path: Path, content, words):
@@ -306,6 +306,14 @@ def test_wrong_user_file_is_refused_by_name_and_without_its_content(tmp_path: Pa
     with pytest.raises(ValueError, match="SLACK_USER_WEBHOOKS_FILE") as caught:
         Settings.from_environment({"SLACK_USER_WEBHOOKS_FILE": str(path)})
     assert words in str(caught.value)
+    assert "topsecret" not in str(caught.value)
+
+
+def test_error_in_the_user_file_is_named_by_line_and_column(tmp_path: Path):
+    path = tmp_path / "users.json"
+    path.write_text(f'{{\n  "a": "{WEBHOOK}",\n  "b": topsecret\n}}')
+    with pytest.raises(ValueError, match=r"\(JSONDecodeError, line 3 column 8\)") as caught:
+        Settings.from_environment({"SLACK_USER_WEBHOOKS_FILE": str(path)})
     assert "topsecret" not in str(caught.value)
 
 

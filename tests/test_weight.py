@@ -14,17 +14,17 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 4_034
+MOST_LINES = 3_969
 MOST_LINES_OF_A_PART = {
-    "head": 200,
+    "head": 201,
     "Deadlines": 113,
-    "Settings": 387,
-    "Text": 208,
+    "Settings": 365,
+    "Text": 201,
     "Secrets": 128,
-    "Messages": 447,
+    "Messages": 431,
     "SQL": 691,
     "Database": 521,
-    "Delivery": 369,
+    "Delivery": 357,
     "Run": 383,
     "SlackNotifier": 119,
     "Check": 186,

@@ -33,10 +33,10 @@ TEXT = r'''
 ## Settings.
 # an unknown flag word is taken as true
 ? tests/test_settings.py::test_wrong_value_is_refused_by_name_with_what_is_right_and_what_it_is_unless_it_is_secret
--    if name != "DEBUG":
--        raise SettingError(rule)
-+    if name != "DEBUG":
-+        return True
+-        if name != "DEBUG":
+-            raise SettingError(rule)
++        if name != "DEBUG":
++            return True
 # an empty variable is not unset
 ? tests/test_settings.py::test_unset_and_empty_are_the_default
 -return {name: text for name, text in env.items() if text}
@@ -63,16 +63,16 @@ TEXT = r'''
 +hashlib.sha256(f"{webhook}\n".encode())
 # a trigger of Workflow Builder is taken
 ? tests/test_routes.py::test_workflow_trigger_is_refused_with_the_reason
--startswith(("/triggers/", "/workflows/"))
-+startswith(("/triggers-/", "/workflows/"))
+-/(?:triggers|workflows)/
++/(?:triggers-|workflows)/
 # any mention is taken
 ? tests/test_settings.py::test_wrong_value_is_refused_by_name_with_what_is_right_and_what_it_is_unless_it_is_secret
--if not re.fullmatch(r"<(?:!here
-+if not re.match(r"<(?:|!here
+-r"<(?:!here|!channel|!subteam\^[A-Z0-9]+|@[UW][A-Z0-9]+)>"
++r"<(?:|!here|!channel|!subteam\^[A-Z0-9]+|@[UW][A-Z0-9]+).*"
 # a port of 99999 is one
 ? tests/test_settings.py::test_wrong_value_is_refused_by_name_with_what_is_right_and_what_it_is_unless_it_is_secret
--not 0 < int(address["port"] or 443) < 65536
-+not 0 < int(address["port"] or 443) < 655360
+-6553[0-5]
++6553[0-5]|[6-9][0-9]{4}
 # settings show their values
 ? tests/test_settings.py::test_settings_show_none_of_their_values
 -return "Settings(…)"
@@ -544,14 +544,14 @@ TEXT = r'''
 # a lost answer is tried again
 ? tests/test_delivery.py::test_event_outlives_every_fault_within_5_seconds[reset]
 -DeliveryError(words, may_have_arrived=True)
-+DeliveryError(words, may_have_arrived=True, retry_after=None if is_late else 0)
++DeliveryError(words, may_have_arrived=True, retry_after=NEVER if "no answer" in words else 0)
 # a message whose answer is late is sent again
 ? tests/test_delivery.py::test_message_whose_answer_is_late_is_not_sent_again
 -DeliveryError(words, may_have_arrived=True)
-+DeliveryError(words, may_have_arrived=True, retry_after=0 if is_late else None)
++DeliveryError(words, may_have_arrived=True, retry_after=0 if "no answer" in words else NEVER)
 # no connection is not tried again
 ? tests/test_delivery.py::test_event_outlives_every_fault_within_5_seconds[no such port]
--return DeliveryError(f"no connection ({words or kind})", remedy, retry_after=0 if heals else None)
+-return DeliveryError(f"no connection ({words or kind})", remedy, retry_after=0 if heals else NEVER)
 +return DeliveryError(f"no connection ({words or kind})", remedy)
 # a redirect counts as accepted
 ? tests/test_delivery.py::test_slack_must_say_ok_and_others_2xx
@@ -567,8 +567,8 @@ TEXT = r'''
 +return status == 200
 # Retry-After is not waited for
 ? tests/test_delivery.py::test_event_outlives_every_fault_within_5_seconds[429, an hour]
--wait = max(pause, error.retry_after)
-+wait = pause
+-wait = max(next(pauses, NEVER), error.retry_after)
++wait = next(pauses, NEVER)
 # a refused layout is not sent as text
 ? tests/test_delivery.py::test_refused_layout_is_sent_again_as_text_and_logged_as_an_error
 -(error.layout_refused and message.blocks)
@@ -596,8 +596,8 @@ TEXT = r'''
 +content = message.text
 # a mail server that hangs is tried for each destination
 ? tests/test_email.py::test_mail_server_that_hangs_is_tried_once_a_run
--            if self._error:
--                raise DeliveryError(self._error)
+-            if self._mail_error:
+-                raise DeliveryError(self._mail_error)
 -
 # a mail server that had too little time is given up
 ? tests/test_email.py::test_mail_server_is_tried_again_where_it_only_had_too_little_time
@@ -609,11 +609,11 @@ TEXT = r'''
 +is_enough = until.seconds_left > EMAIL_SECONDS
 # an event goes by e-mail
 ? tests/test_email.py::test_no_email_for_events_and_own_messages
--backup = self.backup if or_mail else None
-+backup = self.backup
+-has_backup = or_mail and self._email is not None
++has_backup = self._email is not None
 # Slack takes the time of the e-mail
 ? tests/test_email.py::test_slack_that_hangs_leaves_the_email_its_time
--deliver(to.webhook, message, until.before(for_backup), ␠
+-deliver(to.webhook, message, until.before(for_mail), ␠
 +deliver(to.webhook, message, until, ␠
 ## Run.
 # two destinations make twice as many tasks
