@@ -1483,15 +1483,16 @@ def _config_line(parts: Sequence[object], names: Iterable[str], shown: Mapping[s
 
 # ---- SQL -------------------------------------------------------------------------------------------------------------
 
+STATEMENT_TIMEOUT = "SET LOCAL statement_timeout = %(statement_milliseconds)s"
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = %(lock_milliseconds)s"
 # Opens every transaction. In UTC, columns of `timestamp` (which hold UTC) and of `timestamptz` compare alike. LOCAL,
 # because behind a transaction pooler the session belongs to others too. Read committed, because a claim that waited for
 # another run must see what that run has committed. Without sequential scans, because few tasks are new.
-BEGIN = """
+BEGIN = f"""
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL TIME ZONE 'UTC';
 SET LOCAL enable_seqscan = off;
-SET LOCAL statement_timeout = %(statement_milliseconds)s;
-SET LOCAL lock_timeout = %(lock_milliseconds)s;
+{STATEMENT_TIMEOUT}; {LOCK_TIMEOUT};
 SET LOCAL idle_in_transaction_session_timeout = %(hold_milliseconds)s
 """
 # Sets what a role or server may have set otherwise, where the server knows it. Compiling the plans of these statements
@@ -1501,8 +1502,6 @@ SELECT set_config(name, value, true) FROM (VALUES
     ('jit', 'off'), ('enable_nestloop', 'on'), ('enable_indexscan', 'on'), ('transaction_timeout', '0')
 ) AS wanted (name, value) WHERE current_setting(name, true) IS NOT NULL
 """
-STATEMENT_TIMEOUT = "SET LOCAL statement_timeout = %(statement_milliseconds)s"
-LOCK_TIMEOUT = "SET LOCAL lock_timeout = %(lock_milliseconds)s"
 
 # The shown part of a task's error: the two ends of a very long one. `|| ''` makes PostgreSQL decompress the value once
 # instead of at each use; the collation lets expressions search a column of any other.
@@ -1550,7 +1549,6 @@ TASK_COLUMNS = {
 # All that is read of tasks, and so what a role must be allowed to read.
 COLUMNS_READ = [*TASK_COLUMNS, "started_at"]
 _SHOWN_TASK = ", ".join(f"{expression} AS {name}" for name, expression in TASK_COLUMNS.items())
-_SHOWN_COLUMNS = ", ".join(f"shown.{name}" for name in TASK_COLUMNS)
 
 # The worker has two words for a task in progress. A word that is not here may mean anything, so it is no recovery. As
 # text, because an enum that lacks a word refuses a statement with it.
@@ -1624,7 +1622,7 @@ FROM to_regclass('tasks') AS tasks, to_regclass('slack_notifications') AS ledger
 # For --check: how much the ledger remembers, and since when.
 LEDGER_AGE = """
 SELECT count(*) AS reported, min(notified_at) AS first, max(notified_at) AS last, now() AS now
-FROM slack_notifications WHERE task_id <> '' AND alert <> 'cause' AND destination <> 'users'
+FROM slack_notifications WHERE task_id <> '' AND alert NOT IN ('cause', 'muted') AND destination <> 'users'
 """
 # The words that statuses have, each found in the index behind the one before; at most 50.
 _STATUSES = """(
@@ -1635,13 +1633,12 @@ _STATUSES = """(
     )
     SELECT word FROM words WHERE word IS NOT NULL LIMIT 50
 )"""
-# Of each status in use: its newest change, and whether there are tasks without one. Without the index, in one scan.
+# The newest change of each status in use, and whether there are tasks without one. Without the index, in one scan.
 STATUSES = f"""
-SELECT left(word::text, 99) AS status, at, now() AS now,
-       EXISTS (SELECT FROM tasks WHERE tasks.status = word AND updated_at IS NULL) AS undated
-FROM {_STATUSES} AS words CROSS JOIN LATERAL (
-    SELECT max(updated_at)::timestamptz AS at FROM tasks
-    WHERE tasks.status = word AND updated_at < '9999-12-31') AS newest
+SELECT left(word::text, 99) AS status, now() AS now, (
+           SELECT max(updated_at)::timestamptz FROM tasks WHERE status = word AND updated_at < '9999-12-31') AS at,
+       EXISTS (SELECT FROM tasks WHERE status = word AND updated_at IS NULL) AS undated
+FROM {_STATUSES} AS words
 """
 STATUSES_IN_ONE_SCAN = """
 SELECT left(status::text, 99) AS status, now() AS now,
@@ -1712,47 +1709,50 @@ SELECT set_config('search_path', 'pg_temp, ' || current_setting('search_path'), 
 """
 
 # Moves the rows of stuck tasks that versions 1 and 2 wrote, under a name for each status. Each claim begins with it, as
-# version 2 may have written some until it released the destination's state row. OFFSET 0 keeps the planner to the key.
+# version 2 may have written some until it released the destination's state row.
 MOVE_OLD_ROWS = f"""
 WITH moved AS (
-    DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
-        SELECT old.ctid
-        FROM unnest(ARRAY['stuck:queued', 'stuck:in_progress']) AS name CROSS JOIN LATERAL (
-            SELECT ctid FROM slack_notifications WHERE destination = %(destination)s AND alert = name OFFSET 0) AS old
-    )) RETURNING destination, alert, task_id, event_at, notified_at
+    DELETE FROM slack_notifications
+    WHERE destination = %(destination)s AND alert IN ('stuck:queued', 'stuck:in_progress') RETURNING *
 )
 INSERT INTO slack_notifications AS recorded (destination, alert, task_id, event_at, notified_at, cause)
-SELECT DISTINCT ON (task_id) destination, 'stuck', task_id, event_at, notified_at, substr(alert, length('stuck:') + 1)
+SELECT DISTINCT ON (task_id) destination, 'stuck', task_id, event_at, notified_at, split_part(alert, ':', 2)
 FROM moved ORDER BY task_id, notified_at DESC
 {_REPLACE} WHERE recorded.notified_at < excluded.notified_at
 """
 
 # Whether failures without a time of their last change are in the table.
-NULLS = """
-SELECT EXISTS (SELECT FROM tasks WHERE tasks.status::text = 'failed' AND tasks.updated_at IS NULL) AS nulls
-"""
+NULLS = "SELECT EXISTS (SELECT FROM tasks WHERE tasks.status::text = 'failed' AND tasks.updated_at IS NULL) AS nulls"
 
 # Users' channels are many, and few have news. Under this name in place of a destination they share state rows: until
 # when all of them are complete but those that have a row of their own there (`task_id`: the channel's destination),
 # from when a run finds news for a channel until a run has reported it.
 USERS = "users"
-# Adds the state rows that a destination lacks for these alerts, which begin here; an insert of one that is there would
-# wait for the run that changes it. Committed before the first claim, so that nothing is lost if that is not delivered.
-# The users' channels begin a week ago: version 2 had rows of each, so the gap before an upgrade is theirs.
-START = f"""
+
+
+def _missing(rows: str) -> str:
+    """Returns the statement that adds those of the `rows` that the ledger lacks. An insert of one that is there would
+    wait for the run that changes it."""
+    return f"""
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
-SELECT destination.destination, alert.alert, '',
-       now() - CASE WHEN destination.destination = '{USERS}' AND alert.alert NOT IN ('', 'cause')
-           THEN interval '7 days' ELSE '0' END, '-infinity'
-FROM unnest(%(destinations)s::text[]) AS destination (destination)
-CROSS JOIN unnest(%(alerts)s::text[] || '{{"",cause}}'::text[]) AS alert (alert)
+SELECT destination, alert, task_id, event_at, '-infinity' FROM ({rows}
+) AS wanted
 WHERE NOT EXISTS (
-    SELECT FROM slack_notifications AS state
-    WHERE state.destination = destination.destination AND state.alert = alert.alert AND state.task_id = ''
-)
-ORDER BY destination.destination, alert.alert
+    SELECT FROM slack_notifications AS state WHERE state.destination = wanted.destination
+      AND state.alert = wanted.alert AND state.task_id = wanted.task_id)
+ORDER BY destination, alert, task_id
 ON CONFLICT (destination, alert, task_id) DO NOTHING
 """
+
+
+# The state rows of destinations for these alerts, which begin here. Committed before the first claim, so that nothing
+# is lost if that is not delivered. The users' channels begin a week ago: the gap before an upgrade from version 2, which
+# had rows of each, is theirs.
+START = _missing(f"""
+    SELECT destination, alert, '' AS task_id, now() - CASE
+        WHEN destination = '{USERS}' AND alert NOT IN ('', 'cause') THEN interval '7 days' ELSE '0' END AS event_at
+    FROM unnest(%(destinations)s::text[]) AS destination
+    CROSS JOIN unnest(%(alerts)s::text[] || '{{"",cause}}'::text[]) AS alert""")
 
 # A worker's call (`paced`), one of hundreds perhaps, is rate-limited where three messages went out at once, and one in
 # each minute since, as more would say the same. A pace further ahead than those can bring it is that of a wrong clock.
@@ -1959,7 +1959,7 @@ WITH {_STATE}, news AS (
 SELECT claimed, muted, partial, oldest, complete, span, now() AS claimed_at, CASE WHEN claimed > 0 AND %(with_facts)s
            THEN (SELECT row_to_json(facts) FROM ({facts}) AS facts) END AS facts,
        %(alert)s AS alert, cause, total, users, causes,
-       never_started, is_recent, before, place, event_at AS since, began, {_SHOWN_COLUMNS}
+       never_started, is_recent, before, place, event_at AS since, began, shown.*
 FROM figures LEFT JOIN listed ON true LEFT JOIN shown ON shown.key = listed.id
 ORDER BY rank, task_id
 """
@@ -2014,18 +2014,17 @@ SELECT EXISTS (SELECT FROM slack_notifications AS recorded
     WHERE destination = %(destination)s AND alert = 'stuck' AND task_id <> '' AND {_IS_DUE}) AS has_news
 """
 
-# The last sign of life of the youngest task that is stuck in each status.
-_NEWEST_STUCK = f"""(SELECT json_object_agg(cause, newest) FROM (
-                   SELECT {_STUCK_STATUS} AS cause, max({_SIGN_OF_LIFE})::timestamptz AS newest
-                   FROM tasks WHERE {_IS_OF_USER} AND {_IS_STUCK} GROUP BY 1) AS stuck)"""
 # Tasks that were reported as failed or stuck (`reported_as`) and have ended well since. What ended lately is looked up,
 # so an idle run pays nothing for all that was reported. While a younger task is stuck in the status in which this one
 # was, it merely got its turn: it is held (NULL), and so is the time until which the alert is complete.
 RECOVERED_NEWS = f"""
     SELECT ended.*, 'ended' AS cause,
            CASE WHEN recorded.ctid IS NULL OR recorded.cause = '' THEN false
-               WHEN recorded.event_at > coalesce(({_NEWEST_STUCK} ->> recorded.cause)::timestamptz, '-infinity')
-               THEN true END AS is_news,
+               WHEN recorded.event_at > coalesce(((
+                   SELECT json_object_agg(cause, newest) FROM (
+                       SELECT {_STUCK_STATUS} AS cause, max({_SIGN_OF_LIFE})::timestamptz AS newest
+                       FROM tasks WHERE {_IS_OF_USER} AND {_IS_STUCK} GROUP BY 1) AS stuck
+                   ) ->> recorded.cause)::timestamptz, '-infinity') THEN true END AS is_news,
            CASE WHEN recorded.ctid IS NOT NULL
                THEN recorded.ctid || {_STUCK_ROW.format("ended.task_id")} END AS replaced,
            '' AS user_key, false AS is_unstarted, recorded.event_at AS began
@@ -2083,22 +2082,13 @@ WITH shared AS (
 ), completed AS (
     UPDATE slack_notifications SET event_at = now()
     WHERE destination = '{USERS}' AND alert = ANY(%(alerts)s) AND task_id = ''
-)
-INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
-SELECT destination, alert, task_id, event_at, '-infinity' FROM (
-    SELECT one.destination, alert, '' AS task_id,
+)""" + _missing(f"""
+    SELECT destination, alert, '' AS task_id,
            greatest(event_at, (SELECT event_at FROM shared WHERE alert = '')) AS event_at
-    FROM shared CROSS JOIN unnest(%(destinations)s::text[]) AS one (destination)
+    FROM shared CROSS JOIN unnest(%(destinations)s::text[]) AS destination
     UNION ALL
-    SELECT '{USERS}', alert, one.destination, event_at
-    FROM shared CROSS JOIN unnest(%(destinations)s::text[]) AS one (destination) WHERE alert = ANY(%(alerts)s)
-) AS begun
-WHERE NOT EXISTS (
-    SELECT FROM slack_notifications AS old
-    WHERE old.destination = begun.destination AND old.alert = begun.alert AND old.task_id = begun.task_id)
-ORDER BY destination, alert, task_id
-ON CONFLICT (destination, alert, task_id) DO NOTHING
-"""
+    SELECT '{USERS}', alert, destination, event_at
+    FROM shared CROSS JOIN unnest(%(destinations)s::text[]) AS destination WHERE alert = ANY(%(alerts)s)""")
 
 # When a worker last did anything: started a task, or ended one otherwise than as a failure that never started, which is
 # what a checker of timeouts makes of tasks that wait. A task that was queued again has been started before. A time that
