@@ -47,6 +47,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
+from copy import copy
 from datetime import datetime, time, timedelta, timezone, tzinfo
 from functools import partial
 from itertools import accumulate
@@ -1439,15 +1440,16 @@ def _config_line(parts: Sequence[object], names: Iterable[str], shown: Mapping[s
 
 # ---- SQL -------------------------------------------------------------------------------------------------------------
 
+STATEMENT_TIMEOUT = "SET LOCAL statement_timeout = %(statement_milliseconds)s"
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = %(lock_milliseconds)s"
 # Opens every transaction. In UTC, columns of `timestamp` (which hold UTC) and of `timestamptz` compare alike. LOCAL,
 # because behind a transaction pooler the session belongs to others too. Read committed, because a claim that waited for
 # another run must see what that run has committed. Without sequential scans, because few tasks are new.
-BEGIN = """
+BEGIN = f"""
 BEGIN ISOLATION LEVEL READ COMMITTED;
 SET LOCAL TIME ZONE 'UTC';
 SET LOCAL enable_seqscan = off;
-SET LOCAL statement_timeout = %(statement_milliseconds)s;
-SET LOCAL lock_timeout = %(lock_milliseconds)s;
+{STATEMENT_TIMEOUT}; {LOCK_TIMEOUT};
 SET LOCAL idle_in_transaction_session_timeout = %(hold_milliseconds)s
 """
 # Sets what a role or server may have set otherwise, where the server knows it. Compiling the plans of these statements
@@ -1457,8 +1459,6 @@ SELECT set_config(name, value, true) FROM (VALUES
     ('jit', 'off'), ('enable_nestloop', 'on'), ('enable_indexscan', 'on'), ('transaction_timeout', '0')
 ) AS wanted (name, value) WHERE current_setting(name, true) IS NOT NULL
 """
-STATEMENT_TIMEOUT = "SET LOCAL statement_timeout = %(statement_milliseconds)s"
-LOCK_TIMEOUT = "SET LOCAL lock_timeout = %(lock_milliseconds)s"
 
 # The shown part of a task's error: the two ends of a very long one. `|| ''` makes PostgreSQL decompress the value once
 # instead of at each use; the collation lets expressions search a column of any other.
@@ -1468,8 +1468,8 @@ CASE WHEN octet_length(tasks.error::text) > {SHOWN_CHARACTERS} AND length(tasks.
     ELSE tasks.error::text || '' END COLLATE "C"
 """
 
-# A fingerprint of a failure's cause: of what stands before the first stack and of the exception after the last, without
-# what varies. OFFSET 0 keeps the planner from computing the parts several times.
+# A fingerprint of a failure's cause: what stands before the first stack and the exception after the last, without what
+# varies. OFFSET 0 keeps the planner from computing the parts several times.
 _READ = "CASE WHEN octet_length({0}) > 1000 THEN left({0}, 650) || right({0}, 350) ELSE {0} END"
 CAUSE = rf"""(
     SELECT to_hex(hashtextextended(regexp_replace(regexp_replace(text, %(varying_words)s, '~', 'g'),
@@ -1506,7 +1506,6 @@ TASK_COLUMNS = {
 # All that is read of tasks, and so what a role must be allowed to read.
 COLUMNS_READ = [*TASK_COLUMNS, "started_at"]
 _SHOWN_TASK = ", ".join(f"{expression} AS {name}" for name, expression in TASK_COLUMNS.items())
-_SHOWN_COLUMNS = ", ".join(f"shown.{name}" for name in TASK_COLUMNS)
 
 # The worker has two words for a task in progress. A word that is not here may mean anything, so it is no recovery. As
 # text, because an enum that lacks a word refuses a statement with it.
@@ -1529,13 +1528,11 @@ FAILED_TASKS = _first_tasks(
     "tasks.status::text = 'failed' AND tasks.updated_at >= now() - %(window)s", "tasks.updated_at DESC, tasks.id"
 )
 
-# The time of a task's last sign of life. A task that is run again keeps the times of its first run, but for updated_at.
-# A time that lies ahead is a mistake.
+# A task's last sign of life. One that is run again keeps created_at and started_at. A time ahead is a mistake.
 _SIGN_OF_LIFE = """greatest(CASE WHEN tasks.created_at <= now() + interval '1 hour' THEN tasks.created_at END,
     CASE WHEN tasks.started_at <= now() + interval '1 hour' THEN tasks.started_at END, tasks.updated_at)"""
 
-# A task is stuck if it is open and without a sign of life for longer than its limit. The condition on updated_at alone
-# is there for the index; it is NULL in some tables.
+# A stuck task is open and gave no sign of life for longer than its limit. The last condition is there for the index.
 _LIMIT = "interval '1 minute' * CASE tasks.status::text WHEN 'queued' THEN %(queued)s ELSE %(in_progress)s END"
 _IS_STUCK = f"""({_IS_OPEN} AND {_SIGN_OF_LIFE} < now() - {_LIMIT}
     AND (updated_at < now() - interval '1 minute' * least(%(queued)s, %(in_progress)s) OR updated_at IS NULL))"""
@@ -1544,8 +1541,7 @@ _STUCK_STATUS = "CASE tasks.status::text WHEN 'queued' THEN 'queued' ELSE 'in_pr
 # The stuck tasks, oldest first.
 STUCK_TASKS = _first_tasks(_IS_STUCK, f"{_SIGN_OF_LIFE}, tasks.id")
 
-# What this role may do with tasks and ledger, what these lack, and what else a run has to know of the database. Only
-# from the catalogue, as pg_get_indexdef() waits for locks, those on other tables included.
+# What this role may do with tasks and ledger, and what these lack. pg_get_indexdef() would wait for locks.
 STATE = r"""
 SELECT
     tasks::text AS tasks, quote_ident(current_user) AS role, quote_ident(current_schema()) AS schema,
@@ -1580,7 +1576,7 @@ FROM to_regclass('tasks') AS tasks, to_regclass('slack_notifications') AS ledger
 # For --check: how much the ledger remembers, and since when.
 LEDGER_AGE = """
 SELECT count(*) AS reported, min(notified_at) AS first, max(notified_at) AS last, now() AS now
-FROM slack_notifications WHERE task_id <> '' AND alert <> 'cause' AND destination <> 'users'
+FROM slack_notifications WHERE task_id <> '' AND alert NOT IN ('cause', 'muted') AND destination <> 'users'
 """
 # The words that statuses have, each found in the index behind the one before; at most 50.
 _STATUSES = """(
@@ -1591,13 +1587,12 @@ _STATUSES = """(
     )
     SELECT word FROM words WHERE word IS NOT NULL LIMIT 50
 )"""
-# Of each status in use: its newest change, and whether there are tasks without one. Without the index, in one scan.
+# The newest change of each status in use, and whether there are tasks without one. Without the index, in one scan.
 STATUSES = f"""
-SELECT left(word::text, 99) AS status, at, now() AS now,
-       EXISTS (SELECT FROM tasks WHERE tasks.status = word AND updated_at IS NULL) AS undated
-FROM {_STATUSES} AS words CROSS JOIN LATERAL (
-    SELECT max(updated_at)::timestamptz AS at FROM tasks
-    WHERE tasks.status = word AND updated_at < '9999-12-31') AS newest
+SELECT left(word::text, 99) AS status, now() AS now, (
+           SELECT max(updated_at)::timestamptz FROM tasks WHERE status = word AND updated_at < '9999-12-31') AS at,
+       EXISTS (SELECT FROM tasks WHERE status = word AND updated_at IS NULL) AS undated
+FROM {_STATUSES} AS words
 """
 STATUSES_IN_ONE_SCAN = """
 SELECT left(status::text, 99) AS status, now() AS now,
@@ -1628,13 +1623,13 @@ WHERE destination = %(destination)s AND task_id = '' FOR UPDATE SKIP LOCKED
 #   alert failed, stuck, …; task_id        when the task failed, or its last sign of life; when that was reported.
 #                                          `cause`: a fingerprint of a failure's cause, or a stuck task's status.
 #   alert cause; task_id: day and cause    the last report, twice. `times`: failures reported on that day.
-#   alert failed, stuck; no task_id        until when the alert is complete; when it last called somebody. `times`: see
-#                                          _IS_UNSEEN.
-#   alert healed, recovered; no task_id    likewise; where a look that took a part goes on.
+#   alert muted; task_id: the words        until when; since when.
+#   alert failed, stuck; no task_id        until when the alert is complete; when it last called somebody.
+#   alert healed, recovered; no task_id    likewise; where a look that took a part goes on. `times`: see _IS_UNSEEN.
 #   alert cause; no task_id                since when causes are counted; nothing.
 #   alert failed, …; a destination         see USERS
 #   no alert; no task_id                   since when the destination is notified; its pace in a storm (the theoretical
-#                                          arrival time of the generic cell rate algorithm). A run locks this row.
+#                                          arrival time of a generic cell rate algorithm). A run locks this row.
 _LEDGER_COLUMNS = """
 slack_notifications (
     destination text NOT NULL,
@@ -1668,50 +1663,51 @@ SELECT set_config('search_path', 'pg_temp, ' || current_setting('search_path'), 
 """
 
 # Moves the rows of stuck tasks that versions 1 and 2 wrote, under a name for each status. Each claim begins with it, as
-# version 2 may have written some until it released the destination's state row. OFFSET 0 keeps the planner to the key.
+# version 2 may have written some until it released the destination's state row.
 MOVE_OLD_ROWS = f"""
 WITH moved AS (
-    DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
-        SELECT old.ctid
-        FROM unnest(ARRAY['stuck:queued', 'stuck:in_progress']) AS name CROSS JOIN LATERAL (
-            SELECT ctid FROM slack_notifications WHERE destination = %(destination)s AND alert = name OFFSET 0) AS old
-    )) RETURNING destination, alert, task_id, event_at, notified_at
+    DELETE FROM slack_notifications
+    WHERE destination = %(destination)s AND alert IN ('stuck:queued', 'stuck:in_progress') RETURNING *
 )
 INSERT INTO slack_notifications AS recorded (destination, alert, task_id, event_at, notified_at, cause)
-SELECT DISTINCT ON (task_id) destination, 'stuck', task_id, event_at, notified_at, substr(alert, length('stuck:') + 1)
+SELECT DISTINCT ON (task_id) destination, 'stuck', task_id, event_at, notified_at, split_part(alert, ':', 2)
 FROM moved ORDER BY task_id, notified_at DESC
 {_REPLACE} WHERE recorded.notified_at < excluded.notified_at
 """
 
 # Whether failures without a time of their last change are in the table.
-NULLS = """
-SELECT EXISTS (SELECT FROM tasks WHERE tasks.status::text = 'failed' AND tasks.updated_at IS NULL) AS nulls
-"""
+NULLS = "SELECT EXISTS (SELECT FROM tasks WHERE tasks.status::text = 'failed' AND tasks.updated_at IS NULL) AS nulls"
 
-# Users' channels are many, and few have news. Under this name in place of a destination they share state rows: until
-# when all of them are complete but those that have a row of their own there (`task_id`: the channel's destination),
-# from when a run finds news for a channel until a run has reported it.
+# Under this name in place of a destination, users' channels, of which few have news, share their state rows. A channel
+# has a row of its own there (`task_id`: its destination) from when a run finds news for it until a run has reported it.
 USERS = "users"
-# Adds the state rows that a destination lacks for these alerts, which begin here; an insert of one that is there would
-# wait for the run that changes it. Committed before the first claim, so that nothing is lost if that is not delivered.
-# The users' channels begin a week ago: version 2 had rows of each, so the gap before an upgrade is theirs.
-START = f"""
+
+
+def _missing(rows: str) -> str:
+    """Returns the statement that adds those of the `rows` that the ledger lacks. An insert of one that is there would
+    wait for the run that changes it."""
+    return f"""
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
-SELECT destination.destination, alert.alert, '',
-       now() - CASE WHEN destination.destination = '{USERS}' AND alert.alert NOT IN ('', 'cause')
-           THEN interval '7 days' ELSE '0' END, '-infinity'
-FROM unnest(%(destinations)s::text[]) AS destination (destination)
-CROSS JOIN unnest(%(alerts)s::text[] || '{{"",cause}}'::text[]) AS alert (alert)
+SELECT destination, alert, task_id, event_at, '-infinity' FROM ({rows}
+) AS wanted
 WHERE NOT EXISTS (
-    SELECT FROM slack_notifications AS state
-    WHERE state.destination = destination.destination AND state.alert = alert.alert AND state.task_id = ''
-)
-ORDER BY destination.destination, alert.alert
+    SELECT FROM slack_notifications AS state WHERE state.destination = wanted.destination
+      AND state.alert = wanted.alert AND state.task_id = wanted.task_id)
+ORDER BY destination, alert, task_id
 ON CONFLICT (destination, alert, task_id) DO NOTHING
 """
 
-# A worker's call (`paced`), one of hundreds perhaps, is rate-limited where three messages went out at once, and one in
-# each minute since, as more would say the same. A pace further ahead than those can bring it is that of a wrong clock.
+
+# The state rows of destinations for these alerts, which begin here. Committed before the first claim, so that nothing
+# is lost if that is not delivered. The users' channels begin a week ago: version 2 had rows of each.
+START = _missing(f"""
+    SELECT destination, alert, '' AS task_id, now() - CASE
+        WHEN destination = '{USERS}' AND alert NOT IN ('', 'cause') THEN interval '7 days' ELSE '0' END AS event_at
+    FROM unnest(%(destinations)s::text[]) AS destination
+    CROSS JOIN unnest(%(alerts)s::text[] || '{{"",cause}}'::text[]) AS alert""")
+
+# A worker's call (`paced`) is rate-limited after three messages at once, and one in each minute since. A pace further
+# ahead than those can bring it is that of a wrong clock.
 _IS_RATE_LIMITED = f"""(%(paced)s AND notified_at > now() + interval '{(STORM_BURST - 1) * STORM_SECONDS} seconds'
     AND notified_at < now() + interval '{(STORM_BURST + 1) * STORM_SECONDS} seconds')"""
 # It waits for no lock on the ledger, as a call that is rate-limited has to be over at once.
@@ -1720,8 +1716,7 @@ SET LOCAL lock_timeout = {PACE_MILLISECONDS};
 SELECT destination FROM slack_notifications
 WHERE destination = ANY(%(destinations)s) AND alert = '' AND task_id = '' AND {_IS_RATE_LIMITED}
 """
-# Begins a claim: one run at a time reports to a destination. The caller tries again in place of waiting here, because a
-# statement that runs into its lock_timeout fills the server's log.
+# Begins a claim. The caller repeats it in place of waiting, as each lock_timeout is a line of the server's log.
 LOCK = f"""
 SELECT {_IS_RATE_LIMITED} AS is_rate_limited, EXISTS (SELECT FROM (
     SELECT FROM slack_notifications WHERE {_STATE_ROW} AND NOT {_IS_RATE_LIMITED} FOR UPDATE SKIP LOCKED
@@ -1732,8 +1727,7 @@ FROM slack_notifications WHERE {_STATE_ROW}
 # A task's name in the ledger: its index takes no id of kilobytes, and the empty one is that of the state rows.
 _ID = "coalesce(nullif(left(tasks.id::text, 500), ''), ' ')"
 _IS_OF_USER = "(%(user)s = '' OR tasks.user_api_key::text = %(user)s)"
-# The time of a task's last change, as far as Python can hold it. Where it has none (`nulls`: the table has such
-# failures), when it was created.
+# The time of a task's last change, as far as Python can hold it; when it was created where it has none (`nulls`).
 _CHANGED_AT = "least(coalesce(tasks.updated_at, tasks.created_at)::timestamptz, '9999-12-30')"
 
 
@@ -1759,8 +1753,7 @@ _USERS_ROW = f"destination = '{USERS}' AND alert = %(alert)s AND task_id = %(des
 # A time until which an alert was complete. One that lies ahead is that of a wrong clock, so the look goes back a week.
 _COMPLETE = "CASE WHEN event_at <= now() + interval '1 minute' THEN event_at ELSE now() - interval '7 days' END"
 # Until when an alert is complete, and where the look for news begins: two hours before that, for what was committed
-# late or by a skewed clock, but never earlier than one window before the destination's first run, which versions 1 and
-# 2 did not note.
+# late or by a skewed clock, but never earlier than one window before the destination's first run.
 _STATE = f"""state AS (
     SELECT complete, seen, greatest(complete - interval '{LATE_MINUTES} minutes', first_run - %(window)s,
                                     CASE WHEN %(reported_as)s <> '' THEN notified_at END) AS beginning,
@@ -1778,9 +1771,8 @@ _STATE = f"""state AS (
 # Failures whose error holds these words are recorded without a cause: so they are neither listed nor counted.
 _IS_MUTED = f"""EXISTS (
     SELECT FROM mutes WHERE strpos(lower({SHOWN_ERROR} COLLATE "default"), words) > 0)"""
-# Whether the last complete look cannot have seen this `version` of a task (xmin), as it was not committed then. So what
-# was reported in those two hours is not looked up again and again. `seen`: all transactions before that one had ended.
-# Their numbers are used again, so half of them count as later.
+# Whether the last complete look cannot have seen this `version` of a task (xmin), so that a run does not look up again
+# what was reported lately. `seen`: all transactions before that had ended. Half of the numbers count as later.
 _IS_UNSEEN = """(tasks.updated_at >= (SELECT complete FROM state)
     OR coalesce((nullif(%(version)s::text, '0')::bigint - (SELECT seen FROM state)) & 4294967295 < 2147483648, true))"""
 _SEEN = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
@@ -1805,9 +1797,9 @@ SELECT has_news FROM found
 """
 
 
-# The claimed tasks by their cause or status, as the message lists them: groups that are new to the destination first,
-# then the largest; of each the first tasks. `before`: how many failures of the cause were reported earlier today and on
-# the six UTC days before; NULL where causes have been counted for less than a day. `is_recent`: one within the hour.
+# The claimed tasks by their cause or status, as the message lists them: new groups first, then the largest; of each the
+# first tasks. `before`: how many failures of the cause were reported today and on the six UTC days before; NULL where
+# causes have been counted for less than a day. `is_recent`: one within the hour.
 _LISTED = f"""groups AS (
     SELECT cause, total, users, causes, never_started, last > now() - interval '1 hour' AS is_recent,
            CASE WHEN is_old THEN coalesce(times, 0) END AS before,
@@ -1837,8 +1829,7 @@ _LISTED = f"""groups AS (
 )"""
 
 
-# How many of the tasks that ended in the `span` of the report failed, how many users that hit, and how many of which
-# the destination was notified as failed have ended well instead.
+# Of the tasks that ended in the `span`: how many failed, for how many users, and how many reported ones ended well.
 _FAILED_FACTS = f"""
     SELECT count(*) FILTER (WHERE tasks.status::text = 'failed') AS failed, count(*) AS ended,
            count(DISTINCT user_api_key::text) FILTER (WHERE tasks.status::text = 'failed') AS users,
@@ -1856,9 +1847,9 @@ _STUCK_FACTS = f"""
            count(*) FILTER (WHERE status::text <> 'queued') AS in_progress, count(*) FILTER (WHERE {_IS_STUCK}) AS stuck
     FROM tasks WHERE {_IS_OPEN} AND {_IS_OF_USER}"""
 
-# What a claim changes beside the rows of its tasks: the time until which the alert is complete, the pace of worker's
-# calls, the counts of causes. If the claim of a recovery takes only a part, the next look goes on where that ends, as
-# two hours before it may hold just as many tasks; a microsecond later at least, where very many have one updated_at.
+# What a claim changes beside the rows of its tasks: until when the alert is complete, the pace, the counts of causes.
+# After a part of a recovery the next look goes on where that ends (two hours before it may be just as many tasks), or a
+# microsecond later, where very many have one updated_at.
 _CLAIMED_STATE = f"""completed AS (
     UPDATE slack_notifications
     SET event_at = CASE WHEN is_held THEN event_at WHEN partial THEN greatest(complete, last) ELSE now() END,
@@ -1915,16 +1906,15 @@ WITH {_STATE}, news AS (
 SELECT claimed, muted, partial, oldest, complete, span, now() AS claimed_at, CASE WHEN claimed > 0 AND %(with_facts)s
            THEN (SELECT row_to_json(facts) FROM ({facts}) AS facts) END AS facts,
        %(alert)s AS alert, cause, total, users, causes,
-       never_started, is_recent, before, place, event_at AS since, began, {_SHOWN_COLUMNS}
+       never_started, is_recent, before, place, event_at AS since, began, shown.*
 FROM figures LEFT JOIN listed ON true LEFT JOIN shown ON shown.key = listed.id
 ORDER BY rank, task_id
 """
 
 
-# Failed tasks of which the destination was not notified. One that failed again is news: from one minute after the
-# recorded failure (its report, if that was earlier: a clock was ahead) if it has another cause, as a failing task is
-# often written twice within seconds, with two texts; else from one window after. While updated_at is as recorded, it is
-# the same failure.
+# Failed tasks of which the destination was not notified. One that failed again is news one window after the recorded
+# failure (its report, if that was earlier: a clock was ahead); with another cause one minute after, as a failing task
+# is often written twice within seconds, with two texts. While updated_at is as recorded, it is the same failure.
 FAILED_NEWS = f"""
     SELECT tasks.id, {_ID} AS task_id, failed.at AS event_at, tasks.updated_at, true AS is_news,
            CASE WHEN {_IS_MUTED} THEN '' ELSE {CAUSE} END AS cause,
@@ -1958,8 +1948,7 @@ STUCK_NEWS = f"""
 # last report, at most a day later.
 _IS_DUE = """(recorded.notified_at <= now() - interval '1 minute' * %(remind)s
         AND recorded.notified_at <= now() - least(interval '1 day', recorded.notified_at - recorded.event_at))"""
-# One that is due brings all that are still stuck, but for those reported just now; of more than a claim takes, only
-# those that are due, so that the next claims come to the others.
+# One that is due brings all that are still stuck, but for those reported just now; only the due ones of very many.
 REMINDER_NEWS = f"""
     SELECT * FROM (
         SELECT stuck.*, {_IS_DUE} OR bool_or({_IS_DUE}) OVER () AND count(*) OVER () < %(part)s AS is_news
@@ -1970,18 +1959,16 @@ SELECT EXISTS (SELECT FROM slack_notifications AS recorded
     WHERE destination = %(destination)s AND alert = 'stuck' AND task_id <> '' AND {_IS_DUE}) AS has_news
 """
 
-# The last sign of life of the youngest task that is stuck in each status.
-_NEWEST_STUCK = f"""(SELECT json_object_agg(cause, newest) FROM (
-                   SELECT {_STUCK_STATUS} AS cause, max({_SIGN_OF_LIFE})::timestamptz AS newest
-                   FROM tasks WHERE {_IS_OF_USER} AND {_IS_STUCK} GROUP BY 1) AS stuck)"""
-# Tasks that were reported as failed or stuck (`reported_as`) and have ended well since. What ended lately is looked up,
-# so an idle run pays nothing for all that was reported. While a younger task is stuck in the status in which this one
-# was, it merely got its turn: it is held (NULL), and so is the time until which the alert is complete.
+# Tasks that were reported as failed or stuck (`reported_as`) and have ended well lately. While a younger task is stuck
+# in the status in which this one was, it merely got its turn: it and the alert's completeness are held (NULL).
 RECOVERED_NEWS = f"""
     SELECT ended.*, 'ended' AS cause,
            CASE WHEN recorded.ctid IS NULL OR recorded.cause = '' THEN false
-               WHEN recorded.event_at > coalesce(({_NEWEST_STUCK} ->> recorded.cause)::timestamptz, '-infinity')
-               THEN true END AS is_news,
+               WHEN recorded.event_at > coalesce(((
+                   SELECT json_object_agg(cause, newest) FROM (
+                       SELECT {_STUCK_STATUS} AS cause, max({_SIGN_OF_LIFE})::timestamptz AS newest
+                       FROM tasks WHERE {_IS_OF_USER} AND {_IS_STUCK} GROUP BY 1) AS stuck
+                   ) ->> recorded.cause)::timestamptz, '-infinity') THEN true END AS is_news,
            CASE WHEN recorded.ctid IS NOT NULL
                THEN recorded.ctid || {_STUCK_ROW.format("ended.task_id")} END AS replaced,
            '' AS user_key, false AS is_unstarted, recorded.event_at AS began
@@ -2030,8 +2017,7 @@ UNION
 SELECT task_id FROM slack_notifications
 WHERE destination = '{USERS}' AND alert = ANY(%(alerts)s) AND task_id <> ''
 """
-# Notes that these destinations are not finished, and that all the others are complete. Each begins where all were
-# complete before, as it had no news until then.
+# Notes that these destinations are not finished (each begins where all were complete), and that all others are.
 BEGIN_USERS = f"""
 WITH shared AS (
     SELECT alert, event_at FROM slack_notifications
@@ -2039,26 +2025,16 @@ WITH shared AS (
 ), completed AS (
     UPDATE slack_notifications SET event_at = now()
     WHERE destination = '{USERS}' AND alert = ANY(%(alerts)s) AND task_id = ''
-)
-INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
-SELECT destination, alert, task_id, event_at, '-infinity' FROM (
-    SELECT one.destination, alert, '' AS task_id,
+)""" + _missing(f"""
+    SELECT destination, alert, '' AS task_id,
            greatest(event_at, (SELECT event_at FROM shared WHERE alert = '')) AS event_at
-    FROM shared CROSS JOIN unnest(%(destinations)s::text[]) AS one (destination)
+    FROM shared CROSS JOIN unnest(%(destinations)s::text[]) AS destination
     UNION ALL
-    SELECT '{USERS}', alert, one.destination, event_at
-    FROM shared CROSS JOIN unnest(%(destinations)s::text[]) AS one (destination) WHERE alert = ANY(%(alerts)s)
-) AS begun
-WHERE NOT EXISTS (
-    SELECT FROM slack_notifications AS old
-    WHERE old.destination = begun.destination AND old.alert = begun.alert AND old.task_id = begun.task_id)
-ORDER BY destination, alert, task_id
-ON CONFLICT (destination, alert, task_id) DO NOTHING
-"""
+    SELECT '{USERS}', alert, destination, event_at
+    FROM shared CROSS JOIN unnest(%(destinations)s::text[]) AS destination WHERE alert = ANY(%(alerts)s)""")
 
-# When a worker last did anything: started a task, or ended one otherwise than as a failure that never started, which is
-# what a checker of timeouts makes of tasks that wait. A task that was queued again has been started before. A time that
-# lies more than an hour ahead is a mistake.
+# When a worker last did anything: started a task, or ended one. A failure that never started is what a checker of
+# timeouts makes of tasks that wait. A time that lies more than an hour ahead is a mistake.
 LAST_ACTIVITY = f"""
 SELECT max(latest.at)::timestamptz AS last_activity FROM {_STATUSES} AS status CROSS JOIN LATERAL (
     SELECT greatest(updated_at, CASE WHEN started_at <= now() + interval '1 hour' THEN started_at END) AS at FROM tasks
@@ -2077,8 +2053,7 @@ SELECT EXISTS (SELECT FROM called) AS may_call
 """
 
 # Deletes what the `cleaned` alerts recorded a week ago or earlier, but for tasks that are still stuck. The open tasks
-# are joined as a whole, as ids of an earlier table may not fit the type of this one's; and in no loop, as the server
-# may not know yet how many there are.
+# are joined as text, whatever the type of an id, and in no loop, as the server may not know how many there are.
 CLEAN_UP = f"""
 SET LOCAL enable_nestloop = off;
 DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
@@ -2119,7 +2094,8 @@ ORDER BY notified_at
 
 # The session that locks tasks or the ledger as a whole, such as a migration; another run never does.
 TABLE_LOCK = """
-SELECT relation::regclass::text AS relation, pid, application_name AS application
+SELECT format('the table %s is locked by session %s (%s), a migration or VACUUM FULL?',
+              relation::regclass, pid, coalesce(nullif(application_name, ''), 'unnamed')) AS reason
 FROM pg_locks JOIN pg_stat_activity USING (pid)
 WHERE locktype = 'relation' AND relation IN (to_regclass('tasks'), to_regclass('slack_notifications'))
   AND granted AND pid <> pg_backend_pid()
@@ -2156,7 +2132,7 @@ _STUCK_ALERT = (_look(STUCK_NEWS), _claim(STUCK_NEWS, _STUCK_FACTS), stuck_messa
 STUCK = Alert("stuck", "stuck", *_STUCK_ALERT, followers=[REMINDER, RECOVERED])
 ALERTS = (FAILED, *FAILED.followers, STUCK, *STUCK.followers)
 
-_CONNECTION_DEFAULTS = {"fallback_application_name": "slack_notifier"}
+_doubt = partial(Finding, DOUBTFUL)
 _BUSY = "Another run is telling this destination, or a session holds its rows in slack_notifications"
 # Errors that trying again does not heal. The driver has no code for them, only the server's words.
 _IS_FINAL_ERROR = (
@@ -2181,9 +2157,8 @@ def _from_bytes(value: Any) -> Any:
 class Ledger:
     """A connection to the database, its transactions, one at a time, and the claims that a run makes by them.
 
-    All of it ends by the deadline, whatever the server does or leaves undone. A failed connection is tried again after
-    each of the `pauses` (seconds), then DatabaseError. One that breaks is opened again for the next transaction. Claims
-    that are `paced` are rate-limited in a storm.
+    All of it ends by the deadline. A failed connection is tried again after each of the `pauses` (seconds), one that
+    breaks with the next transaction. Claims that are `paced` are rate-limited in a storm.
     """
 
     def __init__(
@@ -2193,25 +2168,21 @@ class Ledger:
             raise DatabaseError("DATABASE_URL environment variable not set")
         # Whether it looks for what is odd about the tasks, which a worker's call need not.
         self.thorough, self.is_indexed = False, False
-        self.deadline = deadline
-        self.dry_run = dry_run
-        self.paced = paced
+        self.deadline, self.dry_run, self.paced = deadline, dry_run, paced
         # What each transaction begins with; the names of the alerts that get state rows; see NULLS and _IS_UNSEEN.
         self.opening: list[str] = []
         self.alerts: list[str] = []
         self.nulls, self.version = False, AsIs("NULL")
         self.muted: Rows = []
         self.call_wait = CALL_LOCK_WAIT_SECONDS
-        self._url = url
-        own = {**_CONNECTION_DEFAULTS, "connect_timeout": str(DATABASE_CONNECT_SECONDS)}
+        own = {"fallback_application_name": "slack_notifier", "connect_timeout": str(DATABASE_CONNECT_SECONDS)}
         self._options = {**own, **psycopg2.extensions.parse_dsn(url), "client_encoding": "UTF8"}
         self._connect(pauses)
 
     def another(self) -> Ledger:
         """Opens a second connection for the same run."""
-        other = Ledger(self._url, self.deadline, dry_run=self.dry_run, paced=self.paced)
-        other.opening, other.alerts = self.opening, self.alerts
-        other.nulls, other.version = self.nulls, self.version
+        other = copy(self)
+        other._connect(())
         return other
 
     def __enter__(self) -> Ledger:
@@ -2227,8 +2198,8 @@ class Ledger:
     def _connect(self, pauses: Sequence[float]) -> None:
         for pause in (*pauses, None):
             try:
-                seconds = self.deadline.seconds_left
-                self.connection = _run_within(seconds, lambda _: psycopg2.connect(**self._options))
+                left = self.deadline.seconds_left
+                self.connection = _run_within(left, lambda _: psycopg2.connect(**self._options))
                 # The driver would wait for ever on a server that falls silent after the login.
                 self._sockets = Sockets()
                 self._sockets.add(self.connection.fileno())
@@ -2252,7 +2223,7 @@ class Ledger:
         self._timer.daemon = True
         # Without a thread, only the server's own time-out ends a statement.
         _has_started(self._timer)
-        # A database in SQL_ASCII holds any bytes, and would refuse to send those that are no UTF-8.
+        # SQL_ASCII holds any bytes, and the server would refuse to send those that are no UTF-8.
         self.is_raw = self.connection.info.parameter_status("server_encoding") == "SQL_ASCII"
         if self.is_raw:
             self.connection.set_client_encoding("LATIN1")
@@ -2267,15 +2238,13 @@ class Ledger:
             self._connect(DATABASE_PAUSES_SECONDS)
         self.keeps, self.has_posted = not self.dry_run, False
         seconds = min((until or self.deadline).seconds_left, DATABASE_STATEMENT_SECONDS)
+        own = {"alerts": self.alerts, "nulls": self.nulls, "version": self.version, "paced": self.paced}
         self.parameters = {
+            **own,
             "columns": COLUMNS_READ,
-            "alerts": self.alerts,
-            "nulls": self.nulls,
-            "version": self.version,
-            "paced": self.paced,
             "window": timedelta(minutes=FAILED_WINDOW_MINUTES),
-            "hold_milliseconds": CLAIM_HOLD_SECONDS * 1000,
             **parameters,
+            "hold_milliseconds": CLAIM_HOLD_SECONDS * 1000,
             "statement_milliseconds": int(seconds * 1000) + 1,
             "lock_milliseconds": int(min(seconds / 2, LOCK_WAIT_SECONDS) * 1000) + 1,
         }
@@ -2363,50 +2332,45 @@ class Ledger:
         """Returns in words who locks tasks or the ledger as a whole; '' where nobody does."""
         with suppress(psycopg2.Error):
             self._cursor.execute(TABLE_LOCK)
-            for holder in self.rows():
-                session = f"session {holder['pid']} ({one_line(holder['application']) or 'unnamed'})"
-                return f"the table {holder['relation']} is locked by {session}, a migration or VACUUM FULL?"
+            return "".join(one_line(row["reason"]) for row in self.rows())
         return ""
 
     def read_state(self) -> Row:
         """Returns the row of STATE, which has just run; DatabaseError where this role cannot read the tasks."""
-        state = self.rows()[0]
-        role = state["role"]
-        self.is_indexed = state["indexed"]
-        found = state["columns"] or {}
+        (state,) = self.rows()
+        role, found, self.is_indexed = state["role"], state["columns"] or {}, state["indexed"]
         missing = ", ".join(column for column in COLUMNS_READ if column not in found)
-        forbidden = [column for column in COLUMNS_READ if column in found and not found[column]["readable"]]
+        forbidden = [column for column, facts in found.items() if not facts["readable"]]
         if not state["tasks"]:
             remedy = "is this the worker's database, its schema in the search_path, and USAGE on that granted?"
             raise DatabaseError(f"Cannot read the tasks: {role} finds no table tasks", remedy)
         if missing:
             raise DatabaseError(f"Cannot read the tasks: the table tasks lacks {missing}", "is it the worker's?")
         if forbidden:
-            columns = ", ".join(forbidden)
+            columns = ", ".join(sorted(forbidden, key=COLUMNS_READ.index))
             some = f" ({columns})" if len(forbidden) < len(COLUMNS_READ) else ""
             remedy = f"GRANT SELECT{some} ON tasks TO {role}"
             raise DatabaseError(f"Cannot read the tasks: {role} may not read {columns} of tasks", remedy)
-        oddities = list(self._oddities(found, indexed=state["indexed"])) if self.thorough else []
+        oddities = list(self._oddities(found)) if self.thorough else []
         return {**state, "oddities": oddities, "version": self.connection.server_version}
 
-    def _oddities(self, columns: Mapping[str, Row], *, indexed: bool) -> Iterator[Finding]:
+    def _oddities(self, columns: Mapping[str, Row]) -> Iterator[Finding]:
         """Yields what a run cannot read right in the table tasks. Nothing that fails here costs an alert."""
         no_times = [name for name in ("created_at", "updated_at", "started_at") if not columns[name]["is_time"]]
         if no_times:
-            what = f"No timestamps are in {', '.join(no_times)} of tasks"
-            yield Finding(DOUBTFUL, what, "make these columns timestamptz")
+            yield _doubt(f"No timestamps are in {', '.join(no_times)} of tasks", "make these columns timestamptz")
             return
         labels = columns["status"]["labels"]
         for words in (["failed"], ["queued", "in_progress", "inprogress"]):
             if labels and not {*words} & {*labels}:
                 what = f"The enum of status has no {' or '.join(words)}: such tasks are NOT reported"
-                yield Finding(DOUBTFUL, what, f"ALTER TYPE … RENAME VALUE … TO '{words[0]}', or ADD VALUE")
-        statement = STATUSES if indexed else STATUSES_IN_ONE_SCAN
+                yield _doubt(what, f"ALTER TYPE … RENAME VALUE … TO '{words[0]}', or ADD VALUE")
+        statement = STATUSES if self.is_indexed else STATUSES_IN_ONE_SCAN
         statuses = self.optional_rows("what is odd in tasks", statement, self.deadline)
         yield from _odd_statuses([row["status"] for row in statuses])
         if any(row["undated"] and f"'{row['status']}'" in f"{_IS_OPEN}'failed'" for row in statuses):
             what = "updated_at is NULL in failed or open tasks: created_at counts for them"
-            yield Finding(DOUBTFUL, what, "let the worker set updated_at with each change")
+            yield _doubt(what, "let the worker set updated_at with each change")
         moments = [row["at"] for row in statuses if row["at"]]
         if moments:
             yield from self._odd_clock(max(moments), statuses)
@@ -2416,21 +2380,20 @@ class Ledger:
         hours = (newest - statuses[0]["now"]) / timedelta(hours=1)
         what = f"The newest change in tasks is {plural(round(abs(hours)), 'hour')}"
         if hours > 1:
-            yield Finding(DOUBTFUL, f"{what} in the future", "does the worker write UTC?")
+            yield _doubt(f"{what} in the future", "does the worker write UTC?")
         if hours < -1:
             names = [row["status"] for row in statuses]
             for row in self.optional_rows("how busy it was", BUSY_HOURS, self.deadline, newest=newest, statuses=names):
                 if row["busy_hours"] >= 22:
                     what += " old, and before it there was one in each hour"
-                    yield Finding(DOUBTFUL, what, "does the worker write UTC? or has it stopped?")
+                    yield _doubt(what, "does the worker write UTC? or has it stopped?")
 
     def open(self, alerts: Sequence[Alert], destinations: Sequence[str]) -> list[Finding]:
-        """Makes slack_notifications usable for these alerts: it is created on first use, upgraded from versions 1 and
-        2, and given the state rows that the destinations lack. Returns what is wrong all the same.
+        """Creates or upgrades slack_notifications, and adds the state rows that the destinations lack for these alerts.
+        Returns what is wrong all the same.
 
         Where the role may not write, transactions work with a temporary table and a finding says what to grant;
-        DatabaseError where the server allows not even that, or if it is `busy`: this is a call and has no time for a
-        lock on the ledger. A dry run changes nothing.
+        DatabaseError where the server does not allow that, or if this is a call and the ledger is `busy`.
         """
         self.alerts = list(dict.fromkeys(alert.name for alert in alerts))
         with self.transaction(STATE, destinations=list(destinations)):
@@ -2484,24 +2447,15 @@ class Ledger:
     def claim(
         self, alerts: Sequence[Alert], destination: Destination, until: Deadline, rules: Row
     ) -> Iterator[News | None]:
-        """Claims the news of the first alert that has some for the destination, and holds it until the block ends; None
-        where no alert has news or the claim is rate-limited.
-
-        `alert` is then the one that was claimed, or failed. A claim whose connection breaks is made again; one that
-        takes too long takes only the oldest tasks. DatabaseError, `busy` if another run reports to the destination.
-        """
-        parameters = {
-            **rules,
-            "destination": destination.fingerprint,
-            "destinations": [destination.fingerprint],
-            "user": destination.user.encode().decode("latin-1") if self.is_raw else destination.user,
-            "varying_words": VARYING_WORDS,
-            "varying_numbers": VARYING_NUMBERS,
-            "listed": MAX_CAUSES,
-            "each": MAX_READ_TASKS,
-            "part": CLAIM_TASKS,
-            "with_facts": True,
-        }
+        """Claims the news of the first alert (`alert`) that has some for the destination, and holds it until the block
+        ends; None where no alert has news or the claim is rate-limited. A claim whose connection breaks is made again;
+        one that takes too long takes only the oldest tasks. DatabaseError, `busy` if another run reports to the
+        destination."""
+        user = destination.user.encode().decode("latin-1") if self.is_raw else destination.user
+        own = {"destination": destination.fingerprint, "destinations": [destination.fingerprint], "user": user}
+        patterns = {"varying_words": VARYING_WORDS, "varying_numbers": VARYING_NUMBERS}
+        limits = {"listed": MAX_CAUSES, "each": MAX_READ_TASKS, "part": CLAIM_TASKS, "with_facts": True}
+        parameters = {**rules, **own, **patterns, **limits}
         claim_by = until.before(POST_SECONDS)
         try:
             # Two fifths of the time are for a second try with fewer tasks.
@@ -2528,11 +2482,10 @@ class Ledger:
             for alert in alerts:
                 self.alert = alert
                 self.parameters |= {"alert": alert.name, "reported_as": alert.reported_as}
-                # Statements of their own, as they must see what a run has committed for which the lock has waited.
-                statements = [MOVE_OLD_ROWS, alert.look] if alert is alerts[0] else [alert.look]
-                if self.paced and alert is FAILED:
-                    # A worker calls because a task has failed, so it need not look.
-                    statements = [MOVE_OLD_ROWS, "SELECT true AS has_news"]
+                # A worker calls because a task has failed, so it need not look.
+                look = "SELECT true AS has_news" if self.paced and alert is FAILED else alert.look
+                # Statements of their own see what the run has committed for which the lock has waited.
+                statements = [MOVE_OLD_ROWS, look] if alert is alerts[0] else [look]
                 (found,) = self.fetch(*statements, seconds=claimed_by.seconds_left)
                 news = self._news(until, claimed_by) if found["has_news"] else None
                 if news:
@@ -2568,18 +2521,16 @@ class Ledger:
             causes.setdefault(task["cause"], task)
         facts = {**(first["facts"] or {}), "never_started": first["never_started"], "muted": first["muted"]}
         if facts["never_started"] or "queued" in causes:
-            for row in self.optional_rows("whether workers are there", LAST_ACTIVITY, until):
-                facts.update(row)
+            facts.update(*self.optional_rows("whether workers are there", LAST_ACTIVITY, until))
         if not partial:
             # Not those of the other kind, whose look may begin a long time ago.
             cleaned = ["cause", "muted", *(other.name for other in ALERTS if other.kind == alert.kind)]
             self.optional_rows("tidying up", CLEAN_UP, until, cleaned=cleaned)
-        since = None
-        if alert is FAILED and first["oldest"] < claimed_at - timedelta(minutes=FAILED_WINDOW_MINUTES):
-            since = first["span"]
+        is_late = alert is FAILED and first["oldest"] < claimed_at - timedelta(minutes=FAILED_WINDOW_MINUTES)
         others_reported = facts.get(alert.name, 0) > total and alert is not REMINDER
         shown = list(causes.values()) if alert is FAILED else ()
         times = (first["oldest"], first["complete"])
+        since = first["span"] if is_late else None
         return News(tasks, total, claimed_at, since, shown, facts, others_reported, partial, *times)
 
 
@@ -2603,7 +2554,7 @@ def doubts(state: Row) -> Iterator[Finding]:
         raise DatabaseError("The database is a read-only standby", "use the primary (?target_session_attrs=read-write)")
     if state["row_security"]:
         remedy = f"ALTER ROLE {state['role']} BYPASSRLS, or use the owner of tasks"
-        yield Finding(DOUBTFUL, "Row-level security may hide tasks", remedy)
+        yield _doubt("Row-level security may hide tasks", remedy)
     remedy = ledger_remedy(state)
     if remedy and not state["may_create_temporary"]:
         raise DatabaseError("The role may create no table, not even a temporary one", remedy)
@@ -2614,7 +2565,7 @@ def doubts(state: Row) -> Iterator[Finding]:
 def mutes_of(ledger: Ledger) -> Iterator[Finding]:
     for row in ledger.muted:
         what = f"Muted until {format_time(row['until'])}: failures whose error holds '{redact(one_line(row['words']))}'"
-        yield Finding(DOUBTFUL, what, "--mute with the same words and --for 0 ends it")
+        yield _doubt(what, "--mute with the same words and --for 0 ends it")
 
 
 def _odd_statuses(found: Sequence[str]) -> Iterator[Finding]:
@@ -2624,11 +2575,11 @@ def _odd_statuses(found: Sequence[str]) -> Iterator[Finding]:
     meant = {word: alike.get(re.sub(r"[\s_-]", "", word).lower(), "") for word in found if word not in known}
     if any(meant.values()):
         what = f"Statuses in another spelling, such tasks are NOT reported: {_quoted(filter(meant.get, meant))}"
-        yield Finding(DOUBTFUL, what, f"write {', '.join(dict.fromkeys(filter(None, meant.values())))}")
+        yield _doubt(what, f"write {', '.join(dict.fromkeys(filter(None, meant.values())))}")
     if not all(meant.values()):
-        others = _quoted(word for word in meant if not meant[word])
-        what = f"Unknown statuses, such tasks are neither stuck nor failed nor recovered: {others}"
-        yield Finding(DOUBTFUL, what, f"known are {', '.join(known)}")
+        unknown = _quoted(word for word in meant if not meant[word])
+        what = f"Unknown statuses, such tasks are neither stuck nor failed nor recovered: {unknown}"
+        yield _doubt(what, f"known are {', '.join(known)}")
 
 
 def _quoted(words: Iterable[str]) -> str:
