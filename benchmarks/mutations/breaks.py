@@ -275,8 +275,8 @@ TEXT = r'''
 +FROM moved ORDER BY task_id, notified_at
 # older versions' rows are looked for among all that was told
 ? tests/test_idle_cost.py::test_an_idle_run_reads_nothing_of_what_was_told
--AND alert = name OFFSET 0
-+AND starts_with(alert, name) OFFSET 0
+-AND alert IN ('stuck:queued', 'stuck:in_progress') RETURNING *
++AND starts_with(alert, 'stuck:') RETURNING *
 # two runs tell a destination at once
 ? tests/test_concurrency.py::test_a_run_that_waited_finds_the_tasks_taken_or_tells_them_if_the_first_is_killed
 -NOT {_IS_RATE_LIMITED} FOR UPDATE SKIP LOCKED
@@ -472,8 +472,8 @@ TEXT = r'''
 +                self.alert = alert
 # an older version's rows are not moved
 ? tests/test_upgrade.py::test_what_an_older_version_reported_is_not_reported_again
--[MOVE_OLD_ROWS, alert.look] if alert is alerts[0]
-+[alert.look] if alert is alerts[0]
+-[MOVE_OLD_ROWS, look] if alert is alerts[0]
++[look] if alert is alerts[0]
 # an older version's rows are moved before they are all there
 ? tests/test_upgrade.py::test_this_version_repeats_nothing_that_version_2_is_just_reporting
 -self.transaction(LOCK, until=until, **parameters))
@@ -483,8 +483,10 @@ TEXT = r'''
 -            for alert in alerts:
 -                self.alert = alert
 -                self.parameters |= {"alert": alert.name, "reported_as": alert.reported_as}
--                # Statements of their own, as they must see what a run has committed for which the lock has waited.
--                statements = [MOVE_OLD_ROWS, alert.look] if alert is alerts[0] else [alert.look]
+-                # A worker calls because a task has failed, so it need not look.
+-                look = "SELECT true AS has_news" if self.paced and alert is FAILED else alert.look
+-                # Statements of their own see what the run has committed for which the lock has waited.
+-                statements = [MOVE_OLD_ROWS, look] if alert is alerts[0] else [look]
 +self.transaction(MOVE_OLD_ROWS, LOCK, until=until, **parameters))
 +            if not self._is_locked(until):
 +                return ExitStack(), None
@@ -492,7 +494,10 @@ TEXT = r'''
 +            for alert in alerts:
 +                self.alert = alert
 +                self.parameters |= {"alert": alert.name, "reported_as": alert.reported_as}
-+                statements = [alert.look]
++                # A worker calls because a task has failed, so it need not look.
++                look = "SELECT true AS has_news" if self.paced and alert is FAILED else alert.look
++                # Statements of their own see what the run has committed for which the lock has waited.
++                statements = [look]
 # a worker's call waits for another run
 ? tests/test_storm.py::test_a_call_waits_for_no_other_run
 -self.call_wait if self.paced else LOCK_WAIT_SECONDS
@@ -812,9 +817,8 @@ TEXT = r'''
 -WHERE destination = '{USERS}' AND alert = ANY(%(alerts)s) AND task_id <> ''
 # a user's channel begins now
 ? tests/test_silence.py::test_parts_of_very_many_failures_are_all_reported_however_old_they_are
--    SELECT one.destination, alert, '' AS task_id,
 -           greatest(event_at, (SELECT event_at FROM shared WHERE alert = '')) AS event_at
-+    SELECT one.destination, alert, '' AS task_id, now() AS event_at
++           now() AS event_at
 # each user's channel is begun
 ? tests/test_silence.py::test_a_thousand_users_channels_cost_an_idle_run_three_round_trips
 -found = {row["destination"] for row in rows}
@@ -904,8 +908,8 @@ TEXT = r'''
 +row["busy_hours"]
 # a worker's call looks for what is odd
 ? tests/test_odd_tables.py::test_a_workers_call_looks_for_nothing_odd
--list(self._oddities(found, indexed=state["indexed"])) if self.thorough else []
-+list(self._oddities(found, indexed=state["indexed"]))
+-list(self._oddities(found)) if self.thorough else []
++list(self._oddities(found))
 # a program gets a task too many
 ? tests/test_odd_tables.py::test_a_program_gets_two_thousand_tasks_and_is_warned_of_more
 -return tasks[:READ_TASKS]
