@@ -51,13 +51,13 @@ def warnings(notifier, caplog):
 
 @pytest.fixture
 def doubts(cli):
-    """The doubts of --check, each with its remedy in one line."""
+    """The doubts of --check, each with its remedy in one line; but for the index and the stand-in, which is not Slack."""
 
     def doubts(**environment):
         done = cli("--check", **environment)
         assert (done.code, done.log) == (0, "")
         lines = re.sub(r"\n +", " ", done.out).splitlines()
-        return [line for line in lines if line[0] != "✓" and "No index on tasks" not in line]
+        return [line for line in lines if line[0] != "✓" and not re.search("No index on tasks|nothing more was", line)]
 
     return doubts
 
