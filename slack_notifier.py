@@ -1091,6 +1091,8 @@ def message(
 ) -> Message:
     """Builds a title with the environment, a section for each part that is not empty, and a line of context. A part
     that is a list becomes fields side by side. The text holds the `lines`, if there are any, else the parts."""
+    # A header knows no escaping, so these characters would be shown as entities.
+    environment = re.sub("[&<>]", "", shorten(one_line(environment), 40))
     title = f"{title} · {environment}" if environment else title
     header = {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": True}}
     sections: list[Block] = []

@@ -51,7 +51,7 @@ def warnings(notifier, caplog):
 
 @pytest.fixture
 def doubts(cli):
-    """The doubts of --check, each with its remedy in one line; but for the index and the stand-in, which is not Slack."""
+    """The doubts of --check, with their remedies; without the index, and the stand-in, which is no Slack."""
 
     def doubts(**environment):
         done = cli("--check", **environment)

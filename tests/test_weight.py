@@ -14,20 +14,20 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_969
+MOST_LINES = 3_922
 MOST_LINES_OF_A_PART = {
-    "head": 201,
+    "head": 202,
     "Deadlines": 113,
     "Settings": 365,
     "Text": 201,
     "Secrets": 128,
-    "Messages": 431,
-    "SQL": 691,
-    "Database": 521,
+    "Messages": 433,
+    "SQL": 665,
+    "Database": 496,
     "Delivery": 357,
-    "Run": 383,
+    "Run": 372,
     "SlackNotifier": 119,
-    "Check": 186,
+    "Check": 189,
     "Explain and mute": 81,
     "Command line": 201,
 }
