@@ -305,7 +305,7 @@ def test_recovered_tasks_are_named_with_how_long_it_took(build: Any, title: str,
 
 
 def test_the_environment_stands_in_every_title() -> None:
-    style = Style(environment="staging")
+    style = Style(environment="staging <&>`")
     event = event_message(CREATED, TaskEvent("a", "key", None, None), NOW, style.environment)
     alerts = [
         build(claim, LIMITS, style)
@@ -317,5 +317,5 @@ def test_the_environment_stands_in_every_title() -> None:
         )
     ]
     for message in (*alerts, event, cannot_read_message("gone", 3, NOW, style.environment)):
-        assert lines(message)[0].endswith(" · staging")
+        assert lines(message)[0].endswith(" · staging '")
         assert message.blocks[0]["text"]["text"] == lines(message)[0]
