@@ -2302,7 +2302,9 @@ class Ledger:
 
     def _words(self, error: Exception) -> str:
         """Returns the driver's words in one line, without the password, which they may quote."""
-        text, password = re.split("\n(?:LINE|CONTEXT)", str(error))[0], self._options.get("password", "")
+        # Without what libpq asks back: "Is the server running on that host …?"
+        text = re.sub(r"\n\tIs the server running.*", "", re.split("\n(?:LINE|CONTEXT)", str(error))[0])
+        password = self._options.get("password", "")
         # A word or a small number stays: "[masked] authentication failed" would tell it.
         if not re.fullmatch(r"(?s)[^\W\d_]{0,14}|\d{1,5}|.{1,3}", password):
             text = re.sub(rf"(?<!\w){re.escape(password)}(?!\w)", _MASK, text)

@@ -14,7 +14,7 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_922
+MOST_LINES = 3_924
 MOST_LINES_OF_A_PART = {
     "head": 202,
     "Deadlines": 113,
@@ -23,7 +23,7 @@ MOST_LINES_OF_A_PART = {
     "Secrets": 128,
     "Messages": 433,
     "SQL": 665,
-    "Database": 496,
+    "Database": 498,
     "Delivery": 357,
     "Run": 372,
     "SlackNotifier": 119,
