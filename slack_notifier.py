@@ -1604,9 +1604,10 @@ FROM tasks WHERE status IS NOT NULL GROUP BY status ORDER BY status LIMIT 50
 """
 # In how many of the 24 hours before the newest change something changed.
 BUSY_HOURS = """
-SELECT count(DISTINCT floor(extract(epoch FROM %(newest)s::timestamptz - updated_at) / 3600)) AS busy_hours FROM tasks
-WHERE tasks.status::text = ANY(%(statuses)s) AND updated_at <= %(newest)s::timestamptz
-  AND updated_at > %(newest)s::timestamptz - interval '24 hours'
+SELECT count(*) AS busy_hours FROM generate_series(0, 23) AS hours WHERE EXISTS (
+    SELECT FROM tasks WHERE tasks.status::text = ANY(%(statuses)s)
+      AND updated_at <= %(newest)s::timestamptz - hours * interval '1 hour'
+      AND updated_at > %(newest)s::timestamptz - (hours + 1) * interval '1 hour')
 """
 # For --check: the tables tasks in the search_path, the first of which is read.
 TABLES = """
