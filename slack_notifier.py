@@ -1731,12 +1731,10 @@ _ID = "coalesce(nullif(left(tasks.id::text, 500), ''), ' ')"
 _IS_OF_USER = "(%(user)s = '' OR tasks.user_api_key::text = %(user)s)"
 # The time of a task's last change, as far as Python can hold it; when it was created where it has none (`nulls`).
 _CHANGED_AT = "least(coalesce(tasks.updated_at, tasks.created_at)::timestamptz, '9999-12-30')"
-
-
-def _changed_since(moment: str, created: str) -> str:
-    return f"(tasks.updated_at >= {moment} OR %(nulls)s AND tasks.updated_at IS NULL AND tasks.created_at >= {created})"
-
-
+_CHANGED_SINCE = "(tasks.updated_at >= {} OR %(nulls)s AND tasks.updated_at IS NULL AND tasks.created_at >= {})"
+_BEGINNING, _EARLIEST = "(SELECT beginning FROM state)", "(SELECT earliest FROM state)"
+_FAILED_LATELY = f"tasks.status::text = 'failed' AND {_CHANGED_SINCE.format(_BEGINNING, _EARLIEST)}"
+_ENDED_WELL_LATELY = f"tasks.status::text IN ({_ENDED_WELL}) AND tasks.updated_at >= {_BEGINNING}"
 # A task that failed, or recovered, is no longer reported as stuck.
 _STUCK_ROW = """ARRAY(SELECT ctid FROM slack_notifications
     WHERE destination = %(destination)s AND alert = 'stuck' AND task_id = {})"""
@@ -1840,7 +1838,7 @@ _FAILED_FACTS = f"""
                WHERE destination = %(destination)s AND alert IN ('failed', 'healed') AND task_id = {_ID}
                  AND cause IS DISTINCT FROM '')) AS recovered
     FROM tasks WHERE tasks.status::text IN ('failed', {_ENDED_UNFAILED}) AND {_IS_OF_USER}
-      AND {_changed_since(*["(SELECT span FROM figures)"] * 2)}
+      AND {_CHANGED_SINCE.format(*["(SELECT span FROM figures)"] * 2)}
       AND coalesce(tasks.updated_at, tasks.created_at) <= now() + interval '1 hour'
       AND NOT (tasks.status::text = 'failed' AND {_IS_MUTED})"""
 # How many tasks wait, how many are in progress, and how many of both are stuck.
@@ -1876,9 +1874,8 @@ _CLAIMED_STATE = f"""completed AS (
 
 
 def _claim(news: str, facts: str = "SELECT WHERE false") -> str:
-    """Returns the statement that claims what is `news`, or the oldest of it where that is very much: records the tasks
-    and deletes the rows that these replace. One statement, so that it sees one state of the tasks. Its rows are the
-    tasks to be listed; one row without a task if there is no news after all."""
+    """Returns the statement that claims what is `news`, or the oldest part of it: records the tasks, deletes the rows
+    that these replace. Its rows are the tasks to be listed; one row without a task if there is no news after all."""
     return f"""
 WITH {_STATE}, news AS (
     SELECT * FROM ({news}
@@ -1926,9 +1923,7 @@ FAILED_NEWS = f"""
     FROM tasks
     CROSS JOIN LATERAL (SELECT {_CHANGED_AT} AS at) AS failed
     LEFT JOIN {_record("'failed'", _ID)} ON true
-    WHERE tasks.status::text = 'failed'
-      AND {_changed_since("(SELECT beginning FROM state)", "(SELECT earliest FROM state)")} AND {_IS_UNSEEN}
-      AND {_IS_OF_USER} AND (recorded.at IS NULL
+    WHERE {_FAILED_LATELY} AND {_IS_UNSEEN} AND {_IS_OF_USER} AND (recorded.at IS NULL
           OR failed.at <> recorded.event_at AND failed.at >= recorded.at + interval '1 minute'
           AND (failed.at >= recorded.at + %(window)s OR recorded.cause IS DISTINCT FROM {CAUSE}))"""
 
@@ -1976,39 +1971,36 @@ RECOVERED_NEWS = f"""
            '' AS user_key, false AS is_unstarted, recorded.event_at AS began
     FROM (
         SELECT tasks.id, {_ID} AS task_id, {_CHANGED_AT} AS event_at, tasks.updated_at FROM tasks
-        WHERE tasks.status::text IN ({_ENDED_WELL}) AND {_IS_OF_USER}
-          AND tasks.updated_at >= (SELECT beginning FROM state) AND {_IS_UNSEEN} AND EXISTS (
+        WHERE {_ENDED_WELL_LATELY} AND {_IS_OF_USER} AND {_IS_UNSEEN} AND EXISTS (
               SELECT FROM slack_notifications
               WHERE destination = %(destination)s AND alert = %(reported_as)s AND task_id <> '')
     ) AS ended
     LEFT JOIN {_record("%(reported_as)s", "ended.task_id")} ON true"""
 
 # Tasks that may be news for a user's channel.
-_TASKS_OF_USERS = f"""
+_TASKS_OF_USERS = f"""state AS (
+    SELECT min({_COMPLETE}) - interval '{LATE_MINUTES} minutes' AS beginning, now() - interval '7 days' AS earliest
+    FROM slack_notifications WHERE destination = '{USERS}' AND alert = ANY(%(alerts)s) AND task_id = ''
+), task AS (
     SELECT 'failed' AS alert, user_api_key::text AS user_key, {_ID} AS task_id, {_CHANGED_AT} AS at, '' AS cause
-    FROM tasks WHERE 'failed' = ANY(%(alerts)s) AND tasks.status::text = 'failed'
-      AND {_changed_since("(SELECT beginning FROM state)", "(SELECT earliest FROM state)")}
+    FROM tasks WHERE 'failed' = ANY(%(alerts)s) AND {_FAILED_LATELY}
     UNION ALL
     SELECT 'stuck', user_api_key::text, {_ID}, {_SIGN_OF_LIFE}::timestamptz, {_STUCK_STATUS}
     FROM tasks WHERE 'stuck' = ANY(%(alerts)s) AND {_IS_STUCK}
     UNION ALL
-    SELECT 'ended', user_api_key::text, {_ID}, NULL, ''
-    FROM tasks WHERE tasks.status::text IN ({_ENDED_WELL}) AND tasks.updated_at >= (SELECT beginning FROM state)"""
-_STATE_OF_USERS = f"""state AS (
-    SELECT min({_COMPLETE}) - interval '{LATE_MINUTES} minutes' AS beginning, now() - interval '7 days' AS earliest
-    FROM slack_notifications WHERE destination = '{USERS}' AND alert = ANY(%(alerts)s) AND task_id = ''
+    SELECT 'ended', user_api_key::text, {_ID}, NULL, '' FROM tasks WHERE {_ENDED_WELL_LATELY}
 )"""
 # The users of these tasks, with a hash to match them by: the text of a statement may end up in the server's log.
 ACTIVE_USERS = f"""
-WITH {_STATE_OF_USERS}
-SELECT DISTINCT user_key, hashtextextended(user_key, 0)::text AS hash FROM ({_TASKS_OF_USERS}) AS task
+WITH {_TASKS_OF_USERS}
+SELECT DISTINCT user_key, hashtextextended(user_key, 0)::text AS hash FROM task
 """
 # The destinations of these users for which a claim would find something, and those that no run has finished.
 USERS_WITH_NEWS = f"""
-WITH {_STATE_OF_USERS}
+WITH {_TASKS_OF_USERS}
 SELECT one.destination
 FROM unnest(%(hashes)s::text[], %(destinations)s::text[]) AS one (hash, destination)
-JOIN ({_TASKS_OF_USERS}) AS task ON hashtextextended(task.user_key, 0)::text = one.hash
+JOIN task ON hashtextextended(task.user_key, 0)::text = one.hash
 LEFT JOIN slack_notifications AS recorded ON recorded.destination = one.destination
     AND recorded.task_id = task.task_id AND recorded.alert IN ('failed', 'stuck')
     AND task.alert IN ('ended', recorded.alert)
@@ -2111,8 +2103,8 @@ ORDER BY mode, pid LIMIT 1
 
 class Alert(NamedTuple):
     """A kind of alert: its name in the ledger, whose webhooks it goes to, the statements that look for news and claim
-    it, its message. A recovery names those tasks that have ended well since they were `reported_as` failed or stuck.
-    Its `followers` repeat or take back what an alert reports: they are never critical, and may wait."""
+    it, its message. A recovery is of tasks that were `reported_as` failed or stuck. Its `followers` repeat or take back
+    what an alert reports: they are never critical, and may wait."""
 
     name: str
     kind: str
@@ -2233,8 +2225,8 @@ class Ledger:
     @contextmanager
     def transaction(self, *statements: str, until: Deadline | None = None, **parameters: object) -> Iterator[None]:
         """Runs the statements in one round trip with BEGIN, then the block; commits, or rolls back if that raises or
-        sets `keeps` to False. PostgreSQL's errors become a DatabaseError, which says that the tasks were not read, or,
-        once `has_posted` is set, that a report was not recorded."""
+        sets `keeps` to False. A DatabaseError says that the tasks were not read, or, once `has_posted` is set, that a
+        report was not recorded."""
         if self.connection.closed:
             self.__exit__()
             self._connect(DATABASE_PAUSES_SECONDS)

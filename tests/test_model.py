@@ -809,15 +809,15 @@ PATCHES = [
     Patch(
         "a failed task has recovered",
         "RECOVERED_NEWS",
-        "IN ({_ENDED_WELL})",
-        "IN ('failed', {_ENDED_WELL})",
+        "{_ENDED_WELL_LATELY}",
+        "tasks.status::text IN ('failed', {_ENDED_WELL}) AND tasks.updated_at >= {_BEGINNING}",
         [STUCK_TASK, FAIL, ("report", COMBINED[2:], 30)],
     ),
     Patch(
         "a task that failed again has healed",
         "RECOVERED_NEWS",
-        "IN ({_ENDED_WELL})",
-        "IN ('failed', {_ENDED_WELL})",
+        "{_ENDED_WELL_LATELY}",
+        "tasks.status::text IN ('failed', {_ENDED_WELL}) AND tasks.updated_at >= {_BEGINNING}",
         [("create", USERS[0]), FAIL, RUN, ("a_while", 4), FAIL, RUN],
     ),
     Patch(

@@ -380,10 +380,8 @@ TEXT = r'''
 +(recorded.at IS NULL
 # a stuck task that failed has recovered
 ? tests/test_ledger.py::test_a_stuck_task_that_failed_is_reported_as_failed_only
--FROM tasks
--        WHERE tasks.status::text IN ({_ENDED_WELL}) AND {_IS_OF_USER}
-+FROM tasks
-+        WHERE tasks.status::text IN ('failed', {_ENDED_WELL}) AND {_IS_OF_USER}
+-        WHERE {_ENDED_WELL_LATELY} AND {_IS_OF_USER}
++        WHERE tasks.status::text IN ('failed', {_ENDED_WELL}) AND tasks.updated_at >= {_BEGINNING} AND {_IS_OF_USER}
 # a failure that never started is a sign of a worker
 ? tests/test_causes.py::test_workers_are_missed_where_none_has_given_a_sign_for_long[a failure that never started is no sign]
 -word::text NOT IN ('queued', 'failed') OR
