@@ -105,7 +105,7 @@ class Case(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What came of a case: the steps of the call that was to fail, what it came to, and the promises that are broken."""
+    """What came of a case: the steps of the call that was to fail, how it ended, and the broken promises."""
 
     case: Case
     steps: Sequence[str]
@@ -115,8 +115,8 @@ class Result(NamedTuple):
 
 
 class World:
-    """A database, a stand-in for Slack and a mail server, for one case at a time. Each message names the call it is from
-    as its environment."""
+    """A database, a stand-in for Slack and a mail server, for one case at a time. Each message names the call that sent
+    it as its environment."""
 
     def __init__(self, url: str, slack: SlackStandIn, mail: MailServer, folder: Path) -> None:
         self.url, self.slack, self.mail, self.folder = url, slack, mail, folder
