@@ -6,6 +6,7 @@ python -m benchmarks loads        what becomes of an alert under loads that star
 python -m benchmarks chaos        what is missed and repeated when everything fails at once
 python -m benchmarks days         whether each sentence is true in some simulated days, and anything missed or repeated
 python -m benchmarks mutations    whether a test finds each of many small breaks of the module
+python -m benchmarks torture      what each step that can fail costs when it does, one at a time
 """
 
 from __future__ import annotations
@@ -352,6 +353,7 @@ OTHERS = {
     "loads": "benchmarks.loads",
     "chaos": "benchmarks.chaos.run",
     "mutations": "benchmarks.mutations.run",
+    "torture": "benchmarks.torture",
 }
 
 if __name__ == "__main__":
