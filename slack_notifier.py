@@ -233,11 +233,12 @@ class Sockets:
         self._sockets: list[_socket.socket] = []
         self._lock = threading.Lock()
 
-    def add(self, descriptor: int) -> None:
-        """Watches a socket by a descriptor of our own, as its owner may close its own; to cut it takes no other one."""
+    def add(self, owner: Any) -> None:
+        """Watches a socket by a descriptor of our own, as its owner may close its own; closes it if there is none."""
         try:
-            watched = _socket.socket(fileno=os.dup(descriptor))
+            watched = _socket.socket(fileno=os.dup(owner.fileno()))
         except OSError as error:
+            owner.close()
             raise DeliveryError(f"no connection ({error.strerror})", retry_after=0) from None
         with self._lock:
             self._sockets.append(watched)
@@ -267,7 +268,7 @@ def _has_started(thread: threading.Thread) -> bool:
     """Starts the thread; False where the system has none left."""
     try:
         thread.start()
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if _comes_from_a_signal_handler(error):
             raise
         return False
@@ -2196,7 +2197,7 @@ class Ledger:
                 self.connection = _run_within(left, lambda _: psycopg2.connect(**self._options))
                 # The driver would wait for ever on a server that falls silent after the login.
                 self._sockets = Sockets()
-                self._sockets.add(self.connection.fileno())
+                self._sockets.add(self.connection)
                 break
             except DeliveryError as error:
                 reason, remedy = error.reason, ""
@@ -2767,7 +2768,7 @@ def _adapter(sockets: Sockets) -> Any:
 
                 def _new_conn(self) -> Any:
                     connection = super()._new_conn()
-                    sockets.add(connection.fileno())
+                    sockets.add(connection)
                     return connection
 
             pool.ConnectionCls = Watched
@@ -2848,7 +2849,7 @@ def _smtp(email: Email, message: Message | None, reason: str, until: Deadline, s
     class Server(smtplib.SMTP):
         def _get_socket(self, host: str, port: int, timeout: float) -> Any:
             connection = socket.create_connection((host, port), timeout)
-            sockets.add(connection.fileno())
+            sockets.add(connection)
             return tls.wrap_socket(connection, server_hostname=host) if is_smtps else connection
 
     port = address.port or (465 if is_smtps else 587)
@@ -2868,7 +2869,7 @@ def _smtp(email: Email, message: Message | None, reason: str, until: Deadline, s
             if refused:
                 logger.warning("E-mail refused for %s", ", ".join(refused))
         # The answer does not matter: what was accepted is accepted.
-        with suppress(OSError):
+        with suppress(OSError, MemoryError):
             server.putcmd("quit")
 
 
@@ -3034,15 +3035,18 @@ class Run:
         started = monotonic()
         outcomes = self.report(alerts, self.deadline.before(CANNOT_READ_SECONDS))
         errors = [outcome.error for outcome in outcomes if outcome.cannot_read and outcome.error]
-        note, now = Note("cannot read", self.settings), datetime.now(timezone.utc)
-        if errors:
-            seconds = round(monotonic() - started)
-            self.say(alerts, note, cannot_read_message(errors[0], seconds, now, self.settings.environment))
-        elif note.times and not self.dry_run:
-            message = can_read_message(note.times[0], now, self.settings.environment)
-            if self._say(alerts, message):
-                note.write()
-        self.send_heartbeat(good=not any(outcome.error for outcome in outcomes))
+        with Outcome() as said:
+            note, now = Note("cannot read", self.settings), datetime.now(timezone.utc)
+            if errors:
+                seconds = round(monotonic() - started)
+                self.say(alerts, note, cannot_read_message(errors[0], seconds, now, self.settings.environment))
+            elif note.times and not self.dry_run:
+                message = can_read_message(note.times[0], now, self.settings.environment)
+                if self._say(alerts, message):
+                    note.write()
+        outcomes[-1].add(said)
+        with Outcome():
+            self.send_heartbeat(good=not any(outcome.error for outcome in outcomes))
         return outcomes
 
     def report(self, alerts: Sequence[Alert], until: Deadline | None = None) -> list[Outcome]:
@@ -3856,7 +3860,7 @@ def _read_settings(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:
             # Without interpolation: a password may hold ${, and so does a template.
             dotenv.load_dotenv(path, interpolate=False, encoding="utf-8-sig")
         except (OSError, ValueError) as error:
-            errors.append(f"{path} cannot be read: {type(error).__name__}")
+            errors.append(f"{path} cannot be read: {getattr(error, 'strerror', None) or type(error).__name__}")
     settings, wrong = Settings.read(webhook_url=arguments.webhook_url)
     if arguments.webhook_url:
         settings = settings._replace(webhook_name="--webhook-url")
