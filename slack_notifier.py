@@ -3825,7 +3825,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     notifier = SlackNotifier(settings=settings, dry_run=arguments.dry_run)
     if arguments.json:
         notifier.preview = lambda message: json.dumps(message.payload(), ensure_ascii=False)
-    if arguments.event or arguments.explain or arguments.mute:
+    if arguments.event or arguments.mute or arguments.explain is not None:
         return 2 if errors else _run_once(notifier, arguments)
     wanted = [arguments.only] if arguments.only else [FAILED, STUCK]
     if errors:
@@ -3844,7 +3844,7 @@ def _run_once(notifier: SlackNotifier, arguments: argparse.Namespace) -> int:
     if arguments.event:
         return int(not notifier.send_event(arguments.event, SAMPLE_TASK))
     run = notifier.run(CALL_SECONDS, arguments.timeout or DEFAULT_TIMEOUT_MINUTES)
-    if arguments.explain:
+    if arguments.explain is not None:
         return explain(run, arguments.explain)
     return mute(run, arguments.mute, MUTE_HOURS if arguments.hours is None else arguments.hours)
 

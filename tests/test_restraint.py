@@ -469,6 +469,7 @@ def test_explain_of_what_was_muted_says_so(cli, notifier, tasks):
 
 def test_explain_before_the_first_run_and_of_no_task(cli, tasks):
     assert "not reported: no run has reported to it yet" in explained(cli, tasks.fail())
-    done = cli("--explain", "nothing")
-    assert (done.code, done.out) == (1, "")
-    assert "There is no task nothing" in done.log
+    for nothing in ("nothing", "", "'; %s"):
+        done = cli("--explain", nothing)
+        assert (done.code, done.out) == (1, "")
+        assert f"There is no task {nothing}" in done.log

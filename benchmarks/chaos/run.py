@@ -138,6 +138,12 @@ class Chaos:
         ]
 
     def _settle(self) -> None:
+        """Runs until all is told. A ✅ waits for younger tasks that are stuck, so these are then given up."""
+        self._run_until_quiet()
+        self.world.fetch("UPDATE tasks SET status = 'cancelled' WHERE status NOT IN ('failed', 'finished') RETURNING id")
+        self._run_until_quiet()
+
+    def _run_until_quiet(self) -> None:
         """Undisturbed runs, until two have had nothing to tell."""
         quiet = 0
         for _ in range(SETTLING_RUNS):

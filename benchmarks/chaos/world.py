@@ -133,7 +133,7 @@ class World:
             cursor.execute(statement, parameters)
 
     def fetch(self, query: str) -> list[tuple[Any, ...]]:
-        with closing(psycopg2.connect(self.admin_url)) as connection, connection.cursor() as cursor:
+        with closing(psycopg2.connect(self.admin_url)) as connection, connection, connection.cursor() as cursor:
             cursor.execute(query)
             return cursor.fetchall()
 
