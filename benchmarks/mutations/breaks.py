@@ -648,7 +648,7 @@ TEXT = r'''
 -"remind": settings.remind_minutes or None
 +"remind": settings.remind_minutes
 # a recovery counts as a stuck task
-? tests/test_ledger.py::test_a_task_that_finished_is_named_once_as_recovered
+? tests/test_ledger.py::test_a_recovery_does_not_count_as_a_stuck_task
 -outcome.total = 0 if ledger.alert.reported_as else news.total
 +outcome.total = news.total
 # a dry run leaves a trace
