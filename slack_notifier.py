@@ -1779,13 +1779,13 @@ _IS_UNSEEN = """(tasks.updated_at >= (SELECT complete FROM state)
 _SEEN = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
 
-def _look(news: str) -> str:
+def _look(news: str, is_held: str = "false") -> str:
     """Returns the statement that looks whether there is `news`. If not, the alert is complete."""
     return f"""
-WITH {_STATE}, news AS NOT MATERIALIZED ({news}
+WITH {_STATE}, news AS ({news}
 ), found AS (
     SELECT EXISTS (SELECT FROM news WHERE is_news) AS has_news,
-           EXISTS (SELECT FROM news WHERE is_news IS NULL) AS is_held
+           {is_held} AS is_held
 ), completed AS (
     UPDATE slack_notifications
     SET event_at = now(), notified_at = CASE %(reported_as)s WHEN '' THEN notified_at ELSE '-infinity' END,
@@ -2117,7 +2117,7 @@ class Alert(NamedTuple):
 
 
 # Failed tasks that ended well have HEALED, stuck ones RECOVERED.
-_RECOVERY = (_look(RECOVERED_NEWS), _claim(RECOVERED_NEWS))
+_RECOVERY = (_look(RECOVERED_NEWS, "EXISTS (SELECT FROM news WHERE is_news IS NULL)"), _claim(RECOVERED_NEWS))
 HEALED = Alert("healed", "failed", *_RECOVERY, healed_message, reported_as="failed")
 RECOVERED = Alert("recovered", "stuck", *_RECOVERY, recovered_message, reported_as="stuck")
 REMINDER = Alert("stuck", "stuck", REMINDER_LOOK, _claim(REMINDER_NEWS, _STUCK_FACTS), reminder_message)
