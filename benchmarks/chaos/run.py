@@ -140,7 +140,8 @@ class Chaos:
     def _settle(self) -> None:
         """Runs until all is told. A ✅ waits for younger tasks that are stuck, so these are then given up."""
         self._run_until_quiet()
-        self.world.fetch("UPDATE tasks SET status = 'cancelled' WHERE status NOT IN ('failed', 'finished') RETURNING id")
+        still_open = "status NOT IN ('failed', 'finished')"
+        self.world.fetch(f"UPDATE tasks SET status = 'cancelled' WHERE {still_open} RETURNING id")
         self._run_until_quiet()
 
     def _run_until_quiet(self) -> None:
