@@ -14,7 +14,7 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_921
+MOST_LINES = 3_959
 MOST_LINES_OF_A_PART = {
     "head": 202,
     "Deadlines": 114,
@@ -22,14 +22,14 @@ MOST_LINES_OF_A_PART = {
     "Text": 201,
     "Secrets": 128,
     "Messages": 433,
-    "SQL": 658,
-    "Database": 498,
+    "SQL": 665,
+    "Database": 503,
     "Delivery": 357,
-    "Run": 375,
+    "Run": 383,
     "SlackNotifier": 119,
-    "Check": 189,
-    "Explain and mute": 81,
-    "Command line": 201,
+    "Check": 192,
+    "Explain and mute": 94,
+    "Command line": 203,
 }
 MOST_LINES_OF_A_FUNCTION = 40
 
