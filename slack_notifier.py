@@ -1678,9 +1678,6 @@ FROM moved ORDER BY task_id, notified_at DESC
 {_REPLACE} WHERE recorded.notified_at < excluded.notified_at
 """
 
-# Whether failures without a time of their last change are in the table.
-NULLS = "SELECT EXISTS (SELECT FROM tasks WHERE tasks.status::text = 'failed' AND tasks.updated_at IS NULL) AS nulls"
-
 # Under this name in place of a destination, users' channels, of which few have news, share their state rows. A channel
 # has a row of its own there (`task_id`: its destination) from when a run finds news for it until a run has reported it.
 USERS = "users"
@@ -2171,9 +2168,10 @@ class Ledger:
         # Whether it looks for what is odd about the tasks, which a worker's call need not.
         self.thorough, self.is_indexed = False, False
         self.deadline, self.dry_run, self.paced = deadline, dry_run, paced
-        # What each transaction begins with; the names of the alerts that get state rows; see NULLS and _IS_UNSEEN.
+        # What each transaction begins with; the names of the alerts that get state rows.
         self.opening: list[str] = []
         self.alerts: list[str] = []
+        # See _CHANGED_SINCE and _IS_UNSEEN.
         self.nulls, self.version = False, AsIs("NULL")
         self.muted: Rows = []
         self.call_wait = CALL_LOCK_WAIT_SECONDS
@@ -2425,9 +2423,6 @@ class Ledger:
             if state["has_versions"]:
                 self.version = AsIs("tasks.xmin")
             self.nulls = state["columns"]["updated_at"]["nullable"]
-            if self.nulls:
-                for row in self.optional_rows("failures without updated_at", NULLS, self.deadline.capped(1)):
-                    self.nulls = row["nulls"]
         return found
 
     def _check_pace(self, destinations: Sequence[str]) -> None:

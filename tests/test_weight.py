@@ -14,7 +14,7 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_959
+MOST_LINES = 3_954
 MOST_LINES_OF_A_PART = {
     "head": 202,
     "Deadlines": 114,
@@ -22,8 +22,8 @@ MOST_LINES_OF_A_PART = {
     "Text": 201,
     "Secrets": 128,
     "Messages": 433,
-    "SQL": 665,
-    "Database": 503,
+    "SQL": 662,
+    "Database": 501,
     "Delivery": 357,
     "Run": 383,
     "SlackNotifier": 119,
