@@ -1359,20 +1359,10 @@ class Event(NamedTuple):
     title: str
     sentence: str
     status: str
-    time_label: str
 
 
-CREATED = Event("created", "🎬 New Task Created", "has been created and queued for processing.", "queued", "Created at")
-STARTED = Event("started", "▶️ Task Started Processing", "has started processing.", "in_progress", "Started at")
-
-
-class TaskEvent(NamedTuple):
-    """A created or started task as the worker names it; `payload` is its request, of any shape."""
-
-    task_id: object
-    user_api_key: object
-    payload: object
-    log_uri: object
+CREATED = Event("created", "🎬 New Task Created", "has been created and queued for processing.", "queued")
+STARTED = Event("started", "▶️ Task Started Processing", "has started processing.", "in_progress")
 
 
 # Requests have several names for a setting; the first name with a value counts.
@@ -1384,23 +1374,24 @@ _OF_LOGOS = {"Logo URL provided": ("url", "logo_url", "image_url"), "Position: {
 _EXTRAS = ("product_images", "music", "background_music", "post_description")
 
 
-def event_message(event: Event, task: TaskEvent, at: datetime, environment: str = "") -> Message:
-    """Builds the notice of an event. A setting that the task's request lacks makes no line."""
-    task_id, key = code(task.task_id), one_line(task.user_api_key or "")
-    scenes = _first(task.payload, ["scenes"])
+def event_message(event: Event, task: Row, at: datetime, environment: str = "") -> Message:
+    """Builds the notice of an event, from the task's id, user_api_key, log_uri, and its request, `payload`, of any
+    shape. A setting that the request lacks makes no line."""
+    task_id, key, payload = code(task["id"]), one_line(task["user_api_key"] or ""), task["payload"]
+    scenes = _first(payload, ["scenes"])
     scenes = scenes if isinstance(scenes, (list, tuple)) else []
-    seconds = _duration(task.payload, scenes)
+    seconds = _duration(payload, scenes)
     facts = {"Task ID": task_id, "User API Key": f"`{mask_key(key)}`" if key else "", "Status": event.status}
     figures = labelled({"Scenes": len(scenes), "Duration": f"{seconds:.10g}s" if seconds > 0 else ""})
     details = {
-        "Subtitle Config": _config_line([task.payload, *scenes], _SUBTITLES, _OF_SUBTITLES),
-        "Logo Config": _config_line([task.payload, *scenes], _LOGOS, _OF_LOGOS),
-        "Extras": ", ".join(name.replace("_", " ") for name in _EXTRAS if _first(task.payload, [name])),
-        "Logs": log_link(task.log_uri, "View Task Logs") or "Not available yet",
+        "Subtitle Config": _config_line([payload, *scenes], _SUBTITLES, _OF_SUBTITLES),
+        "Logo Config": _config_line([payload, *scenes], _LOGOS, _OF_LOGOS),
+        "Extras": ", ".join(name.replace("_", " ") for name in _EXTRAS if _first(payload, [name])),
+        "Logs": log_link(task["log_uri"], "View Task Logs") or "Not available yet",
     }
     sentence = f"Task {task_id} {event.sentence}"
     parts: list[str | list[str]] = [sentence, "\n".join(labelled(facts)), figures, "\n".join(labelled(details))]
-    return message(event.title, environment, parts, f"{event.time_label} {format_time(at)}")
+    return message(event.title, environment, parts, f"{event.kind.capitalize()} at {format_time(at)}")
 
 
 def _first(mapping: object, names: Iterable[str]) -> Any:
@@ -3399,14 +3390,14 @@ class SlackNotifier:
         self, task_id: str, user_api_key: str, payload: object, log_uri: str | None = None
     ) -> bool:
         """Returns True: delivered; False also if SLACK_NOTIFY_ON_TASK_CREATION is off. `payload` may be None or odd."""
-        task = TaskEvent(task_id, user_api_key, payload, log_uri)
+        task = {"id": task_id, "user_api_key": user_api_key, "payload": payload, "log_uri": log_uri}
         return self.settings.notify_on_task_creation and self.send_event(CREATED, task)
 
     def send_task_start_notification(
         self, task_id: str, user_api_key: str, payload: object, log_uri: str | None = None
     ) -> bool:
         """Returns True: delivered; False also if SLACK_NOTIFY_ON_TASK_START is off. `payload` may be None or odd."""
-        task = TaskEvent(task_id, user_api_key, payload, log_uri)
+        task = {"id": task_id, "user_api_key": user_api_key, "payload": payload, "log_uri": log_uri}
         return self.settings.notify_on_task_start and self.send_event(STARTED, task)
 
     def send_combined_notification(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> dict[str, Any]:
@@ -3426,7 +3417,7 @@ class SlackNotifier:
             "error": "; ".join(errors) or None,
         }
 
-    def send_event(self, event: Event, task: TaskEvent) -> bool:
+    def send_event(self, event: Event, task: Row) -> bool:
         """Sends the event, even if the settings have switched its kind off."""
         build = partial(event_message, event, task, datetime.now(timezone.utc), self.settings.environment)
         return self.run(EVENT_SECONDS).send([event.kind], f"a {event.kind} task", build)
@@ -3802,7 +3793,7 @@ _SAMPLE_PAYLOAD = {
     "subtitle_config": {"font": "Bangers-Regular.ttf", "size": 90, "position": "middle"},
     "logo_config": {"url": "https://example.com/logo.png", "position": "top-right", "size": 100},
 }
-SAMPLE_TASK = TaskEvent("test-task-0001", "test-api-key-0001", _SAMPLE_PAYLOAD, None)
+SAMPLE_TASK = {"id": "test-task-0001", "user_api_key": "test-api-key-0001", "payload": _SAMPLE_PAYLOAD, "log_uri": ""}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,14 +14,14 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_921
+MOST_LINES = 3_912
 MOST_LINES_OF_A_PART = {
     "head": 202,
     "Deadlines": 114,
     "Settings": 365,
     "Text": 201,
     "Secrets": 128,
-    "Messages": 433,
+    "Messages": 424,
     "SQL": 658,
     "Database": 498,
     "Delivery": 357,
