@@ -3735,23 +3735,15 @@ def build_parser() -> argparse.ArgumentParser:
     what.add_argument("--mute", type=_words_argument, metavar="WORDS", help=mute)
     option = parser.add_argument_group("options").add_argument
     hours = "with --mute: it ends by itself after this many hours (default: 2), and now with 0"
-    option("--for", dest="hours", type=_hours_argument, metavar="HOURS", help=hours)
+    option("--for", dest="hours", type=float, metavar="HOURS", help=hours)
     stuck = "a task is stuck after this many minutes without a sign of life (default: 30)"
-    option("--timeout", type=_timeout_argument, metavar="MINUTES", help=stuck)
+    option("--timeout", type=float, metavar="MINUTES", help=stuck)
     option("--webhook-url", metavar="URL", help="send there instead of to the webhooks of the settings")
     option("--dry-run", action="store_true", help="print the messages instead of sending them")
     option("--json", action="store_true", help="with --dry-run: print the payloads, one a line; with --check: likewise")
     option("-h", "--help", action="help", help="show this help and exit")
     option("--version", action="version", version=f"%(prog)s {__version__}", help="show the version and exit")
     return parser
-
-
-def _timeout_argument(text: str) -> float:
-    try:
-        return _minutes(float(text))
-    except ValueError:
-        rule = f"a positive number of minutes, at most {MAX_TIMEOUT_MINUTES}"
-        raise argparse.ArgumentTypeError(f"it must be {rule}, not {text!r}") from None
 
 
 def _words_argument(text: str) -> str:
@@ -3761,20 +3753,17 @@ def _words_argument(text: str) -> str:
     return words
 
 
-def _hours_argument(text: str) -> float:
-    with suppress(ValueError):
-        if 0 <= float(text) <= MAX_MUTE_HOURS:
-            return float(text)
-    raise argparse.ArgumentTypeError(f"it must be a number of hours, at most {MAX_MUTE_HOURS}, not {text!r}")
-
-
 def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = build_parser()
     arguments = parser.parse_args(argv)
     if arguments.json and not arguments.dry_run and not arguments.check:
         parser.error("--json goes with --dry-run or --check")
+    if arguments.timeout is not None and not 0 < arguments.timeout <= MAX_TIMEOUT_MINUTES:
+        parser.error(f"--timeout takes a positive number of minutes, at most {MAX_TIMEOUT_MINUTES}")
     if arguments.hours is not None and not arguments.mute:
         parser.error("--for goes with --mute")
+    if not 0 <= (arguments.hours or 0) <= MAX_MUTE_HOURS:
+        parser.error(f"--for takes a number of hours, at most {MAX_MUTE_HOURS}")
     if arguments.webhook_url is not None and not arguments.webhook_url.strip():
         # An unset variable of a script must not lead to the channels of the settings.
         parser.error("--webhook-url is empty")
@@ -3871,17 +3860,15 @@ def _exposed_files() -> Iterator[Finding]:
     others = {os.path.abspath(path) for path in _ENV_FILES if os.path.lexists(path) and not os.path.isfile(path)}
     for path in sorted(others):
         yield Finding(DOUBTFUL, f"{path} is no file and was not read", "make it one, or rename it")
-    program = os.stat(__file__)
     users = set_variables(os.environ).get("SLACK_USER_WEBHOOKS_FILE", "")
     for path in filter(os.path.isfile, (_env_file(), users)):
         file = os.stat(path)
-        if file.st_uid not in (os.geteuid(), 0, program.st_uid):
+        if file.st_uid not in (os.geteuid(), 0, os.stat(__file__).st_uid):
             what = f"{path} belongs to another user (uid {file.st_uid}), who can read and change the settings"
             yield Finding(DOUBTFUL, what, "chown it")
         elif file.st_mode & 0o066:
-            yield Finding(
-                DOUBTFUL, f"{path} can be read or changed by other users of this machine", f"chmod 600 {path}"
-            )
+            what = f"{path} can be read or changed by other users of this machine"
+            yield Finding(DOUBTFUL, what, f"chmod 600 {path}")
 
 
 def _unknown_variables(names: Iterable[str]) -> Iterator[Finding]:
