@@ -450,9 +450,7 @@ class Settings(NamedTuple):
 
     def limits(self, timeout: float) -> Limits:
         """Returns the limits, the timeout (minutes) where there is none; SettingError if that is needed and wrong."""
-        if not self.queued_minutes or not self.in_progress_minutes:
-            _minutes(timeout)
-        return Limits(self.queued_minutes or timeout, self.in_progress_minutes or timeout)
+        return Limits(self.queued_minutes or _minutes(timeout), self.in_progress_minutes or _minutes(timeout))
 
     def user_destinations(self, users: Iterable[str] | None = None) -> list[Destination]:
         """Returns the channels of these users, or of all, for their failed and stuck tasks; not every user has one."""
@@ -482,13 +480,10 @@ def _flag(env: Environment, name: str) -> bool:
     return word in ("true", "1", "yes", "on")
 
 
-def _whole_number(env: Environment, name: str, least: int, most: int = 999_999) -> int:
+def _whole_number(env: Environment, name: str, least: int = 0, most: int = 999_999) -> int:
     if not re.fullmatch(r"[0-9]{1,6}", env[name]) or not least <= int(env[name]) <= most:
         raise SettingError(f"{name} must be a whole number from {least} to {most}")
     return int(env[name])
-
-
-_limit = partial(_whole_number, least=0, most=MAX_TIMEOUT_MINUTES)
 
 
 def _database_url(env: Environment, name: str) -> str:
@@ -614,8 +609,6 @@ _WEB_ADDRESS = (
     r"(?:[/?#]\S*)?)"
 )
 _HTTP_URL = f"(?i:http){_WEB_ADDRESS}"
-
-
 _HEARTBEAT = (_HTTP_URL, "a URL: https://hc-ping.com/…")
 _MENTION = (r"<(?:!here|!channel|!subteam\^[A-Z0-9]+|@[UW][A-Z0-9]+)>", "<!here>, <!channel>, <!subteam^S…> or <@U…>")
 # The name stands in Slack's headers, which know no escaping.
@@ -647,12 +640,12 @@ VARIABLES: Mapping[str, Variable] = {
     "SLACK_NOTIFY_ON_TASK_CREATION": Variable("notify_on_task_creation", _flag),
     "SLACK_NOTIFY_ON_TASK_START": Variable("notify_on_task_start", _flag),
     "SLACK_NOTIFY_ON_RECOVERY": Variable("notify_on_recovery", _flag),
-    "SLACK_REMIND_MINUTES": Variable("remind_minutes", partial(_whole_number, least=0)),
-    "SLACK_GRACE_MINUTES": Variable("grace_minutes", partial(_whole_number, least=0)),
-    "SLACK_QUEUED_MINUTES": Variable("queued_minutes", _limit),
-    "SLACK_IN_PROGRESS_MINUTES": Variable("in_progress_minutes", _limit),
+    "SLACK_REMIND_MINUTES": Variable("remind_minutes", _whole_number),
+    "SLACK_GRACE_MINUTES": Variable("grace_minutes", _whole_number),
+    "SLACK_QUEUED_MINUTES": Variable("queued_minutes", partial(_whole_number, most=MAX_TIMEOUT_MINUTES)),
+    "SLACK_IN_PROGRESS_MINUTES": Variable("in_progress_minutes", partial(_whole_number, most=MAX_TIMEOUT_MINUTES)),
     "SLACK_CRITICAL_COUNT": Variable("critical_count", partial(_whole_number, least=1)),
-    "SLACK_CRITICAL_SHARE": Variable("critical_share", partial(_whole_number, least=0, most=100)),
+    "SLACK_CRITICAL_SHARE": Variable("critical_share", partial(_whole_number, most=100)),
     "SLACK_CRITICAL_MENTION": Variable("critical_mention", partial(_word, rule=_MENTION)),
     "SLACK_ENVIRONMENT": Variable("environment", partial(_word, rule=_ENVIRONMENT)),
     "SLACK_QUIET_HOURS": Variable("quiet_hours", _quiet_hours),
