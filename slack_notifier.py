@@ -318,6 +318,23 @@ def _run_within(
 
 Environment = Mapping[str, str]
 
+TEMPLATE_PLACEHOLDERS = ("id", "status", "created", "error", "seen", "logs", "user", "age")
+# NUL and halves of characters, which neither PostgreSQL nor UTF-8 can hold.
+_NO_TEXT = "[\x00\ud800-\udfff]"
+# Not every mail server takes an address, or a login, that is not ASCII.
+_ADDRESS = r"(?a)[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@[\w-]+(?:\.[\w-]+)*"
+# A URL from its "s" on. Loading urllib.parse would take longer than reading all the settings.
+_WEB_ADDRESS = (
+    r"(?i:s?://(?:[^\s/?#\[\]\\]*@)?(?P<host>(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?|\[[0-9a-f:.]+(?:%25\w+)?\])"
+    r"(?::(?!0+\b)(?:[0-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+    r"(?:[/?#]\S*)?)"
+)
+_HTTP_URL = f"(?i:http){_WEB_ADDRESS}"
+_HEARTBEAT = (_HTTP_URL, "a URL: https://hc-ping.com/…")
+_MENTION = (r"<(?:!here|!channel|!subteam\^[A-Z0-9]+|@[UW][A-Z0-9]+)>", "<!here>, <!channel>, <!subteam^S…> or <@U…>")
+# The name stands in Slack's headers, which know no escaping.
+_ENVIRONMENT = ("[^<>&]{1,40}", "one line of at most 40 visible characters, none of < > &: staging")
+
 
 class Destination:
     """A webhook; with a user's API key, for the tasks of that user only. As text: its name in the log."""
@@ -568,9 +585,6 @@ def _quiet_hours(env: Environment, _: str) -> QuietHours | None:
     return QuietHours(time(hour, minute), time(end_hour, end_minute), zone)
 
 
-TEMPLATE_PLACEHOLDERS = ("id", "status", "created", "error", "seen", "logs", "user", "age")
-
-
 def _task_template(env: Environment, name: str) -> str:
     template = env[name].replace("\\n", "\n")
     with suppress(KeyError, ValueError):
@@ -579,10 +593,6 @@ def _task_template(env: Environment, name: str) -> str:
             return template
     names = " ".join(f"${placeholder}" for placeholder in TEMPLATE_PLACEHOLDERS)
     raise SettingError(f"{name} must hold at least one of {names} and no other; a dollar sign itself is $$")
-
-
-# Not every mail server takes an address, or a login, that is not ASCII.
-_ADDRESS = r"(?a)[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@[\w-]+(?:\.[\w-]+)*"
 
 
 def _email(env: Environment, _: str) -> Email | None:
@@ -598,21 +608,6 @@ def _email(env: Environment, _: str) -> Email | None:
     if not re.fullmatch(_ADDRESS, sender):
         raise SettingError("ALERT_EMAIL_FROM must be one address: protoreel@example.com")
     return Email(url, to, sender)
-
-
-# NUL and halves of characters, which neither PostgreSQL nor UTF-8 can hold.
-_NO_TEXT = "[\x00\ud800-\udfff]"
-# A URL from its "s" on. Loading urllib.parse would take longer than reading all the settings.
-_WEB_ADDRESS = (
-    r"(?i:s?://(?:[^\s/?#\[\]\\]*@)?(?P<host>(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?|\[[0-9a-f:.]+(?:%25\w+)?\])"
-    r"(?::(?!0+\b)(?:[0-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
-    r"(?:[/?#]\S*)?)"
-)
-_HTTP_URL = f"(?i:http){_WEB_ADDRESS}"
-_HEARTBEAT = (_HTTP_URL, "a URL: https://hc-ping.com/…")
-_MENTION = (r"<(?:!here|!channel|!subteam\^[A-Z0-9]+|@[UW][A-Z0-9]+)>", "<!here>, <!channel>, <!subteam^S…> or <@U…>")
-# The name stands in Slack's headers, which know no escaping.
-_ENVIRONMENT = ("[^<>&]{1,40}", "one line of at most 40 visible characters, none of < > &: staging")
 
 
 def _is_slack(url: str) -> bool:
@@ -1022,6 +1017,7 @@ MAX_READ_TASKS = max(MAX_DESCRIBED_TASKS, MAX_TASKS_OF_A_CAUSE, MAX_TASKS_OF_A_S
 Block = dict[str, Any]
 Row = Mapping[str, Any]
 Rows = list[dict[str, Any]]
+Preview = Callable[["Message"], str]
 
 
 class Message(NamedTuple):
@@ -1205,9 +1201,6 @@ def stuck_message(news: News, limits: Limits, style: Style, state: str = "stuck"
     return _alert("⚠️ Stuck Tasks Alert", summary, news, groups, limits, style)
 
 
-reminder_message = partial(stuck_message, state="still stuck")
-
-
 def _recovery_message(title: str, state: str, took: str, news: News, limits: Limits, style: Style) -> Message:
     """Builds the message of tasks that were reported and have ended well since; each with how long that `took`."""
     lines = []
@@ -1217,6 +1210,7 @@ def _recovery_message(title: str, state: str, took: str, news: News, limits: Lim
     return _alert(title, f"{plural(news.total, 'task')} {state}", news, [Group("", lines, news.total)], limits, style)
 
 
+reminder_message = partial(stuck_message, state="still stuck")
 recovered_message = partial(_recovery_message, "✅ Stuck Tasks Recovered", "no longer stuck:", "stuck for {}")
 healed_message = partial(_recovery_message, "✅ Failed Tasks Recovered", "no longer failed:", "{} after it failed")
 
@@ -1248,14 +1242,10 @@ def cannot_read_message(
     return message(title, environment, [part], f"Reported at {format_time(at)}")
 
 
-wrong_setting_message = partial(cannot_read_message, title="🙈 Monitor has a wrong setting")
-
-
 def can_read_message(began: datetime, at: datetime, environment: str = "") -> Message:
     """Builds the end of what cannot_read_message() told when it `began`."""
     part = f"It could not for {format_age(began, at)}. What failed or got stuck meanwhile is reported now."
-    title = "✅ Monitor can read the tasks table again"
-    return message(title, environment, [part], f"Reported at {format_time(at)}")
+    return message("✅ Monitor can read the tasks table again", environment, [part], f"Reported at {format_time(at)}")
 
 
 def _count(news: News) -> str:
@@ -1356,7 +1346,6 @@ class Event(NamedTuple):
 
 CREATED = Event("created", "🎬 New Task Created", "has been created and queued for processing.", "queued")
 STARTED = Event("started", "▶️ Task Started Processing", "has started processing.", "in_progress")
-
 
 # Requests have several names for a setting; the first name with a value counts.
 _SUBTITLES = ("subtitle_config", "global_subtitle_config", "subtitles", "subtitle")
@@ -2604,6 +2593,17 @@ _SLACK_ADVICE = {
     "no_active_hooks": f"the webhook is disabled, {_NEW_WEBHOOK}",
 }
 _LAYOUT_REFUSED = ("invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long")
+# Errors of the mail server and what to do about each.
+_MAIL_ADVICE = {
+    "SMTPAuthenticationError": "the server does not accept the login of SMTP_URL",
+    "SMTPNotSupportedError": "the server offers no STARTTLS, or no login: check the port of SMTP_URL",
+    "SMTPSenderRefused": "the server does not accept ALERT_EMAIL_FROM",
+    "SMTPRecipientsRefused": "the server accepts no address of ALERT_EMAIL_TO",
+    "SSLCertVerificationError": "the server's certificate was not accepted",
+    "SSLError": "no TLS connection: is it smtp:// instead of smtps://, or another port?",
+    "gaierror": "there is no such host, check SMTP_URL",
+    "ConnectionRefusedError": "no server answers there",
+}
 _PLAIN_WORD = r"(?:[aAI]|(?:[A-Z][a-z]|[a-z]{2})[a-z]{0,14}(?:['_-][a-z]{1,15})*|[A-Z]{2,9}|-?\d[\d.]{1,5})[.!?]?"
 
 
@@ -2792,19 +2792,6 @@ def _host_settings(names: str) -> str:
     return f"is {' or '.join(found)} wrong?" if found else ""
 
 
-# Errors of the mail server and what to do about each.
-_MAIL_ADVICE = {
-    "SMTPAuthenticationError": "the server does not accept the login of SMTP_URL",
-    "SMTPNotSupportedError": "the server offers no STARTTLS, or no login: check the port of SMTP_URL",
-    "SMTPSenderRefused": "the server does not accept ALERT_EMAIL_FROM",
-    "SMTPRecipientsRefused": "the server accepts no address of ALERT_EMAIL_TO",
-    "SSLCertVerificationError": "the server's certificate was not accepted",
-    "SSLError": "no TLS connection: is it smtp:// instead of smtps://, or another port?",
-    "gaierror": "there is no such host, check SMTP_URL",
-    "ConnectionRefusedError": "no server answers there",
-}
-
-
 def send_email(email: Email, message: Message | None, reason: str, until: Deadline) -> None:
     """Mails the message as text by then, or raises DeliveryError. Without a message it only logs in."""
 
@@ -2855,9 +2842,6 @@ def _smtp(email: Email, message: Message | None, reason: str, until: Deadline, s
         # The answer does not matter: what was accepted is accepted.
         with suppress(OSError, MemoryError):
             server.putcmd("quit")
-
-
-Preview = Callable[[Message], str]
 
 
 def preview_as_text(message: Message) -> str:
@@ -3422,7 +3406,8 @@ class SlackNotifier:
     def say_unusable(self, alerts: Sequence[Alert], error: str) -> None:
         """Says that a setting is wrong, wherever those that are right lead to: it silences nobody."""
         run = self.run(CANNOT_READ_SECONDS)
-        message = wrong_setting_message(error, 0, datetime.now(timezone.utc), self.settings.environment)
+        now = datetime.now(timezone.utc)
+        message = cannot_read_message(error, 0, now, self.settings.environment, "🙈 Monitor has a wrong setting")
         run.say(alerts, Note("wrong setting", self.settings), message)
         run.send_heartbeat(good=False)
 
@@ -3763,6 +3748,7 @@ def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
+_ENV_FILES = (".env", os.path.join(os.path.dirname(globals().get("__file__", "")), ".env"))
 _SAMPLE_PAYLOAD = {
     "scenes": [{"duration": 15}, {"duration": 15}, {"duration": 15}],
     "subtitle_config": {"font": "Bangers-Regular.ttf", "size": 90, "position": "middle"},
@@ -3837,9 +3823,6 @@ def _read_settings(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:
     if not settings.webhooks and not settings.user_webhooks and not arguments.dry_run:
         missing.append("no webhook to send to: set SLACK_WEBHOOK, or use --webhook-url or --dry-run")
     return settings, errors + wrong or missing
-
-
-_ENV_FILES = (".env", os.path.join(os.path.dirname(globals().get("__file__", "")), ".env"))
 
 
 def _env_file() -> str:

@@ -14,22 +14,22 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_885
+MOST_LINES = 3_868
 MOST_LINES_OF_A_PART = {
     "head": 202,
     "Deadlines": 114,
-    "Settings": 358,
+    "Settings": 353,
     "Text": 201,
     "Secrets": 128,
-    "Messages": 424,
+    "Messages": 418,
     "SQL": 658,
     "Database": 498,
-    "Delivery": 357,
+    "Delivery": 352,
     "Run": 375,
-    "SlackNotifier": 119,
+    "SlackNotifier": 120,
     "Check": 182,
     "Explain and mute": 81,
-    "Command line": 188,
+    "Command line": 186,
 }
 MOST_LINES_OF_A_FUNCTION = 40
 
