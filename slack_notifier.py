@@ -2632,43 +2632,31 @@ def deliver(webhook: str, message: Message, until: Deadline, least_seconds: floa
 
 
 def _post(webhook: str, payload: Mapping[str, Any], until: Deadline) -> None:
-    status, headers, body = _request("POST", webhook, until, payload)
-    if not _accepted(webhook, status, body):
-        raise _refusal(status, headers, body, webhook)
+    refusal = _refusal(*_request("POST", webhook, until, payload), webhook)
+    if refusal:
+        raise refusal
 
 
-def _accepted(webhook: str, status: int, body: str) -> bool:
-    if _is_slack(webhook):
-        return status == 200 and body.strip() == "ok"
-    return 200 <= status < 300
-
-
-def _refusal(status: int, headers: Mapping[str, str], body: str, webhook: str = "") -> DeliveryError:
-    """Returns the error that an answer means. Slack gives one error several statuses, so its word decides first."""
+def _refusal(status: int, headers: Mapping[str, str], body: str, webhook: str) -> DeliveryError | None:
+    """Returns the error that an answer means; None where the message was accepted, which Slack says with an "ok".
+    Slack gives one error several statuses, so its word decides first."""
     word = body.strip()
+    if (status, word) == (200, "ok") or (200 <= status < 300 and not _is_slack(webhook)):
+        return None
     if word in _LAYOUT_REFUSED:
         return DeliveryError(f"HTTP {status} {word}", layout_refused=True)
     if word in _SLACK_ADVICE:
         return DeliveryError(f"HTTP {status} {word}", _SLACK_ADVICE[word], word=word)
     reason = f"HTTP {status} {_plain_words(body, webhook)}".rstrip()
     if status == 429:
-        return DeliveryError(f"{reason} (rate limited)", retry_after=_retry_after(headers))
+        seconds = re.match(r"\s*([0-9]{1,9})", headers.get("Retry-After", ""))
+        return DeliveryError(f"{reason} (rate limited)", retry_after=int(seconds[1]) if seconds else 0)
     if status >= 500:
         # Slack has answered an invalid layout so, too.
         return DeliveryError(reason, retry_after=0, layout_refused=status == 500 and not word)
     remedy = "the URL redirects elsewhere, is it the webhook's?" if 300 <= status < 400 else "check the webhook's URL"
     remedy = _host_settings("http_proxy|all_proxy") if status == 407 else remedy
     return DeliveryError(reason, remedy, length_refused=status == 400 and not _is_slack(webhook))
-
-
-def _retry_after(headers: Mapping[str, str]) -> float:
-    """Returns the seconds of the header, in either form that HTTP knows; 0 where it makes no sense."""
-    import urllib3
-
-    with suppress(urllib3.exceptions.HTTPError, ValueError, OverflowError):
-        # A date has 29 characters, and a longer text takes long to parse.
-        return urllib3.Retry().parse_retry_after(headers.get("Retry-After", "")[:40])
-    return 0
 
 
 def _plain_words(text: str, secret: str) -> str:

@@ -14,7 +14,7 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_868
+MOST_LINES = 3_856
 MOST_LINES_OF_A_PART = {
     "head": 202,
     "Deadlines": 114,
@@ -24,7 +24,7 @@ MOST_LINES_OF_A_PART = {
     "Messages": 418,
     "SQL": 658,
     "Database": 498,
-    "Delivery": 352,
+    "Delivery": 340,
     "Run": 375,
     "SlackNotifier": 120,
     "Check": 182,
