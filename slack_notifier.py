@@ -185,19 +185,15 @@ class DatabaseError(NotifierError):
 class DeliveryError(NotifierError):
     """Raised if a message was not accepted. `word`: Slack's name of the error. `retry_after`: seconds after which it
     may heal, perhaps NEVER. For `layout_refused` the text alone may be accepted, for `length_refused` a shorter one.
-    `may_have_arrived`: only the answer is missing."""
+    `may_have_arrived`: only the answer is missing. `out_of_time`: it did not end in its time."""
 
     separator = ": "
     word = ""
     retry_after = NEVER
-    layout_refused, length_refused, may_have_arrived = False, False, False
+    layout_refused, length_refused, may_have_arrived, out_of_time = False, False, False, False
 
     def __str__(self) -> str:
         return super().__str__() + ("; the message may have arrived" if self.may_have_arrived else "")
-
-
-class OutOfTime(DeliveryError):
-    """Raised if something does not end in its time."""
 
 
 # ---- Deadlines -------------------------------------------------------------------------------------------------------
@@ -268,21 +264,21 @@ def _has_started(thread: threading.Thread) -> bool:
     """Starts the thread; False where the system has none left."""
     try:
         thread.start()
+        return True
     except (RuntimeError, MemoryError) as error:
         if _comes_from_a_signal_handler(error):
             raise
         return False
-    return True
 
 
 def _run_within(
     seconds: float, action: Callable[[Sockets], Result], explain: Callable[[Any, Sockets], Exception] | None = None
 ) -> Result:
-    """Runs `action` in a thread and returns its result or raises its error, explained; OutOfTime when the time is up.
+    """Runs `action` in a thread and returns its result or raises its error, explained; DeliveryError if it is too late.
     In a thread, because a DNS lookup cannot be given a timeout. The sockets that the action has added are then shut
     down, and its late result is discarded; likewise when a signal handler of the program raises an error."""
     if seconds <= 0:
-        raise OutOfTime("no time left for it in this run")
+        raise DeliveryError("no time left for it in this run", out_of_time=True)
     sockets = Sockets()
     results: list[Result] = []
     errors: list[BaseException] = []
@@ -308,7 +304,8 @@ def _run_within(
         is_over = bool(results or errors)
         sockets.cut()
     if not is_over:
-        raise OutOfTime(f"no complete answer within {seconds:.0f} s", may_have_arrived=sockets.ready)
+        reason = f"no complete answer within {seconds:.0f} s"
+        raise DeliveryError(reason, may_have_arrived=sockets.ready, out_of_time=True)
     if errors:
         raise errors[0]
     return results[0]
@@ -552,10 +549,7 @@ def _user_webhooks(env: Environment, name: str) -> dict[str, str]:
     texts: list[Any] = [*users, *users.values()] if isinstance(users, dict) else [None]
     if not all(isinstance(text, str) for text in texts) or "" in users or re.search(_NO_TEXT, "".join(texts)):
         raise SettingError(f"{name} must hold a JSON object: user API key → webhook URL")
-    # Users are many: a plain URL needs no closer look.
-    is_plain = re.compile(r"(?a)https://hooks\.slack\.com/services/[\w/]+").fullmatch
-    each = f"each URL in {name}"
-    return {user: url if is_plain(url) else _incoming_webhook(each, url.strip()) for user, url in users.items()}
+    return {user: _incoming_webhook(f"each URL in {name}", url.strip()) for user, url in users.items()}
 
 
 def _word(env: Environment, name: str, rule: tuple[str, str]) -> str:
@@ -2710,7 +2704,7 @@ def _request(method: str, url: str, until: Deadline, payload: object = None) -> 
         options: Any = requests.Session().merge_environment_settings(url, {}, True, None, None)
         if payload is not None and until.seconds_left < LEAST_POST_SECONDS:
             # To load requests may take long on a busy machine.
-            raise OutOfTime("no time left for it in this run")
+            raise DeliveryError("no time left for it in this run")
         # A session would follow a redirect, where a POST becomes a GET that finds a friendly 200, or load all of it.
         with closing(_adapter(sockets)) as adapter, _untraced():
             with adapter.send(request, timeout=timeout, **options) as response:
@@ -2812,7 +2806,7 @@ def _smtp(email: Email, message: Message | None, reason: str, until: Deadline, s
             return tls.wrap_socket(connection, server_hostname=host) if is_smtps else connection
 
     port = address.port or (465 if is_smtps else 587)
-    # The deadline cuts the sockets before they time out, so a server that hangs ends as OutOfTime.
+    # The deadline cuts the sockets before they time out, so a server that hangs is out of time.
     with closing(Server(address.hostname or "", port, timeout=until.seconds_left + LEEWAY_SECONDS)) as server:
         if not is_smtps:
             # Raises where the server has no TLS: neither the password nor the alert travels in the open.
@@ -2887,7 +2881,7 @@ class Outbox:
                 send_email(self._email, message, reason, until.capped(EMAIL_SECONDS))
             except DeliveryError as error:
                 text = f"Failed to send the e-mail as well: {error}"
-                if is_enough or not isinstance(error, OutOfTime):
+                if is_enough or not error.out_of_time:
                     self._mail_error = text
                 raise DeliveryError(text) from None
             self._mailed.add(content)

@@ -14,11 +14,11 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_856
+MOST_LINES = 3_850
 MOST_LINES_OF_A_PART = {
-    "head": 202,
-    "Deadlines": 114,
-    "Settings": 353,
+    "head": 198,
+    "Deadlines": 115,
+    "Settings": 350,
     "Text": 201,
     "Secrets": 128,
     "Messages": 418,
