@@ -701,9 +701,7 @@ _SILENT = (
 )
 # A line break that is written out, as in JSON or a quoted string, before an indented line.
 _WRITTEN_BREAK = r"(?<!\\)(\\{1,8})n(?:  |\1t)"
-_COMPLAINT = (
-    r"(?i)error|exce[ep]|fail|n.t |no |out of|me.?out|un[aeks]|inval|denied|refus|miss|requir|kill|status|title"
-)
+_COMPLAINT = r"(?i)error|exce[ep]|fail|n.t |no |out of|me.?out|un[aeks]|inval|denied|refus|miss|requi|kill|status|title"
 
 
 def _string(value: object) -> str:
@@ -780,10 +778,10 @@ def _lines(text: str) -> str:
         text = re.sub(rf"(?<!\\){re.escape(found[1])}([nrt\"'])", lambda m: letters.get(m[1], m[1]), text)
         found = re.search(_WRITTEN_BREAK, text)
     # A log puts the same before each line of a stack, but for its digits.
-    found = re.search(rf"(?m)^(.{{1,99}}?){re.escape(TRACEBACK)}.*\n", text)
-    if found:
-        before = re.sub(r"\d+", r"\\d+", re.escape(found[1]))
-        text = re.sub(f"(?m)^{before}", "", text) if re.match(rf"{before}\s+File ", text[found.end() :]) else text
+    stack = re.search(rf"(?m)^(.{{1,99}}?){re.escape(TRACEBACK)}.*\n", text)
+    if stack:
+        before = re.sub(r"\d+", r"\\d+", re.escape(stack[1]))
+        text = re.sub(f"(?m)^{before}", "", text) if re.match(rf"{before}\s+File ", text[stack.end() :]) else text
     marked = ""
     for line in filter(str.strip, text.split("\n")):
         marked += "\v\t"[line[0] in " \t"] + "\f".join(" ".join(part.split()) for part in line.strip().split("\r"))
@@ -998,7 +996,8 @@ MESSAGE_CHARACTERS = 9000
 # Slack may split a text of over 4,000: https://docs.slack.dev/reference/methods/chat.postMessage#truncating
 TEXT_CHARACTERS = 3900
 SECTION_CHARACTERS = 2900
-# Up to this many tasks are described in five lines each; more have a line each, in groups.
+TASK_LINES = "• *Task ID:* `$id`\n  *Status:* $status\n  *Created:* $created\n  *Error:* $error\n  *Logs:* $logs"
+# Up to this many tasks are described so; more have a line each, in groups.
 MAX_DESCRIBED_TASKS = 5
 MAX_CAUSES = 10
 MAX_TASKS_OF_A_CAUSE = 3
@@ -1070,9 +1069,7 @@ class Group(NamedTuple):
     total: int
 
 
-def message(
-    title: str, environment: str, parts: Sequence[str | list[str]], footer: str, lines: Sequence[str] = ()
-) -> Message:
+def message(title: str, environment: str, parts: Sequence[str | list[str]], footer: str, *lines: str) -> Message:
     """Builds a title with the environment, a section for each part that is not empty, and a line of context. A part
     that is a list becomes fields side by side. The text holds the `lines`, if there are any, else the parts."""
     # A header knows no escaping, so these characters would be shown as entities.
@@ -1139,14 +1136,8 @@ def task_info(task: Row, template: str = "", now: datetime | None = None, seen: 
         text = Template(template).safe_substitute(values, **more, seen=seen).strip()
         if 0 < size(text) <= SECTION_CHARACTERS:
             return text
-    lines = {
-        "Task ID": f"`{values['id']}`",
-        "Status": " · ".join(filter(None, [values["status"], _since(task, now)])),
-        "Created": values["created"],
-        "Error": f"{values['error']} {seen}".strip(),
-        "Logs": values["logs"],
-    }
-    return "• " + "\n  ".join(labelled(lines))
+    status = " · ".join(filter(None, [values["status"], _since(task, now)]))
+    return Template(TASK_LINES).substitute(values, status=status, error=f"{values['error']} {seen}".strip())
 
 
 def _since(task: Row, now: datetime | None) -> str:
@@ -1279,7 +1270,7 @@ def _alert(title: str, summary: str, news: News, groups: Sequence[Group], limits
             sections.append("\n".join(fitting))
             lines = lines[len(fitting) :]
     text = ["\n".join(lines) for lines in _listing(groups, news, TEXT_CHARACTERS - fixed)]
-    return message(title, style.environment, [*opening, *sections], footer, [*opening, *text])
+    return message(title, style.environment, [*opening, *sections], footer, *opening, *text)
 
 
 def _footer(news: News, critical: str) -> str:
@@ -1399,7 +1390,6 @@ def _config_line(parts: Sequence[object], names: Iterable[str], shown: Mapping[s
         for words, keys in shown.items():
             value = _first(config, keys)
             if isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_number, value)):
-                # Width and height.
                 value = " × ".join(f"{pixels:.10g}" for pixels in value)
             if task_text(value):
                 found.append(words.format(task_text(value)))
@@ -2829,8 +2819,7 @@ def _smtp(email: Email, message: Message | None, reason: str, until: Deadline, s
 def preview_as_text(message: Message) -> str:
     """Returns what the blocks show, as they have room for more tasks than the text."""
     rows = [block.get("fields") or block.get("elements") or [block["text"]] for block in message.blocks]
-    text = "\n".join(" | ".join(content["text"] for content in row) for row in rows)
-    return plain(text or message.text) + "\n"
+    return plain("\n".join(" | ".join(content["text"] for content in row) for row in rows) or message.text) + "\n"
 
 
 class Outbox:

@@ -14,17 +14,17 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_850
+MOST_LINES = 3_839
 MOST_LINES_OF_A_PART = {
     "head": 198,
     "Deadlines": 115,
     "Settings": 350,
-    "Text": 201,
+    "Text": 199,
     "Secrets": 128,
-    "Messages": 418,
+    "Messages": 410,
     "SQL": 658,
     "Database": 498,
-    "Delivery": 340,
+    "Delivery": 339,
     "Run": 375,
     "SlackNotifier": 120,
     "Check": 182,
