@@ -155,8 +155,7 @@ class Finding(NamedTuple):
 
 
 class NotifierError(Exception):
-    """Base of what can go wrong here: a reason and, where there is one, its remedy, fit for a log and without secrets.
-    The `details` replace the defaults of a class."""
+    """Base of our errors: a reason and perhaps a remedy, without secrets. `details` replace the defaults of a class."""
 
     separator = "; "
 
@@ -175,9 +174,8 @@ class SettingError(NotifierError, ValueError):
 
 
 class DatabaseError(NotifierError):
-    """Raised if the database does not do what it should. `lost`: the connection broke. `too_slow`: a statement ran out
-    of time. `busy`: another run holds the destination; it or the next one reports what is left. `cannot_read`: the
-    tasks were not read."""
+    """Raised if the database fails. `lost`: the connection broke. `too_slow`: a statement ran out of time. `busy`:
+    another run holds the destination; it or the next one reports the rest. `cannot_read`: the tasks were not read."""
 
     lost, too_slow, busy, cannot_read = False, False, False, True
 
@@ -185,12 +183,12 @@ class DatabaseError(NotifierError):
 class DeliveryError(NotifierError):
     """Raised if a message was not accepted. `word`: Slack's name of the error. `retry_after`: seconds after which it
     may heal, perhaps NEVER. For `layout_refused` the text alone may be accepted, for `length_refused` a shorter one.
-    `may_have_arrived`: only the answer is missing. `out_of_time`: it did not end in its time."""
+    `may_have_arrived`: only the answer is missing. `late`: it did not end in its time."""
 
     separator = ": "
     word = ""
     retry_after = NEVER
-    layout_refused, length_refused, may_have_arrived, out_of_time = False, False, False, False
+    layout_refused, length_refused, may_have_arrived, late = False, False, False, False
 
     def __str__(self) -> str:
         return super().__str__() + ("; the message may have arrived" if self.may_have_arrived else "")
@@ -278,7 +276,7 @@ def _run_within(
     In a thread, because a DNS lookup cannot be given a timeout. The sockets that the action has added are then shut
     down, and its late result is discarded; likewise when a signal handler of the program raises an error."""
     if seconds <= 0:
-        raise DeliveryError("no time left for it in this run", out_of_time=True)
+        raise DeliveryError("no time left for it in this run", late=True)
     sockets = Sockets()
     results: list[Result] = []
     errors: list[BaseException] = []
@@ -304,8 +302,7 @@ def _run_within(
         is_over = bool(results or errors)
         sockets.cut()
     if not is_over:
-        reason = f"no complete answer within {seconds:.0f} s"
-        raise DeliveryError(reason, may_have_arrived=sockets.ready, out_of_time=True)
+        raise DeliveryError(f"no complete answer within {seconds:.0f} s", may_have_arrived=sockets.ready, late=True)
     if errors:
         raise errors[0]
     return results[0]
@@ -314,7 +311,6 @@ def _run_within(
 # ---- Settings --------------------------------------------------------------------------------------------------------
 
 Environment = Mapping[str, str]
-
 TEMPLATE_PLACEHOLDERS = ("id", "status", "created", "error", "seen", "logs", "user", "age")
 # NUL and halves of characters, which neither PostgreSQL nor UTF-8 can hold.
 _NO_TEXT = "[\x00\ud800-\udfff]"
@@ -420,8 +416,7 @@ class Settings(NamedTuple):
 
     @classmethod
     def read(cls, environ: Environment = os.environ, webhook_url: str | None = None) -> tuple[Settings, list[str]]:
-        """Returns the settings, and a line for each wrong variable, which counts as unset. A `webhook_url` replaces all
-        webhooks of the environment."""
+        """Returns the settings; a line for each wrong variable, which is unset. `webhook_url` replaces all webhooks."""
         env = set_variables(environ)
         if webhook_url:
             env = {name: text for name, text in env.items() if "webhooks" not in VARIABLES[name].field}
@@ -610,8 +605,7 @@ def _is_slack(url: str) -> bool:
 
 
 class Variable(NamedTuple):
-    """The field of Settings that a variable fills, and its reader, which gets all variables that are set and its name:
-    several can fill a field together."""
+    """The field of Settings that a variable fills, alone or with others, and its reader of all that is set."""
 
     field: str
     read: Callable[[Environment, str], Any]
@@ -664,7 +658,6 @@ def _minutes(value: float) -> float:
 # ---- Text ------------------------------------------------------------------------------------------------------------
 
 ERROR_CHARACTERS = 200
-CAUSE_CHARACTERS = 120
 # A longer link could not share a section with the rest of its task (Slack: 3,000 characters a section).
 LINK_CHARACTERS = 1200
 LABEL_CHARACTERS = 64
@@ -763,7 +756,7 @@ def cause_text(error: object) -> str:
     code = (re.findall(CODE, read) or ["\0"])[0]
     # Masked first, because a secret without its digits has no shape by which to know it.
     varying = rf".?{re.escape(code)}(?!\d)|(?=([^\w/]?))(?:{VARYING_WORDS}|{VARYING_NUMBERS})"
-    return _told(re.sub(varying, lambda m: m[0] if m[1] is None else f"{m[1]}…", _lines(read)), CAUSE_CHARACTERS)
+    return _told(re.sub(varying, lambda m: m[0] if m[1] is None else f"{m[1]}…", _lines(read)), 120)
 
 
 def _lines(text: str) -> str:
@@ -1036,8 +1029,7 @@ class News(NamedTuple):
     `facts`: of failed tasks failed, ended, users, recovered, last_activity, never_started; of stuck ones stuck,
     last_activity, queued, in_progress; absent where they could not be found in time. `others_reported`: the destination
     was notified of other tasks in the same span. `partial`: these are only the oldest, and the next run reports more.
-    `oldest`, `complete`: when the first of all failed; until when everything had been reported before.
-    """
+    `oldest`, `complete`: when the first of all failed; until when everything had been reported before."""
 
     tasks: Sequence[Row]
     total: int
@@ -1052,8 +1044,7 @@ class News(NamedTuple):
 
 
 class Style(NamedTuple):
-    """What changes an alert beside its tasks: the lines of a task, whom a critical one calls, the name behind each
-    title, the critical_reason()."""
+    """What changes an alert beside its tasks. `mention`: whom a critical one calls; `critical`: why it is one."""
 
     task_template: str = ""
     mention: str = ""
@@ -2595,8 +2586,7 @@ def deliver(webhook: str, message: Message, until: Deadline, least_seconds: floa
     """Delivers the message by then or raises DeliveryError. Where its layout or length is refused, less of it goes out.
 
     A failure that may heal is followed by another attempt, with growing pauses, while `least_seconds` are left for it.
-    One that may have arrived is not sent again here: a webhook has no key by which Slack could recognise a repeat.
-    """
+    One that may have arrived is not sent again here: a webhook has no key by which Slack could recognise a repeat."""
     pauses = iter(WEBHOOK_PAUSES_SECONDS)
     while True:
         try:
@@ -2870,7 +2860,7 @@ class Outbox:
                 send_email(self._email, message, reason, until.capped(EMAIL_SECONDS))
             except DeliveryError as error:
                 text = f"Failed to send the e-mail as well: {error}"
-                if is_enough or not error.out_of_time:
+                if is_enough or not error.late:
                     self._mail_error = text
                 raise DeliveryError(text) from None
             self._mailed.add(content)
@@ -3275,8 +3265,7 @@ class SlackNotifier:
     """Reports tasks to Slack. Nothing here raises, but a wrong setting in the constructor (ValueError).
 
     Without a webhook it warns once, is disabled, and its sends return False. With `dry_run` it prints what it would
-    send, and needs no webhook. Threads may share one: each call is a run of its own.
-    """
+    send, and needs no webhook. Threads may share one: each call is a run of its own."""
 
     def __init__(
         self, webhook_url: str | None = None, *, settings: Settings | None = None, dry_run: bool = False
@@ -3353,8 +3342,7 @@ class SlackNotifier:
 
         Returns failed_tasks_count, stuck_tasks_count (tasks in this run's reports), failed_notification_sent,
         stuck_notification_sent (delivered, or nothing to report), error (None, or one line). It also says where the
-        tasks cannot be read, and sends the heartbeat.
-        """
+        tasks cannot be read, and sends the heartbeat."""
         failed, stuck = self.watch([FAILED, STUCK], timeout_minutes)
         errors = dict.fromkeys(outcome.error for outcome in (failed, stuck) if outcome.error)
         return {
@@ -3802,8 +3790,7 @@ def _env_file() -> str:
 
 
 def _exposed_files() -> Iterator[Finding]:
-    """Yields a finding for each file of settings that others can read or change, and so post in our name; and for a
-    .env that is no file."""
+    """Yields a finding for each file of settings that others can read or change, and for a .env that is no file."""
     others = {os.path.abspath(path) for path in _ENV_FILES if os.path.lexists(path) and not os.path.isfile(path)}
     for path in sorted(others):
         yield Finding(DOUBTFUL, f"{path} is no file and was not read", "make it one, or rename it")

@@ -14,22 +14,22 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_839
+MOST_LINES = 3_826
 MOST_LINES_OF_A_PART = {
-    "head": 198,
-    "Deadlines": 115,
-    "Settings": 350,
-    "Text": 199,
+    "head": 196,
+    "Deadlines": 114,
+    "Settings": 347,
+    "Text": 198,
     "Secrets": 128,
-    "Messages": 410,
+    "Messages": 408,
     "SQL": 658,
     "Database": 498,
-    "Delivery": 339,
+    "Delivery": 338,
     "Run": 375,
-    "SlackNotifier": 120,
+    "SlackNotifier": 118,
     "Check": 182,
     "Explain and mute": 81,
-    "Command line": 186,
+    "Command line": 185,
 }
 MOST_LINES_OF_A_FUNCTION = 40
 
