@@ -155,8 +155,7 @@ class Finding(NamedTuple):
 
 
 class NotifierError(Exception):
-    """Base of what can go wrong here: a reason and, where there is one, its remedy, fit for a log and without secrets.
-    The `details` replace the defaults of a class."""
+    """Base of our errors: a reason and perhaps a remedy, without secrets. `details` replace the defaults of a class."""
 
     separator = "; "
 
@@ -175,9 +174,8 @@ class SettingError(NotifierError, ValueError):
 
 
 class DatabaseError(NotifierError):
-    """Raised if the database does not do what it should. `lost`: the connection broke. `too_slow`: a statement ran out
-    of time. `busy`: another run holds the destination; it or the next one reports what is left. `cannot_read`: the
-    tasks were not read."""
+    """Raised if the database fails. `lost`: the connection broke. `too_slow`: a statement ran out of time. `busy`:
+    another run holds the destination; it or the next one reports the rest. `cannot_read`: the tasks were not read."""
 
     lost, too_slow, busy, cannot_read = False, False, False, True
 
@@ -185,19 +183,15 @@ class DatabaseError(NotifierError):
 class DeliveryError(NotifierError):
     """Raised if a message was not accepted. `word`: Slack's name of the error. `retry_after`: seconds after which it
     may heal, perhaps NEVER. For `layout_refused` the text alone may be accepted, for `length_refused` a shorter one.
-    `may_have_arrived`: only the answer is missing."""
+    `may_have_arrived`: only the answer is missing. `late`: it did not end in its time."""
 
     separator = ": "
     word = ""
     retry_after = NEVER
-    layout_refused, length_refused, may_have_arrived = False, False, False
+    layout_refused, length_refused, may_have_arrived, late = False, False, False, False
 
     def __str__(self) -> str:
         return super().__str__() + ("; the message may have arrived" if self.may_have_arrived else "")
-
-
-class OutOfTime(DeliveryError):
-    """Raised if something does not end in its time."""
 
 
 # ---- Deadlines -------------------------------------------------------------------------------------------------------
@@ -268,21 +262,21 @@ def _has_started(thread: threading.Thread) -> bool:
     """Starts the thread; False where the system has none left."""
     try:
         thread.start()
+        return True
     except (RuntimeError, MemoryError) as error:
         if _comes_from_a_signal_handler(error):
             raise
         return False
-    return True
 
 
 def _run_within(
     seconds: float, action: Callable[[Sockets], Result], explain: Callable[[Any, Sockets], Exception] | None = None
 ) -> Result:
-    """Runs `action` in a thread and returns its result or raises its error, explained; OutOfTime when the time is up.
+    """Runs `action` in a thread and returns its result or raises its error, explained; DeliveryError if it is too late.
     In a thread, because a DNS lookup cannot be given a timeout. The sockets that the action has added are then shut
     down, and its late result is discarded; likewise when a signal handler of the program raises an error."""
     if seconds <= 0:
-        raise OutOfTime("no time left for it in this run")
+        raise DeliveryError("no time left for it in this run", late=True)
     sockets = Sockets()
     results: list[Result] = []
     errors: list[BaseException] = []
@@ -308,7 +302,7 @@ def _run_within(
         is_over = bool(results or errors)
         sockets.cut()
     if not is_over:
-        raise OutOfTime(f"no complete answer within {seconds:.0f} s", may_have_arrived=sockets.ready)
+        raise DeliveryError(f"no complete answer within {seconds:.0f} s", may_have_arrived=sockets.ready, late=True)
     if errors:
         raise errors[0]
     return results[0]
@@ -317,6 +311,22 @@ def _run_within(
 # ---- Settings --------------------------------------------------------------------------------------------------------
 
 Environment = Mapping[str, str]
+TEMPLATE_PLACEHOLDERS = ("id", "status", "created", "error", "seen", "logs", "user", "age")
+# NUL and halves of characters, which neither PostgreSQL nor UTF-8 can hold.
+_NO_TEXT = "[\x00\ud800-\udfff]"
+# Not every mail server takes an address, or a login, that is not ASCII.
+_ADDRESS = r"(?a)[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@[\w-]+(?:\.[\w-]+)*"
+# A URL from its "s" on. Loading urllib.parse would take longer than reading all the settings.
+_WEB_ADDRESS = (
+    r"(?i:s?://(?:[^\s/?#\[\]\\]*@)?(?P<host>(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?|\[[0-9a-f:.]+(?:%25\w+)?\])"
+    r"(?::(?!0+\b)(?:[0-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+    r"(?:[/?#]\S*)?)"
+)
+_HTTP_URL = f"(?i:http){_WEB_ADDRESS}"
+_HEARTBEAT = (_HTTP_URL, "a URL: https://hc-ping.com/…")
+_MENTION = (r"<(?:!here|!channel|!subteam\^[A-Z0-9]+|@[UW][A-Z0-9]+)>", "<!here>, <!channel>, <!subteam^S…> or <@U…>")
+# The name stands in Slack's headers, which know no escaping.
+_ENVIRONMENT = ("[^<>&]{1,40}", "one line of at most 40 visible characters, none of < > &: staging")
 
 
 class Destination:
@@ -406,8 +416,7 @@ class Settings(NamedTuple):
 
     @classmethod
     def read(cls, environ: Environment = os.environ, webhook_url: str | None = None) -> tuple[Settings, list[str]]:
-        """Returns the settings, and a line for each wrong variable, which counts as unset. A `webhook_url` replaces all
-        webhooks of the environment."""
+        """Returns the settings; a line for each wrong variable, which is unset. `webhook_url` replaces all webhooks."""
         env = set_variables(environ)
         if webhook_url:
             env = {name: text for name, text in env.items() if "webhooks" not in VARIABLES[name].field}
@@ -450,9 +459,7 @@ class Settings(NamedTuple):
 
     def limits(self, timeout: float) -> Limits:
         """Returns the limits, the timeout (minutes) where there is none; SettingError if that is needed and wrong."""
-        if not self.queued_minutes or not self.in_progress_minutes:
-            _minutes(timeout)
-        return Limits(self.queued_minutes or timeout, self.in_progress_minutes or timeout)
+        return Limits(self.queued_minutes or _minutes(timeout), self.in_progress_minutes or _minutes(timeout))
 
     def user_destinations(self, users: Iterable[str] | None = None) -> list[Destination]:
         """Returns the channels of these users, or of all, for their failed and stuck tasks; not every user has one."""
@@ -482,13 +489,10 @@ def _flag(env: Environment, name: str) -> bool:
     return word in ("true", "1", "yes", "on")
 
 
-def _whole_number(env: Environment, name: str, least: int, most: int = 999_999) -> int:
+def _whole_number(env: Environment, name: str, least: int = 0, most: int = 999_999) -> int:
     if not re.fullmatch(r"[0-9]{1,6}", env[name]) or not least <= int(env[name]) <= most:
         raise SettingError(f"{name} must be a whole number from {least} to {most}")
     return int(env[name])
-
-
-_limit = partial(_whole_number, least=0, most=MAX_TIMEOUT_MINUTES)
 
 
 def _database_url(env: Environment, name: str) -> str:
@@ -540,10 +544,7 @@ def _user_webhooks(env: Environment, name: str) -> dict[str, str]:
     texts: list[Any] = [*users, *users.values()] if isinstance(users, dict) else [None]
     if not all(isinstance(text, str) for text in texts) or "" in users or re.search(_NO_TEXT, "".join(texts)):
         raise SettingError(f"{name} must hold a JSON object: user API key → webhook URL")
-    # Users are many: a plain URL needs no closer look.
-    is_plain = re.compile(r"(?a)https://hooks\.slack\.com/services/[\w/]+").fullmatch
-    each = f"each URL in {name}"
-    return {user: url if is_plain(url) else _incoming_webhook(each, url.strip()) for user, url in users.items()}
+    return {user: _incoming_webhook(f"each URL in {name}", url.strip()) for user, url in users.items()}
 
 
 def _word(env: Environment, name: str, rule: tuple[str, str]) -> str:
@@ -573,9 +574,6 @@ def _quiet_hours(env: Environment, _: str) -> QuietHours | None:
     return QuietHours(time(hour, minute), time(end_hour, end_minute), zone)
 
 
-TEMPLATE_PLACEHOLDERS = ("id", "status", "created", "error", "seen", "logs", "user", "age")
-
-
 def _task_template(env: Environment, name: str) -> str:
     template = env[name].replace("\\n", "\n")
     with suppress(KeyError, ValueError):
@@ -584,10 +582,6 @@ def _task_template(env: Environment, name: str) -> str:
             return template
     names = " ".join(f"${placeholder}" for placeholder in TEMPLATE_PLACEHOLDERS)
     raise SettingError(f"{name} must hold at least one of {names} and no other; a dollar sign itself is $$")
-
-
-# Not every mail server takes an address, or a login, that is not ASCII.
-_ADDRESS = r"(?a)[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*@[\w-]+(?:\.[\w-]+)*"
 
 
 def _email(env: Environment, _: str) -> Email | None:
@@ -605,31 +599,13 @@ def _email(env: Environment, _: str) -> Email | None:
     return Email(url, to, sender)
 
 
-# NUL and halves of characters, which neither PostgreSQL nor UTF-8 can hold.
-_NO_TEXT = "[\x00\ud800-\udfff]"
-# A URL from its "s" on. Loading urllib.parse would take longer than reading all the settings.
-_WEB_ADDRESS = (
-    r"(?i:s?://(?:[^\s/?#\[\]\\]*@)?(?P<host>(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?|\[[0-9a-f:.]+(?:%25\w+)?\])"
-    r"(?::(?!0+\b)(?:[0-5]?[0-9]{1,4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
-    r"(?:[/?#]\S*)?)"
-)
-_HTTP_URL = f"(?i:http){_WEB_ADDRESS}"
-
-
-_HEARTBEAT = (_HTTP_URL, "a URL: https://hc-ping.com/…")
-_MENTION = (r"<(?:!here|!channel|!subteam\^[A-Z0-9]+|@[UW][A-Z0-9]+)>", "<!here>, <!channel>, <!subteam^S…> or <@U…>")
-# The name stands in Slack's headers, which know no escaping.
-_ENVIRONMENT = ("[^<>&]{1,40}", "one line of at most 40 visible characters, none of < > &: staging")
-
-
 def _is_slack(url: str) -> bool:
     address = re.fullmatch(_HTTP_URL, url)
     return address is not None and address["host"].lower() in SLACK_HOSTS
 
 
 class Variable(NamedTuple):
-    """The field of Settings that a variable fills, and its reader, which gets all variables that are set and its name:
-    several can fill a field together."""
+    """The field of Settings that a variable fills, alone or with others, and its reader of all that is set."""
 
     field: str
     read: Callable[[Environment, str], Any]
@@ -647,12 +623,12 @@ VARIABLES: Mapping[str, Variable] = {
     "SLACK_NOTIFY_ON_TASK_CREATION": Variable("notify_on_task_creation", _flag),
     "SLACK_NOTIFY_ON_TASK_START": Variable("notify_on_task_start", _flag),
     "SLACK_NOTIFY_ON_RECOVERY": Variable("notify_on_recovery", _flag),
-    "SLACK_REMIND_MINUTES": Variable("remind_minutes", partial(_whole_number, least=0)),
-    "SLACK_GRACE_MINUTES": Variable("grace_minutes", partial(_whole_number, least=0)),
-    "SLACK_QUEUED_MINUTES": Variable("queued_minutes", _limit),
-    "SLACK_IN_PROGRESS_MINUTES": Variable("in_progress_minutes", _limit),
+    "SLACK_REMIND_MINUTES": Variable("remind_minutes", _whole_number),
+    "SLACK_GRACE_MINUTES": Variable("grace_minutes", _whole_number),
+    "SLACK_QUEUED_MINUTES": Variable("queued_minutes", partial(_whole_number, most=MAX_TIMEOUT_MINUTES)),
+    "SLACK_IN_PROGRESS_MINUTES": Variable("in_progress_minutes", partial(_whole_number, most=MAX_TIMEOUT_MINUTES)),
     "SLACK_CRITICAL_COUNT": Variable("critical_count", partial(_whole_number, least=1)),
-    "SLACK_CRITICAL_SHARE": Variable("critical_share", partial(_whole_number, least=0, most=100)),
+    "SLACK_CRITICAL_SHARE": Variable("critical_share", partial(_whole_number, most=100)),
     "SLACK_CRITICAL_MENTION": Variable("critical_mention", partial(_word, rule=_MENTION)),
     "SLACK_ENVIRONMENT": Variable("environment", partial(_word, rule=_ENVIRONMENT)),
     "SLACK_QUIET_HOURS": Variable("quiet_hours", _quiet_hours),
@@ -682,7 +658,6 @@ def _minutes(value: float) -> float:
 # ---- Text ------------------------------------------------------------------------------------------------------------
 
 ERROR_CHARACTERS = 200
-CAUSE_CHARACTERS = 120
 # A longer link could not share a section with the rest of its task (Slack: 3,000 characters a section).
 LINK_CHARACTERS = 1200
 LABEL_CHARACTERS = 64
@@ -719,9 +694,7 @@ _SILENT = (
 )
 # A line break that is written out, as in JSON or a quoted string, before an indented line.
 _WRITTEN_BREAK = r"(?<!\\)(\\{1,8})n(?:  |\1t)"
-_COMPLAINT = (
-    r"(?i)error|exce[ep]|fail|n.t |no |out of|me.?out|un[aeks]|inval|denied|refus|miss|requir|kill|status|title"
-)
+_COMPLAINT = r"(?i)error|exce[ep]|fail|n.t |no |out of|me.?out|un[aeks]|inval|denied|refus|miss|requi|kill|status|title"
 
 
 def _string(value: object) -> str:
@@ -783,7 +756,7 @@ def cause_text(error: object) -> str:
     code = (re.findall(CODE, read) or ["\0"])[0]
     # Masked first, because a secret without its digits has no shape by which to know it.
     varying = rf".?{re.escape(code)}(?!\d)|(?=([^\w/]?))(?:{VARYING_WORDS}|{VARYING_NUMBERS})"
-    return _told(re.sub(varying, lambda m: m[0] if m[1] is None else f"{m[1]}…", _lines(read)), CAUSE_CHARACTERS)
+    return _told(re.sub(varying, lambda m: m[0] if m[1] is None else f"{m[1]}…", _lines(read)), 120)
 
 
 def _lines(text: str) -> str:
@@ -798,10 +771,10 @@ def _lines(text: str) -> str:
         text = re.sub(rf"(?<!\\){re.escape(found[1])}([nrt\"'])", lambda m: letters.get(m[1], m[1]), text)
         found = re.search(_WRITTEN_BREAK, text)
     # A log puts the same before each line of a stack, but for its digits.
-    found = re.search(rf"(?m)^(.{{1,99}}?){re.escape(TRACEBACK)}.*\n", text)
-    if found:
-        before = re.sub(r"\d+", r"\\d+", re.escape(found[1]))
-        text = re.sub(f"(?m)^{before}", "", text) if re.match(rf"{before}\s+File ", text[found.end() :]) else text
+    stack = re.search(rf"(?m)^(.{{1,99}}?){re.escape(TRACEBACK)}.*\n", text)
+    if stack:
+        before = re.sub(r"\d+", r"\\d+", re.escape(stack[1]))
+        text = re.sub(f"(?m)^{before}", "", text) if re.match(rf"{before}\s+File ", text[stack.end() :]) else text
     marked = ""
     for line in filter(str.strip, text.split("\n")):
         marked += "\v\t"[line[0] in " \t"] + "\f".join(" ".join(part.split()) for part in line.strip().split("\r"))
@@ -1016,7 +989,8 @@ MESSAGE_CHARACTERS = 9000
 # Slack may split a text of over 4,000: https://docs.slack.dev/reference/methods/chat.postMessage#truncating
 TEXT_CHARACTERS = 3900
 SECTION_CHARACTERS = 2900
-# Up to this many tasks are described in five lines each; more have a line each, in groups.
+TASK_LINES = "• *Task ID:* `$id`\n  *Status:* $status\n  *Created:* $created\n  *Error:* $error\n  *Logs:* $logs"
+# Up to this many tasks are described so; more have a line each, in groups.
 MAX_DESCRIBED_TASKS = 5
 MAX_CAUSES = 10
 MAX_TASKS_OF_A_CAUSE = 3
@@ -1029,6 +1003,7 @@ MAX_READ_TASKS = max(MAX_DESCRIBED_TASKS, MAX_TASKS_OF_A_CAUSE, MAX_TASKS_OF_A_S
 Block = dict[str, Any]
 Row = Mapping[str, Any]
 Rows = list[dict[str, Any]]
+Preview = Callable[["Message"], str]
 
 
 class Message(NamedTuple):
@@ -1054,8 +1029,7 @@ class News(NamedTuple):
     `facts`: of failed tasks failed, ended, users, recovered, last_activity, never_started; of stuck ones stuck,
     last_activity, queued, in_progress; absent where they could not be found in time. `others_reported`: the destination
     was notified of other tasks in the same span. `partial`: these are only the oldest, and the next run reports more.
-    `oldest`, `complete`: when the first of all failed; until when everything had been reported before.
-    """
+    `oldest`, `complete`: when the first of all failed; until when everything had been reported before."""
 
     tasks: Sequence[Row]
     total: int
@@ -1070,8 +1044,7 @@ class News(NamedTuple):
 
 
 class Style(NamedTuple):
-    """What changes an alert beside its tasks: the lines of a task, whom a critical one calls, the name behind each
-    title, the critical_reason()."""
+    """What changes an alert beside its tasks. `mention`: whom a critical one calls; `critical`: why it is one."""
 
     task_template: str = ""
     mention: str = ""
@@ -1087,9 +1060,7 @@ class Group(NamedTuple):
     total: int
 
 
-def message(
-    title: str, environment: str, parts: Sequence[str | list[str]], footer: str, lines: Sequence[str] = ()
-) -> Message:
+def message(title: str, environment: str, parts: Sequence[str | list[str]], footer: str, *lines: str) -> Message:
     """Builds a title with the environment, a section for each part that is not empty, and a line of context. A part
     that is a list becomes fields side by side. The text holds the `lines`, if there are any, else the parts."""
     # A header knows no escaping, so these characters would be shown as entities.
@@ -1156,14 +1127,8 @@ def task_info(task: Row, template: str = "", now: datetime | None = None, seen: 
         text = Template(template).safe_substitute(values, **more, seen=seen).strip()
         if 0 < size(text) <= SECTION_CHARACTERS:
             return text
-    lines = {
-        "Task ID": f"`{values['id']}`",
-        "Status": " · ".join(filter(None, [values["status"], _since(task, now)])),
-        "Created": values["created"],
-        "Error": f"{values['error']} {seen}".strip(),
-        "Logs": values["logs"],
-    }
-    return "• " + "\n  ".join(labelled(lines))
+    status = " · ".join(filter(None, [values["status"], _since(task, now)]))
+    return Template(TASK_LINES).substitute(values, status=status, error=f"{values['error']} {seen}".strip())
 
 
 def _since(task: Row, now: datetime | None) -> str:
@@ -1212,9 +1177,6 @@ def stuck_message(news: News, limits: Limits, style: Style, state: str = "stuck"
     return _alert("⚠️ Stuck Tasks Alert", summary, news, groups, limits, style)
 
 
-reminder_message = partial(stuck_message, state="still stuck")
-
-
 def _recovery_message(title: str, state: str, took: str, news: News, limits: Limits, style: Style) -> Message:
     """Builds the message of tasks that were reported and have ended well since; each with how long that `took`."""
     lines = []
@@ -1224,6 +1186,7 @@ def _recovery_message(title: str, state: str, took: str, news: News, limits: Lim
     return _alert(title, f"{plural(news.total, 'task')} {state}", news, [Group("", lines, news.total)], limits, style)
 
 
+reminder_message = partial(stuck_message, state="still stuck")
 recovered_message = partial(_recovery_message, "✅ Stuck Tasks Recovered", "no longer stuck:", "stuck for {}")
 healed_message = partial(_recovery_message, "✅ Failed Tasks Recovered", "no longer failed:", "{} after it failed")
 
@@ -1255,14 +1218,10 @@ def cannot_read_message(
     return message(title, environment, [part], f"Reported at {format_time(at)}")
 
 
-wrong_setting_message = partial(cannot_read_message, title="🙈 Monitor has a wrong setting")
-
-
 def can_read_message(began: datetime, at: datetime, environment: str = "") -> Message:
     """Builds the end of what cannot_read_message() told when it `began`."""
     part = f"It could not for {format_age(began, at)}. What failed or got stuck meanwhile is reported now."
-    title = "✅ Monitor can read the tasks table again"
-    return message(title, environment, [part], f"Reported at {format_time(at)}")
+    return message("✅ Monitor can read the tasks table again", environment, [part], f"Reported at {format_time(at)}")
 
 
 def _count(news: News) -> str:
@@ -1302,7 +1261,7 @@ def _alert(title: str, summary: str, news: News, groups: Sequence[Group], limits
             sections.append("\n".join(fitting))
             lines = lines[len(fitting) :]
     text = ["\n".join(lines) for lines in _listing(groups, news, TEXT_CHARACTERS - fixed)]
-    return message(title, style.environment, [*opening, *sections], footer, [*opening, *text])
+    return message(title, style.environment, [*opening, *sections], footer, *opening, *text)
 
 
 def _footer(news: News, critical: str) -> str:
@@ -1359,21 +1318,10 @@ class Event(NamedTuple):
     title: str
     sentence: str
     status: str
-    time_label: str
 
 
-CREATED = Event("created", "🎬 New Task Created", "has been created and queued for processing.", "queued", "Created at")
-STARTED = Event("started", "▶️ Task Started Processing", "has started processing.", "in_progress", "Started at")
-
-
-class TaskEvent(NamedTuple):
-    """A created or started task as the worker names it; `payload` is its request, of any shape."""
-
-    task_id: object
-    user_api_key: object
-    payload: object
-    log_uri: object
-
+CREATED = Event("created", "🎬 New Task Created", "has been created and queued for processing.", "queued")
+STARTED = Event("started", "▶️ Task Started Processing", "has started processing.", "in_progress")
 
 # Requests have several names for a setting; the first name with a value counts.
 _SUBTITLES = ("subtitle_config", "global_subtitle_config", "subtitles", "subtitle")
@@ -1384,23 +1332,24 @@ _OF_LOGOS = {"Logo URL provided": ("url", "logo_url", "image_url"), "Position: {
 _EXTRAS = ("product_images", "music", "background_music", "post_description")
 
 
-def event_message(event: Event, task: TaskEvent, at: datetime, environment: str = "") -> Message:
-    """Builds the notice of an event. A setting that the task's request lacks makes no line."""
-    task_id, key = code(task.task_id), one_line(task.user_api_key or "")
-    scenes = _first(task.payload, ["scenes"])
+def event_message(event: Event, task: Row, at: datetime, environment: str = "") -> Message:
+    """Builds the notice of an event, from the task's id, user_api_key, log_uri, and its request, `payload`, of any
+    shape. A setting that the request lacks makes no line."""
+    task_id, key, payload = code(task["id"]), one_line(task["user_api_key"] or ""), task["payload"]
+    scenes = _first(payload, ["scenes"])
     scenes = scenes if isinstance(scenes, (list, tuple)) else []
-    seconds = _duration(task.payload, scenes)
+    seconds = _duration(payload, scenes)
     facts = {"Task ID": task_id, "User API Key": f"`{mask_key(key)}`" if key else "", "Status": event.status}
     figures = labelled({"Scenes": len(scenes), "Duration": f"{seconds:.10g}s" if seconds > 0 else ""})
     details = {
-        "Subtitle Config": _config_line([task.payload, *scenes], _SUBTITLES, _OF_SUBTITLES),
-        "Logo Config": _config_line([task.payload, *scenes], _LOGOS, _OF_LOGOS),
-        "Extras": ", ".join(name.replace("_", " ") for name in _EXTRAS if _first(task.payload, [name])),
-        "Logs": log_link(task.log_uri, "View Task Logs") or "Not available yet",
+        "Subtitle Config": _config_line([payload, *scenes], _SUBTITLES, _OF_SUBTITLES),
+        "Logo Config": _config_line([payload, *scenes], _LOGOS, _OF_LOGOS),
+        "Extras": ", ".join(name.replace("_", " ") for name in _EXTRAS if _first(payload, [name])),
+        "Logs": log_link(task["log_uri"], "View Task Logs") or "Not available yet",
     }
     sentence = f"Task {task_id} {event.sentence}"
     parts: list[str | list[str]] = [sentence, "\n".join(labelled(facts)), figures, "\n".join(labelled(details))]
-    return message(event.title, environment, parts, f"{event.time_label} {format_time(at)}")
+    return message(event.title, environment, parts, f"{event.kind.capitalize()} at {format_time(at)}")
 
 
 def _first(mapping: object, names: Iterable[str]) -> Any:
@@ -1432,7 +1381,6 @@ def _config_line(parts: Sequence[object], names: Iterable[str], shown: Mapping[s
         for words, keys in shown.items():
             value = _first(config, keys)
             if isinstance(value, (list, tuple)) and len(value) == 2 and all(map(_is_number, value)):
-                # Width and height.
                 value = " × ".join(f"{pixels:.10g}" for pixels in value)
             if task_text(value):
                 found.append(words.format(task_text(value)))
@@ -2627,6 +2575,17 @@ _SLACK_ADVICE = {
     "no_active_hooks": f"the webhook is disabled, {_NEW_WEBHOOK}",
 }
 _LAYOUT_REFUSED = ("invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long")
+# Errors of the mail server and what to do about each.
+_MAIL_ADVICE = {
+    "SMTPAuthenticationError": "the server does not accept the login of SMTP_URL",
+    "SMTPNotSupportedError": "the server offers no STARTTLS, or no login: check the port of SMTP_URL",
+    "SMTPSenderRefused": "the server does not accept ALERT_EMAIL_FROM",
+    "SMTPRecipientsRefused": "the server accepts no address of ALERT_EMAIL_TO",
+    "SSLCertVerificationError": "the server's certificate was not accepted",
+    "SSLError": "no TLS connection: is it smtp:// instead of smtps://, or another port?",
+    "gaierror": "there is no such host, check SMTP_URL",
+    "ConnectionRefusedError": "no server answers there",
+}
 _PLAIN_WORD = r"(?:[aAI]|(?:[A-Z][a-z]|[a-z]{2})[a-z]{0,14}(?:['_-][a-z]{1,15})*|[A-Z]{2,9}|-?\d[\d.]{1,5})[.!?]?"
 
 
@@ -2634,8 +2593,7 @@ def deliver(webhook: str, message: Message, until: Deadline, least_seconds: floa
     """Delivers the message by then or raises DeliveryError. Where its layout or length is refused, less of it goes out.
 
     A failure that may heal is followed by another attempt, with growing pauses, while `least_seconds` are left for it.
-    One that may have arrived is not sent again here: a webhook has no key by which Slack could recognise a repeat.
-    """
+    One that may have arrived is not sent again here: a webhook has no key by which Slack could recognise a repeat."""
     pauses = iter(WEBHOOK_PAUSES_SECONDS)
     while True:
         try:
@@ -2655,43 +2613,31 @@ def deliver(webhook: str, message: Message, until: Deadline, least_seconds: floa
 
 
 def _post(webhook: str, payload: Mapping[str, Any], until: Deadline) -> None:
-    status, headers, body = _request("POST", webhook, until, payload)
-    if not _accepted(webhook, status, body):
-        raise _refusal(status, headers, body, webhook)
+    refusal = _refusal(*_request("POST", webhook, until, payload), webhook)
+    if refusal:
+        raise refusal
 
 
-def _accepted(webhook: str, status: int, body: str) -> bool:
-    if _is_slack(webhook):
-        return status == 200 and body.strip() == "ok"
-    return 200 <= status < 300
-
-
-def _refusal(status: int, headers: Mapping[str, str], body: str, webhook: str = "") -> DeliveryError:
-    """Returns the error that an answer means. Slack gives one error several statuses, so its word decides first."""
+def _refusal(status: int, headers: Mapping[str, str], body: str, webhook: str) -> DeliveryError | None:
+    """Returns the error that an answer means; None where the message was accepted, which Slack says with an "ok".
+    Slack gives one error several statuses, so its word decides first."""
     word = body.strip()
+    if (status, word) == (200, "ok") or (200 <= status < 300 and not _is_slack(webhook)):
+        return None
     if word in _LAYOUT_REFUSED:
         return DeliveryError(f"HTTP {status} {word}", layout_refused=True)
     if word in _SLACK_ADVICE:
         return DeliveryError(f"HTTP {status} {word}", _SLACK_ADVICE[word], word=word)
     reason = f"HTTP {status} {_plain_words(body, webhook)}".rstrip()
     if status == 429:
-        return DeliveryError(f"{reason} (rate limited)", retry_after=_retry_after(headers))
+        seconds = re.match(r"\s*([0-9]{1,9})", headers.get("Retry-After", ""))
+        return DeliveryError(f"{reason} (rate limited)", retry_after=int(seconds[1]) if seconds else 0)
     if status >= 500:
         # Slack has answered an invalid layout so, too.
         return DeliveryError(reason, retry_after=0, layout_refused=status == 500 and not word)
     remedy = "the URL redirects elsewhere, is it the webhook's?" if 300 <= status < 400 else "check the webhook's URL"
     remedy = _host_settings("http_proxy|all_proxy") if status == 407 else remedy
     return DeliveryError(reason, remedy, length_refused=status == 400 and not _is_slack(webhook))
-
-
-def _retry_after(headers: Mapping[str, str]) -> float:
-    """Returns the seconds of the header, in either form that HTTP knows; 0 where it makes no sense."""
-    import urllib3
-
-    with suppress(urllib3.exceptions.HTTPError, ValueError, OverflowError):
-        # A date has 29 characters, and a longer text takes long to parse.
-        return urllib3.Retry().parse_retry_after(headers.get("Retry-After", "")[:40])
-    return 0
 
 
 def _plain_words(text: str, secret: str) -> str:
@@ -2745,7 +2691,7 @@ def _request(method: str, url: str, until: Deadline, payload: object = None) -> 
         options: Any = requests.Session().merge_environment_settings(url, {}, True, None, None)
         if payload is not None and until.seconds_left < LEAST_POST_SECONDS:
             # To load requests may take long on a busy machine.
-            raise OutOfTime("no time left for it in this run")
+            raise DeliveryError("no time left for it in this run")
         # A session would follow a redirect, where a POST becomes a GET that finds a friendly 200, or load all of it.
         with closing(_adapter(sockets)) as adapter, _untraced():
             with adapter.send(request, timeout=timeout, **options) as response:
@@ -2815,19 +2761,6 @@ def _host_settings(names: str) -> str:
     return f"is {' or '.join(found)} wrong?" if found else ""
 
 
-# Errors of the mail server and what to do about each.
-_MAIL_ADVICE = {
-    "SMTPAuthenticationError": "the server does not accept the login of SMTP_URL",
-    "SMTPNotSupportedError": "the server offers no STARTTLS, or no login: check the port of SMTP_URL",
-    "SMTPSenderRefused": "the server does not accept ALERT_EMAIL_FROM",
-    "SMTPRecipientsRefused": "the server accepts no address of ALERT_EMAIL_TO",
-    "SSLCertVerificationError": "the server's certificate was not accepted",
-    "SSLError": "no TLS connection: is it smtp:// instead of smtps://, or another port?",
-    "gaierror": "there is no such host, check SMTP_URL",
-    "ConnectionRefusedError": "no server answers there",
-}
-
-
 def send_email(email: Email, message: Message | None, reason: str, until: Deadline) -> None:
     """Mails the message as text by then, or raises DeliveryError. Without a message it only logs in."""
 
@@ -2860,7 +2793,7 @@ def _smtp(email: Email, message: Message | None, reason: str, until: Deadline, s
             return tls.wrap_socket(connection, server_hostname=host) if is_smtps else connection
 
     port = address.port or (465 if is_smtps else 587)
-    # The deadline cuts the sockets before they time out, so a server that hangs ends as OutOfTime.
+    # The deadline cuts the sockets before they time out, so a server that hangs is out of time.
     with closing(Server(address.hostname or "", port, timeout=until.seconds_left + LEEWAY_SECONDS)) as server:
         if not is_smtps:
             # Raises where the server has no TLS: neither the password nor the alert travels in the open.
@@ -2880,14 +2813,10 @@ def _smtp(email: Email, message: Message | None, reason: str, until: Deadline, s
             server.putcmd("quit")
 
 
-Preview = Callable[[Message], str]
-
-
 def preview_as_text(message: Message) -> str:
     """Returns what the blocks show, as they have room for more tasks than the text."""
     rows = [block.get("fields") or block.get("elements") or [block["text"]] for block in message.blocks]
-    text = "\n".join(" | ".join(content["text"] for content in row) for row in rows)
-    return plain(text or message.text) + "\n"
+    return plain("\n".join(" | ".join(content["text"] for content in row) for row in rows) or message.text) + "\n"
 
 
 class Outbox:
@@ -2938,7 +2867,7 @@ class Outbox:
                 send_email(self._email, message, reason, until.capped(EMAIL_SECONDS))
             except DeliveryError as error:
                 text = f"Failed to send the e-mail as well: {error}"
-                if is_enough or not isinstance(error, OutOfTime):
+                if is_enough or not error.late:
                     self._mail_error = text
                 raise DeliveryError(text) from None
             self._mailed.add(content)
@@ -3351,8 +3280,7 @@ class SlackNotifier:
     """Reports tasks to Slack. Nothing here raises, but a wrong setting in the constructor (ValueError).
 
     Without a webhook it warns once, is disabled, and its sends return False. With `dry_run` it prints what it would
-    send, and needs no webhook. Threads may share one: each call is a run of its own.
-    """
+    send, and needs no webhook. Threads may share one: each call is a run of its own."""
 
     def __init__(
         self, webhook_url: str | None = None, *, settings: Settings | None = None, dry_run: bool = False
@@ -3414,14 +3342,14 @@ class SlackNotifier:
         self, task_id: str, user_api_key: str, payload: object, log_uri: str | None = None
     ) -> bool:
         """Returns True: delivered; False also if SLACK_NOTIFY_ON_TASK_CREATION is off. `payload` may be None or odd."""
-        task = TaskEvent(task_id, user_api_key, payload, log_uri)
+        task = {"id": task_id, "user_api_key": user_api_key, "payload": payload, "log_uri": log_uri}
         return self.settings.notify_on_task_creation and self.send_event(CREATED, task)
 
     def send_task_start_notification(
         self, task_id: str, user_api_key: str, payload: object, log_uri: str | None = None
     ) -> bool:
         """Returns True: delivered; False also if SLACK_NOTIFY_ON_TASK_START is off. `payload` may be None or odd."""
-        task = TaskEvent(task_id, user_api_key, payload, log_uri)
+        task = {"id": task_id, "user_api_key": user_api_key, "payload": payload, "log_uri": log_uri}
         return self.settings.notify_on_task_start and self.send_event(STARTED, task)
 
     def send_combined_notification(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> dict[str, Any]:
@@ -3429,8 +3357,7 @@ class SlackNotifier:
 
         Returns failed_tasks_count, stuck_tasks_count (tasks in this run's reports), failed_notification_sent,
         stuck_notification_sent (delivered, or nothing to report), error (None, or one line). It also says where the
-        tasks cannot be read, and sends the heartbeat.
-        """
+        tasks cannot be read, and sends the heartbeat."""
         failed, stuck = self.watch([FAILED, STUCK], timeout_minutes)
         errors = dict.fromkeys(outcome.error for outcome in (failed, stuck) if outcome.error)
         return {
@@ -3441,7 +3368,7 @@ class SlackNotifier:
             "error": "; ".join(errors) or None,
         }
 
-    def send_event(self, event: Event, task: TaskEvent) -> bool:
+    def send_event(self, event: Event, task: Row) -> bool:
         """Sends the event, even if the settings have switched its kind off."""
         build = partial(event_message, event, task, datetime.now(timezone.utc), self.settings.environment)
         return self.run(EVENT_SECONDS).send([event.kind], f"a {event.kind} task", build)
@@ -3453,7 +3380,8 @@ class SlackNotifier:
     def say_unusable(self, alerts: Sequence[Alert], error: str) -> None:
         """Says that a setting is wrong, wherever those that are right lead to: it silences nobody."""
         run = self.run(CANNOT_READ_SECONDS)
-        message = wrong_setting_message(error, 0, datetime.now(timezone.utc), self.settings.environment)
+        now = datetime.now(timezone.utc)
+        message = cannot_read_message(error, 0, now, self.settings.environment, "🙈 Monitor has a wrong setting")
         run.say(alerts, Note(error, self.settings, alerts), message)
         run.send_heartbeat(good=False)
 
@@ -3494,10 +3422,7 @@ def _check_database(settings: Settings, until: Deadline) -> Iterator[Finding]:
     try:
         with Ledger(settings.database_url, until, dry_run=True) as ledger:
             ledger.thorough = True
-            connection = _check_connection(ledger.connection.info)
-            yield connection
-            if connection.mark == BAD:
-                return
+            yield _check_connection(ledger.connection.info)
             with ledger.transaction(STATE):
                 state = ledger.read_state()
                 table, *others = [row["name"] for row in ledger.fetch(TABLES)]
@@ -3551,29 +3476,25 @@ def _check_runs(ledger: Ledger, settings: Settings, until: Deadline) -> Iterator
                     wait = run.reason_to_wait(alert, news)
                     kept = f" (kept for later: {wait.lower()})" if wait else ""
                     found.append(plural(news.total, f"{alert.name} task") + kept)
-        yield Finding(
-            GOOD, f"Reports to {to}: {_last_run(state)}; a run now would report {' and '.join(found) or 'nothing'}"
-        )
+        would = f"a run now would report {' and '.join(found) or 'nothing'}"
+        yield Finding(GOOD, f"Reports to {to}: {_last_run(state)}; {would}")
 
 
 def _last_run(state: Mapping[str, Row]) -> str:
     """Returns in words when a run last completed, by the rows that LAST_RUNS has found."""
     ages = {}
-    for name, row in state.items():
-        if name in ("failed", "stuck"):
-            # The row of an alert that had no run was made just now.
-            has_run = row["event_at"] < row["now"]
-            ages[name] = f"{format_age(row['event_at'], row['now'])} ago" if has_run else "never"
+    for name in sorted({"failed", "stuck"} & state.keys()):
+        at, now = state[name]["event_at"], state[name]["now"]
+        # The row of an alert that had no run was made just now.
+        ages[name] = f"{format_age(at, now)} ago" if at < now else "never"
     if len({*ages.values()}) > 1:
-        return "last run " + ", ".join(f"{age} for {name} tasks" for name, age in sorted(ages.items()))
+        return "last run " + ", ".join(f"{age} for {name} tasks" for name, age in ages.items())
     return f"last run {ages.popitem()[1]}".replace("last run never", "no run yet")
 
 
 def _check_connection(info: psycopg2.extensions.ConnectionInfo) -> Finding:
     version = f"PostgreSQL {info.server_version // 10000}.{info.server_version % 10000}"
     database = f"Database {info.dbname} at {info.host}:{info.port} as {info.user}: {version}"
-    if info.server_version < OLDEST_SERVER:
-        return Finding(BAD, database, "it must be 14 or newer")
     if info.ssl_in_use or info.host.startswith("/") or info.host in ("localhost", "127.0.0.1", "::1"):
         return Finding(GOOD, f"{database}, {'TLS' if info.ssl_in_use else 'no TLS'}")
     remedy = "add sslmode=verify-full (or require) to DATABASE_URL"
@@ -3782,23 +3703,15 @@ def build_parser() -> argparse.ArgumentParser:
     what.add_argument("--mute", type=_words_argument, metavar="WORDS", help=mute)
     option = parser.add_argument_group("options").add_argument
     hours = "with --mute: it ends by itself after this many hours (default: 2), and now with 0"
-    option("--for", dest="hours", type=_hours_argument, metavar="HOURS", help=hours)
+    option("--for", dest="hours", type=float, metavar="HOURS", help=hours)
     stuck = "a task is stuck after this many minutes without a sign of life (default: 30)"
-    option("--timeout", type=_timeout_argument, metavar="MINUTES", help=stuck)
+    option("--timeout", type=float, metavar="MINUTES", help=stuck)
     option("--webhook-url", metavar="URL", help="send there instead of to the webhooks of the settings")
     option("--dry-run", action="store_true", help="print the messages instead of sending them")
     option("--json", action="store_true", help="with --dry-run: print the payloads, one a line; with --check: likewise")
     option("-h", "--help", action="help", help="show this help and exit")
     option("--version", action="version", version=f"%(prog)s {__version__}", help="show the version and exit")
     return parser
-
-
-def _timeout_argument(text: str) -> float:
-    try:
-        return _minutes(float(text))
-    except ValueError:
-        rule = f"a positive number of minutes, at most {MAX_TIMEOUT_MINUTES}"
-        raise argparse.ArgumentTypeError(f"it must be {rule}, not {text!r}") from None
 
 
 def _words_argument(text: str) -> str:
@@ -3808,20 +3721,17 @@ def _words_argument(text: str) -> str:
     return words
 
 
-def _hours_argument(text: str) -> float:
-    with suppress(ValueError):
-        if 0 <= float(text) <= MAX_MUTE_HOURS:
-            return float(text)
-    raise argparse.ArgumentTypeError(f"it must be a number of hours, at most {MAX_MUTE_HOURS}, not {text!r}")
-
-
 def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = build_parser()
     arguments = parser.parse_args(argv)
     if arguments.json and not arguments.dry_run and not arguments.check:
         parser.error("--json goes with --dry-run or --check")
+    if arguments.timeout is not None and not 0 < arguments.timeout <= MAX_TIMEOUT_MINUTES:
+        parser.error(f"--timeout takes a positive number of minutes, at most {MAX_TIMEOUT_MINUTES}")
     if arguments.hours is not None and not arguments.mute:
         parser.error("--for goes with --mute")
+    if not 0 <= (arguments.hours or 0) <= MAX_MUTE_HOURS:
+        parser.error(f"--for takes a number of hours, at most {MAX_MUTE_HOURS}")
     if re.search(_NO_TEXT, arguments.explain or ""):
         parser.error("--explain takes the id in UTF-8")
     if arguments.webhook_url is not None and not arguments.webhook_url.strip():
@@ -3830,12 +3740,13 @@ def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
+_ENV_FILES = (".env", os.path.join(os.path.dirname(globals().get("__file__", "")), ".env"))
 _SAMPLE_PAYLOAD = {
     "scenes": [{"duration": 15}, {"duration": 15}, {"duration": 15}],
     "subtitle_config": {"font": "Bangers-Regular.ttf", "size": 90, "position": "middle"},
     "logo_config": {"url": "https://example.com/logo.png", "position": "top-right", "size": 100},
 }
-SAMPLE_TASK = TaskEvent("test-task-0001", "test-api-key-0001", _SAMPLE_PAYLOAD, None)
+SAMPLE_TASK = {"id": "test-task-0001", "user_api_key": "test-api-key-0001", "payload": _SAMPLE_PAYLOAD, "log_uri": ""}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -3906,31 +3817,25 @@ def _read_settings(arguments: argparse.Namespace) -> tuple[Settings, list[str]]:
     return settings, errors + wrong or missing
 
 
-_ENV_FILES = (".env", os.path.join(os.path.dirname(globals().get("__file__", "")), ".env"))
-
-
 def _env_file() -> str:
     """Returns the path of the .env in the current folder, else of the one beside this file, else ''."""
     return next((os.path.abspath(path) for path in _ENV_FILES if os.path.isfile(path)), "")
 
 
 def _exposed_files() -> Iterator[Finding]:
-    """Yields a finding for each file of settings that others can read or change, and so post in our name; and for a
-    .env that is no file."""
+    """Yields a finding for each file of settings that others can read or change, and for a .env that is no file."""
     others = {os.path.abspath(path) for path in _ENV_FILES if os.path.lexists(path) and not os.path.isfile(path)}
     for path in sorted(others):
         yield Finding(DOUBTFUL, f"{path} is no file and was not read", "make it one, or rename it")
-    program = os.stat(__file__)
     users = set_variables(os.environ).get("SLACK_USER_WEBHOOKS_FILE", "")
     for path in filter(os.path.isfile, (_env_file(), users)):
         file = os.stat(path)
-        if file.st_uid not in (os.geteuid(), 0, program.st_uid):
+        if file.st_uid not in (os.geteuid(), 0, os.stat(__file__).st_uid):
             what = f"{path} belongs to another user (uid {file.st_uid}), who can read and change the settings"
             yield Finding(DOUBTFUL, what, "chown it")
         elif file.st_mode & 0o066:
-            yield Finding(
-                DOUBTFUL, f"{path} can be read or changed by other users of this machine", f"chmod 600 {path}"
-            )
+            what = f"{path} can be read or changed by other users of this machine"
+            yield Finding(DOUBTFUL, what, f"chmod 600 {path}")
 
 
 def _unknown_variables(names: Iterable[str]) -> Iterator[Finding]:

@@ -15,7 +15,6 @@ from slack_notifier import (
     Message,
     News,
     Style,
-    TaskEvent,
     cannot_read_message,
     event_message,
     failed_message,
@@ -306,7 +305,8 @@ def test_recovered_tasks_are_named_with_how_long_it_took(build: Any, title: str,
 
 def test_the_environment_stands_in_every_title() -> None:
     style = Style(environment="staging <&>`")
-    event = event_message(CREATED, TaskEvent("a", "key", None, None), NOW, style.environment)
+    created = {"id": "a", "user_api_key": "key", "payload": None, "log_uri": None}
+    event = event_message(CREATED, created, NOW, style.environment)
     alerts = [
         build(claim, LIMITS, style)
         for build, claim in (

@@ -14,22 +14,22 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_954
+MOST_LINES = 3_859
 MOST_LINES_OF_A_PART = {
-    "head": 202,
+    "head": 196,
     "Deadlines": 114,
-    "Settings": 365,
-    "Text": 201,
+    "Settings": 347,
+    "Text": 198,
     "Secrets": 128,
-    "Messages": 433,
+    "Messages": 408,
     "SQL": 662,
     "Database": 501,
-    "Delivery": 357,
+    "Delivery": 338,
     "Run": 383,
-    "SlackNotifier": 119,
-    "Check": 192,
+    "SlackNotifier": 118,
+    "Check": 185,
     "Explain and mute": 94,
-    "Command line": 203,
+    "Command line": 187,
 }
 MOST_LINES_OF_A_FUNCTION = 40
 

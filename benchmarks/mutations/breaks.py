@@ -555,8 +555,8 @@ TEXT = r'''
 +return True
 # an answer that quotes the webhook is logged
 ? tests/test_delivery.py::test_an_answer_that_quotes_an_address_of_plain_words_names_none_of_them
--raise _refusal(status, headers, body, webhook)
-+raise _refusal(status, headers, body)
+-_plain_words(body, webhook)
++_plain_words(body, "")
 # a lost answer is tried again
 ? tests/test_delivery.py::test_event_outlives_every_fault_within_5_seconds[reset]
 -DeliveryError(words, may_have_arrived=True)
@@ -571,16 +571,16 @@ TEXT = r'''
 +return DeliveryError(f"no connection ({words or kind})", remedy)
 # a redirect counts as accepted
 ? tests/test_delivery.py::test_slack_must_say_ok_and_others_2xx
--    return 200 <= status < 300
-+    return 200 <= status < 400
+-(200 <= status < 300 and not _is_slack(webhook))
++(200 <= status < 400 and not _is_slack(webhook))
 # 5xx is not tried again
 ? tests/test_delivery.py::test_refusal_says_what_it_was_and_whether_it_may_heal
 -return DeliveryError(reason, retry_after=0, layout_refused=status == 500 and not word)
 +return DeliveryError(reason, layout_refused=status == 500 and not word)
 # Slack need not say ok
 ? tests/test_delivery.py::test_slack_must_say_ok_and_others_2xx
--return status == 200 and body.strip() == "ok"
-+return status == 200
+-if (status, word) == (200, "ok") or
++if status == 200 or
 # Retry-After is not waited for
 ? tests/test_delivery.py::test_event_outlives_every_fault_within_5_seconds[429, an hour]
 -wait = max(next(pauses, NEVER), error.retry_after)
@@ -589,10 +589,10 @@ TEXT = r'''
 ? tests/test_delivery.py::test_refused_layout_is_sent_again_as_text_and_logged_as_an_error
 -(error.layout_refused and message.blocks)
 +(error.layout_refused and not message.blocks)
-# a date as Retry-After is not read
-? tests/test_delivery.py::test_retry_after_is_read_in_any_form
--return urllib3.Retry().parse_retry_after(headers.get("Retry-After", "")[:40])
-+return int(headers.get("Retry-After", "")[:40])
+# a Retry-After of any length is read
+? tests/test_delivery.py::test_retry_after_is_read_in_seconds
+-([0-9]{1,9})
++([0-9]+)
 # a post is tried again without time for its answer
 ? tests/test_delivery.py::test_message_is_not_sent_again_without_time_for_its_answer
 -if until.seconds_left < wait + least_seconds:
@@ -617,7 +617,7 @@ TEXT = r'''
 -
 # a mail server that had too little time is given up
 ? tests/test_email.py::test_mail_server_is_tried_again_where_it_only_had_too_little_time
--if is_enough or not isinstance(error, OutOfTime):
+-if is_enough or not error.late:
 +if True:
 # a mail server that had its time is not given up
 ? tests/test_email.py::test_mail_server_that_used_all_its_time_is_not_tried_again
