@@ -1860,21 +1860,23 @@ ORDER BY rank, task_id
 
 # Failed tasks of which the destination was not notified. One that failed again is news one window after the recorded
 # failure (its report, if that was earlier: a clock was ahead); with another cause one minute after, as a failing task
-# is often written twice within seconds, with two texts; at once if the first was muted. While updated_at is as
-# recorded, it is the same failure.
+# is often written twice within seconds, with two texts; at once if the first was muted; not if this one is. While
+# updated_at is as recorded, it is the same failure.
 FAILED_NEWS = f"""
     SELECT tasks.id, {_ID} AS task_id, failed.at AS event_at, tasks.updated_at, true AS is_news,
-           CASE WHEN {_IS_MUTED} THEN '' ELSE {CAUSE} END AS cause,
-           {_STUCK_ROW.format(_ID)} AS replaced, tasks.user_api_key::text AS user_key,
+           CASE WHEN failed.is_muted THEN '' ELSE {CAUSE} END AS cause,
+           CASE WHEN NOT failed.is_muted THEN {_STUCK_ROW.format(_ID)} END AS replaced,
+           tasks.user_api_key::text AS user_key,
            tasks.started_at IS NULL AND failed.at > tasks.created_at + interval '1 minute' * %(queued)s AS is_unstarted,
            NULL::timestamptz AS began
     FROM tasks
-    CROSS JOIN LATERAL (SELECT {_CHANGED_AT} AS at) AS failed
+    CROSS JOIN LATERAL (SELECT {_CHANGED_AT} AS at, {_IS_MUTED} AS is_muted) AS failed
     LEFT JOIN {_record("'failed'", _ID)} ON true
     WHERE {_FAILED_LATELY} AND {_IS_UNSEEN} AND {_IS_OF_USER} AND (recorded.at IS NULL
           OR failed.at <> recorded.event_at
           AND (failed.at >= recorded.at + interval '1 minute' OR recorded.cause = '')
-          AND (failed.at >= recorded.at + %(window)s OR recorded.cause IS DISTINCT FROM {CAUSE}))"""
+          AND (failed.at >= recorded.at + %(window)s OR recorded.cause IS DISTINCT FROM {CAUSE})
+          AND (recorded.cause = '' OR NOT failed.is_muted))"""
 
 # The stuck tasks, with what the ledger has of each.
 _STUCK = f"""(
@@ -2010,12 +2012,16 @@ DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
 ))
 """
 
-# Mutes failures whose error holds the words; says how many of the last day do. MUTED: what is muted now.
+# Mutes failures whose error holds the words, or (0 hours) makes it as if they never had been, so that the next run looks
+# once more; says how many of the last day hold them. MUTED: what is muted now.
 MUTE = f"""
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
-SELECT destination, 'muted', %(words)s, now() + interval '1 hour' * %(hours)s, now()
+SELECT destination, 'muted', %(words)s, now() + interval '1 hour' * coalesce(nullif(%(hours)s, 0), -200), now()
 FROM unnest(%(destinations)s::text[]) AS destination ORDER BY destination
 {_REPLACE};
+UPDATE slack_notifications SET times = NULL WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM slack_notifications
+    WHERE destination = ANY(%(destinations)s) AND alert = 'failed' AND task_id = '' FOR UPDATE SKIP LOCKED));
 SELECT now() + interval '1 hour' * %(hours)s AS until, count(*) AS matching FROM tasks
 WHERE tasks.status::text = 'failed' AND tasks.updated_at >= now() - interval '1 day'
   AND strpos(lower({SHOWN_ERROR} COLLATE "default"), lower(%(words)s COLLATE "default")) > 0
@@ -3585,7 +3591,11 @@ def explain(run: Run, task_id: str) -> int:
 
     with Outcome() as outcome, Ledger(run.settings.database_url, run.deadline, dry_run=True) as ledger:
         work, wanted = run.work([FAILED, STUCK])
-        run.open(ledger, work, wanted)
+        ledger.thorough = True
+        for doubt in run.open(ledger, work, wanted):
+            if doubt.mark == BAD:
+                raise DatabaseError(f"Cannot explain. {doubt.what}", doubt.remedy, cannot_read=False)
+            logger.warning("%s: %s", doubt.what, doubt.remedy)
         names = [place.fingerprint for place in work]
         with ledger.transaction(TASK, task_id=ledger.text(task_id), destinations=names, **run.rules):
             for task in ledger.rows():
@@ -3611,7 +3621,9 @@ def _explained(run: Run, ledger: Ledger, task: Row, work: Mapping[Destination, S
     elif task["is_open"]:
         yield f"It is stuck from {stuck_at} on, unless it gives a sign of life"
     elif not kind:
-        yield f"A task that is {status} is neither failed nor stuck"
+        yield "Runs report tasks that are failed, queued, in_progress or inprogress, no others"
+    if kind and not any(alert.kind == kind for alerts in work.values() for alert in alerts):
+        yield f"There is no webhook for this user's {kind} tasks"
     for place, alerts in work.items():
         rows = ledger.fetch(RECORDS, destination=place.fingerprint, user=ledger.text(place.user))
         for row in rows:
@@ -3634,13 +3646,17 @@ def _why_not(settings: Settings, ledger: Ledger, task: Row, kind: str, rows: Row
     if first_run == now:
         return "not reported: no run has reported to it yet"
     if not found and told:
-        return "not reported again: the same cause within 30 minutes" if told < changed_at else ""
+        why = "not reported again: it failed within a minute of that, or with the same cause within 30 minutes"
+        return why if kind == "failed" and told < changed_at else ""
+    if not found and first_run - timedelta(minutes=FAILED_WINDOW_MINUTES) < changed_at < now - timedelta(days=7):
+        return "no longer known: the ledger forgets after 7 days"
     if not found:
         before = f"more than 30 minutes before the first run, {format_time(first_run)}, or 2 hours before the last"
         return f"not reported: it changed {before}"
     if found[0]["cause"] == "" and muted:
         last = max(muted, key=lambda row: row["event_at"])
-        return f"not reported: '{last['task_id']}' is muted until {format_time(last['event_at'])}"
+        words, until = redact(last["task_id"]), format_time(last["event_at"])
+        return f"not reported: '{words}' {'is' if now < last['event_at'] else 'was'} muted until {until}"
     if settings.quiet_hours and now in settings.quiet_hours:
         return f"not reported: quiet hours until {settings.quiet_hours.end:%H:%M}, unless the alert is critical"
     if kind == "failed" and now < end_of_grace:
@@ -3666,7 +3682,8 @@ def mute(run: Run, words: str, hours: float) -> int:
             (found,) = ledger.rows()
         end = f"Muted until {format_time(found['until'])}" if hours else "No longer muted"
         dry = "Dry run: " if run.dry_run else ""
-        _print(f"{dry}{end}: '{words}', which {plural(found['matching'], 'failure')} of the last 24 hours hold")
+        matching = plural(found["matching"], "failure")
+        _print(f"{dry}{end}: '{redact(one_line(words))}', which {matching} of the last 24 hours hold")
     return int(outcome.error is not None)
 
 

@@ -153,6 +153,8 @@ class Destination:
         told = self.failures.get(task.id)
         if told and told.cause == MUTED:
             return task.updated != told.event
+        if told and self.is_muted(task):
+            return False
         pause = SAME_CAUSE if told and told.cause == task.cause else SECOND_CAUSE
         return not told or task.updated - min(told.event, told.at) >= pause
 
@@ -188,7 +190,8 @@ class Destination:
 
     def is_recovered(self, task: Task, call: Call, now: datetime) -> bool:
         told = [self.stuck[task.id, status].at for status in WAITING if (task.id, status) in self.stuck]
-        failure = self.failures[task.id].at if task.id in self.failures else self.healed.get(task.id)
+        failed = self.failures.get(task.id)
+        failure = failed.at if failed and failed.cause != MUTED else self.healed.get(task.id)
         return task.ended_well and any(not failure or failure < at for at in told)
 
     def remember(self, alert: str, news: list[Task], now: datetime, *, by_worker: bool) -> None:
@@ -517,7 +520,7 @@ class Story(RuleBasedStateMachine):
         (channel,) = (each for each in self.destinations if each.user is None)
         hours = 0 if channel.muted.get(cause, self.now) > self.now else hours
         self.world.mute(WORDS[cause], hours)
-        channel.muted[cause] = self.now + timedelta(hours=hours)
+        channel.muted[cause] = self.now + timedelta(hours=hours) if hours else self.now - timedelta(days=9)
         # It has begun, then.
         channel.first_run, channel.complete = channel.first_run or self.now, channel.complete or self.now
         self.world.tried["muted"] += 1

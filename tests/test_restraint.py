@@ -318,6 +318,38 @@ def test_what_failed_while_it_was_muted_is_not_reported_after_the_mute(notifier,
     assert slack.messages()[0]["text"].endswith("· 2 of 2 ended tasks failed · 1 user · 1 muted")
 
 
+def test_a_mute_that_is_ended_at_once_leaves_nothing_out(notifier, slack, tasks):
+    assert notifier.send_combined_notification()["error"] is None
+    task = tasks.fail(error=LOUD, updated=0)
+    for hours in (1, 0):
+        assert slack_notifier.mute(notifier.run(10), "http 429", hours) == 0
+    assert notifier.send_combined_notification()["error"] is None
+    assert told(slack, FAILED) == [[task]]
+
+
+@pytest.mark.parametrize("status", ["failed", "queued"])
+def test_what_was_reported_before_it_was_muted_gets_its_recovery(notifier, slack, tasks, becomes, pass_time, status):
+    task = tasks.add(status, created=50, updated=0 if status == "failed" else 50, error="disk full")
+    assert notifier.send_combined_notification()["error"] is None
+    assert slack_notifier.mute(notifier.run(10), "DISK", 1) == 0
+    pass_time(40)
+    for later in ("failed", "finished"):
+        becomes(task, later)
+        assert notifier.send_combined_notification()["error"] is None
+    recovered = {"failed": HEALED, "queued": RECOVERED}[status]
+    assert titles(slack)[1:] == [recovered]
+    assert told(slack, recovered) == [[task]]
+
+
+def test_words_of_a_mute_that_look_like_a_secret_are_masked(cli, tasks, notifier):
+    assert notifier.send_combined_notification()["error"] is None
+    task = tasks.fail(error="password=hunter2trump9\nrefused")
+    printed = cli("--mute", "password=hunter2trump9\nrefused").out + explained(cli, task) + cli("--check").out
+    assert "is muted until" in printed
+    assert "hunter2" not in printed
+    assert cli("--mute", "password=hunter2trump9\nrefused", "--for", "0").out.count("\n") == 1
+
+
 def test_a_dry_run_of_a_mute_mutes_nothing(cli, tasks):
     tasks.fail(error=LOUD)
     done = cli("--mute", "http 429", "--dry-run")
@@ -570,7 +602,7 @@ def test_explain_of_what_was_muted_says_so(cli, notifier, tasks):
 @pytest.mark.parametrize(
     ("minutes", "words"),
     [
-        (1, "not reported again: the same cause within 30 minutes"),
+        (1, "not reported again: it failed within a minute of that, or with the same cause within 30 minutes"),
         (40, "not reported: the next run does"),
     ],
 )
@@ -593,7 +625,7 @@ def test_explain_of_an_odd_task_ends_well(cli, notifier, tasks, status, moment):
     tasks.execute(f"UPDATE tasks SET status = %s, updated_at = {moment}, created_at = {moment}", [status])
     text = explained(cli, task)
     assert f"Task {task}: {status} since" in text
-    assert (f"A task that is {status} is neither failed nor stuck" in text) is (status in ("finished", "Paused"))
+    assert ("Runs report tasks that are failed, queued," in text) is (status in ("finished", "Paused"))
 
 
 def test_explain_speaks_of_a_users_channel_too(cli, slack, tasks, tmp_path):
@@ -612,6 +644,26 @@ def test_check_says_what_a_run_would_keep_for_later(cli, notifier, tasks):
     tasks.fail(updated=0)
     text = " ".join(cli("--check", SLACK_GRACE_MINUTES="10").out.split())
     assert "a run now would report 1 failed task (kept for later: grace)" in text
+
+
+def test_explain_of_a_failure_that_the_ledger_has_forgotten(cli, notifier, tasks, pass_time):
+    task = tasks.fail()
+    assert notifier.send_combined_notification()["error"] is None
+    for _ in range(2):
+        tasks.fail(error="another")
+        assert notifier.send_combined_notification()["error"] is None
+        pass_time(8 * 24 * 60)
+    assert "no longer known: the ledger forgets after 7 days" in explained(cli, task)
+
+
+def test_explain_without_a_ledger_or_a_webhook_says_so(cli, tasks, role, slack):
+    tasks.execute(f"GRANT SELECT ON tasks TO {role.name}")
+    task = tasks.fail()
+    done = cli("--explain", task, DATABASE_URL=role.url)
+    assert (done.code, done.out) == (1, "")
+    assert "Cannot explain. Cannot remember what was reported" in done.log
+    own = {"SLACK_WEBHOOK": "", "SLACK_WEBHOOK_STUCK": slack.webhook()}
+    assert "There is no webhook for this user's failed tasks" in explained(cli, task, **own)
 
 
 def test_explain_before_the_first_run_and_of_no_task(cli, tasks):

@@ -14,7 +14,7 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_859
+MOST_LINES = 3_873
 MOST_LINES_OF_A_PART = {
     "head": 196,
     "Deadlines": 114,
@@ -22,13 +22,13 @@ MOST_LINES_OF_A_PART = {
     "Text": 198,
     "Secrets": 128,
     "Messages": 408,
-    "SQL": 662,
+    "SQL": 665,
     "Database": 501,
     "Delivery": 338,
     "Run": 383,
     "SlackNotifier": 118,
     "Check": 185,
-    "Explain and mute": 94,
+    "Explain and mute": 105,
     "Command line": 187,
 }
 MOST_LINES_OF_A_FUNCTION = 40

@@ -73,7 +73,11 @@ class Destination:
             rows = {row.id: row for row in table.of(*ENDED_WELL) if row.id in told}
             if alert == "recovered":
                 stuck = self.all_stuck(table, now).values()
-                rows = {key: row for key, row in rows.items() if not self._merely_got_its_turn(told[key], stuck)}
+                rows = {
+                    key: row
+                    for key, row in rows.items()
+                    if now - row.updated_at > DAY or not self._merely_got_its_turn(told[key], stuck)
+                }
             # A report of a week ago is forgotten as it goes.
             old = {key: row for key, row in rows.items() if now - told[key].at >= SHORT_LIVED}
         unsure = {key for key, row in rows.items() if key in self.unsure or (alert, key, row.updated_at) in self.missed}
