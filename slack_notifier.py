@@ -3669,7 +3669,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--check", const=True, help="look at all that a run relies on; post and change nothing")
     what.add_argument("--explain", metavar="TASK_ID", help="say why a task was reported, or was not")
     mute = "leave out failures whose error holds these words, for some hours"
-    what.add_argument("--mute", type=_words_argument, metavar="WORDS", help=mute)
+    what.add_argument("--mute", metavar="WORDS", help=mute)
     option = parser.add_argument_group("options").add_argument
     hours = "with --mute: it ends by itself after this many hours (default: 2), and now with 0"
     option("--for", dest="hours", type=float, metavar="HOURS", help=hours)
@@ -3683,13 +3683,6 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _words_argument(text: str) -> str:
-    words = text.strip().lower()
-    if not 3 <= len(words) <= 500 or re.search(_NO_TEXT, words):
-        raise argparse.ArgumentTypeError("it takes 3 to 500 characters of the error, as the alert of all is not muted")
-    return words
-
-
 def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = build_parser()
     arguments = parser.parse_args(argv)
@@ -3697,7 +3690,11 @@ def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--json goes with --dry-run or --check")
     if arguments.timeout is not None and not 0 < arguments.timeout <= MAX_TIMEOUT_MINUTES:
         parser.error(f"--timeout takes a positive number of minutes, at most {MAX_TIMEOUT_MINUTES}")
-    if arguments.hours is not None and not arguments.mute:
+    if arguments.mute is not None:
+        arguments.mute = arguments.mute.strip().lower()
+        if not 3 <= len(arguments.mute) <= 500 or re.search(_NO_TEXT, arguments.mute):
+            parser.error("--mute takes 3 to 500 characters of the error, as the alert of all is not muted")
+    elif arguments.hours is not None:
         parser.error("--for goes with --mute")
     if not 0 <= (arguments.hours or 0) <= MAX_MUTE_HOURS:
         parser.error(f"--for takes a number of hours, at most {MAX_MUTE_HOURS}")
