@@ -1143,8 +1143,7 @@ def _since(task: Row, now: datetime | None) -> str:
 
 def failed_message(news: News, limits: Limits, style: Style) -> Message:
     """Builds the alert of tasks that failed in the usual window, or since `news.since`."""
-    window = f"in the last {plural(FAILED_WINDOW_MINUTES, 'minute')}"
-    span = f"since {format_time(news.since)}" if news.since else window
+    span = f"since {format_time(news.since)}" if news.since else f"in the last {FAILED_WINDOW_MINUTES} minutes"
     groups = []
     for cause in news.causes if news.total > MAX_DESCRIBED_TASKS else ():
         tasks = [task for task in news.tasks if task["cause"] == cause["cause"]]
@@ -1209,10 +1208,9 @@ def critical_reason(news: News, limits: Limits, count: int, share: int) -> str:
     return "count" if news.total >= count else ""
 
 
-def cannot_read_message(
-    error: str, seconds: int, at: datetime, environment: str = "", title: str = "🙈 Monitor cannot read the tasks table"
-) -> Message:
+def cannot_read_message(error: str, seconds: int, at: datetime, environment: str = "", title: str = "") -> Message:
     """Builds the alert that the tasks could not be read in `seconds` of trying, so nobody watches them."""
+    title = title or "🙈 Monitor cannot read the tasks table"
     tried = f"Tried for {plural(seconds, 'second')}. " if seconds else ""
     part = f"{task_text(error, 500)}\n{tried}Until it works again, no failed or stuck task is reported."
     return message(title, environment, [part], f"Reported at {format_time(at)}")
