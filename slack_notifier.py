@@ -3660,8 +3660,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     what = parser.add_argument_group("what to report (default: failed and stuck tasks)").add_mutually_exclusive_group()
     add = partial(what.add_argument, action="store_const")
-    add("--failed-only", dest="only", const=FAILED, help="only tasks that failed")
-    add("--stuck-only", dest="only", const=STUCK, help="only tasks that are stuck")
+    add("--failed-only", dest="alerts", const=[FAILED], default=[FAILED, STUCK], help="only tasks that failed")
+    add("--stuck-only", dest="alerts", const=[STUCK], help="only tasks that are stuck")
     add("--test-creation", dest="event", const=CREATED, help="send a sample of the notice of a created task")
     add("--test-start", dest="event", const=STARTED, help="send a sample of the notice of a started task")
     add("--check", const=True, help="look at all that a run relies on; post and change nothing")
@@ -3733,15 +3733,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         notifier.preview = lambda message: json.dumps(message.payload(), ensure_ascii=False)
     if arguments.event or arguments.mute or arguments.explain is not None:
         return 2 if errors else _run_once(notifier, arguments)
-    wanted = [arguments.only] if arguments.only else [FAILED, STUCK]
     if errors:
-        notifier.say_unusable(wanted, "; ".join(errors))
+        notifier.say_unusable(arguments.alerts, "; ".join(errors))
         return 2
     if arguments.timeout and settings.queued_minutes and settings.in_progress_minutes:
         logger.warning("--timeout is not used: SLACK_QUEUED_MINUTES and SLACK_IN_PROGRESS_MINUTES are set")
-    outcomes = notifier.watch(wanted, arguments.timeout or DEFAULT_TIMEOUT_MINUTES)
+    outcomes = notifier.watch(arguments.alerts, arguments.timeout or DEFAULT_TIMEOUT_MINUTES)
     if not any(outcome.error or outcome.total for outcome in outcomes):
-        logger.info("No %s tasks to report", " or ".join(alert.kind for alert in wanted))
+        logger.info("No %s tasks to report", " or ".join(alert.kind for alert in arguments.alerts))
     return int(any(outcome.error for outcome in outcomes))
 
 

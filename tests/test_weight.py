@@ -14,7 +14,7 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_821
+MOST_LINES = 3_820
 MOST_LINES_OF_A_PART = {
     "head": 196,
     "Deadlines": 114,
@@ -29,7 +29,7 @@ MOST_LINES_OF_A_PART = {
     "SlackNotifier": 118,
     "Check": 182,
     "Explain and mute": 81,
-    "Command line": 182,
+    "Command line": 181,
 }
 MOST_LINES_OF_A_FUNCTION = 40
 

@@ -923,9 +923,9 @@ TEXT = r'''
 +super().error(redact(message))
 # a wrong setting is exit 1
 ? tests/test_start.py::test_wrong_setting_is_told_where_the_alerts_of_this_run_go
--        notifier.say_unusable(wanted, "; ".join(errors))
+-        notifier.say_unusable(arguments.alerts, "; ".join(errors))
 -        return 2
-+        notifier.say_unusable(wanted, "; ".join(errors))
++        notifier.say_unusable(arguments.alerts, "; ".join(errors))
 +        return 1
 # a sample is sent whatever is wrong
 ? tests/test_start.py::test_samples_of_events_with_a_wrong_setting_send_nothing
