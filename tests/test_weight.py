@@ -14,14 +14,14 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_820
+MOST_LINES = 3_814
 MOST_LINES_OF_A_PART = {
     "head": 196,
     "Deadlines": 114,
     "Settings": 347,
     "Text": 198,
     "Secrets": 128,
-    "Messages": 406,
+    "Messages": 400,
     "SQL": 658,
     "Database": 498,
     "Delivery": 338,
