@@ -543,7 +543,7 @@ TEXT = r'''
 # an answer that quotes the webhook is logged
 ? tests/test_delivery.py::test_an_answer_that_quotes_an_address_of_plain_words_names_none_of_them
 -_plain_words(body, webhook)
-+_plain_words(body, "")
++_plain_words(body, '')
 # a lost answer is tried again
 ? tests/test_delivery.py::test_event_outlives_every_fault_within_5_seconds[reset]
 -DeliveryError(words, may_have_arrived=True)
