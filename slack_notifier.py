@@ -3505,10 +3505,9 @@ def _check_destination(destination: Destination, until: Deadline) -> Finding:
         # Slack looks up the webhook before it refuses an empty message.
         _post(destination.webhook, {"text": ""}, until.capped(PROBE_SECONDS))
     except DeliveryError as error:
-        if error.word == "no_text":
-            return Finding(GOOD, f"{destination}: Slack knows the webhook")
-        return Finding(BAD, f"{destination}: {error.reason}", error.remedy)
-    return Finding(DOUBTFUL, f"{destination}: took an empty message, as Slack does not")
+        if error.word != "no_text":
+            return Finding(BAD, f"{destination}: {error.reason}", error.remedy)
+    return Finding(GOOD, f"{destination}: Slack knows the webhook")
 
 
 def _check_host(name: str, url: str, until: Deadline) -> Finding:

@@ -14,7 +14,7 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_814
+MOST_LINES = 3_813
 MOST_LINES_OF_A_PART = {
     "head": 196,
     "Deadlines": 114,
@@ -27,7 +27,7 @@ MOST_LINES_OF_A_PART = {
     "Delivery": 338,
     "Run": 375,
     "SlackNotifier": 118,
-    "Check": 182,
+    "Check": 181,
     "Explain and mute": 81,
     "Command line": 181,
 }
