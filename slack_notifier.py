@@ -1077,7 +1077,7 @@ def _mrkdwn(text: str) -> Block:
 
 def size(text: str) -> int:
     """Counts characters as Slack may count them: UTF-16 units of the escaped text."""
-    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+    return len(text) if text.isascii() else len(text) + len(re.findall("[\U00010000-\U0010ffff]", text))
 
 
 def bold(text: str) -> str:
@@ -1618,9 +1618,6 @@ FROM moved ORDER BY task_id, notified_at DESC
 {_REPLACE} WHERE recorded.notified_at < excluded.notified_at
 """
 
-# Whether failures without a time of their last change are in the table.
-NULLS = "SELECT EXISTS (SELECT FROM tasks WHERE tasks.status::text = 'failed' AND tasks.updated_at IS NULL) AS nulls"
-
 # Under this name in place of a destination, users' channels, of which few have news, share their state rows. A channel
 # has a row of its own there (`task_id`: its destination) from when a run finds news for it until a run has reported it.
 USERS = "users"
@@ -1706,12 +1703,13 @@ _STATE = f"""state AS (
         FROM slack_notifications WHERE {_ALERT_ROW}
     ) AS alert
 ), mutes AS (
-    SELECT lower(task_id COLLATE "default") AS words FROM slack_notifications
-    WHERE destination = %(destination)s AND alert = 'muted' AND event_at > now()
+    SELECT lower(task_id COLLATE "default") AS words, event_at AS until FROM slack_notifications
+    WHERE destination = %(destination)s AND alert = 'muted'
 )"""
-# Failures whose error holds these words are recorded without a cause: so they are neither listed nor counted.
-_IS_MUTED = f"""EXISTS (
-    SELECT FROM mutes WHERE strpos(lower({SHOWN_ERROR} COLLATE "default"), words) > 0)"""
+# Failures until then whose error holds these words are recorded without a cause: so they are neither listed nor
+# counted. A mute counts after its end, too: it may not have been possible to record them before.
+_IS_MUTED = f"""EXISTS (SELECT FROM mutes WHERE least({_CHANGED_AT}, now()) <= until
+    AND strpos(lower({SHOWN_ERROR} COLLATE "default"), words) > 0)"""
 # Whether the last complete look cannot have seen this `version` of a task (xmin), so that a run does not look up again
 # what was reported lately. `seen`: all transactions before that had ended. Half of the numbers count as later.
 _IS_UNSEEN = """(tasks.updated_at >= (SELECT complete FROM state)
@@ -1854,7 +1852,8 @@ ORDER BY rank, task_id
 
 # Failed tasks of which the destination was not notified. One that failed again is news one window after the recorded
 # failure (its report, if that was earlier: a clock was ahead); with another cause one minute after, as a failing task
-# is often written twice within seconds, with two texts. While updated_at is as recorded, it is the same failure.
+# is often written twice within seconds, with two texts; at once if the first was muted. While updated_at is as
+# recorded, it is the same failure.
 FAILED_NEWS = f"""
     SELECT tasks.id, {_ID} AS task_id, failed.at AS event_at, tasks.updated_at, true AS is_news,
            CASE WHEN {_IS_MUTED} THEN '' ELSE {CAUSE} END AS cause,
@@ -1865,7 +1864,8 @@ FAILED_NEWS = f"""
     CROSS JOIN LATERAL (SELECT {_CHANGED_AT} AS at) AS failed
     LEFT JOIN {_record("'failed'", _ID)} ON true
     WHERE {_FAILED_LATELY} AND {_IS_UNSEEN} AND {_IS_OF_USER} AND (recorded.at IS NULL
-          OR failed.at <> recorded.event_at AND failed.at >= recorded.at + interval '1 minute'
+          OR failed.at <> recorded.event_at
+          AND (failed.at >= recorded.at + interval '1 minute' OR recorded.cause = '')
           AND (failed.at >= recorded.at + %(window)s OR recorded.cause IS DISTINCT FROM {CAUSE}))"""
 
 # The stuck tasks, with what the ledger has of each.
@@ -1898,7 +1898,8 @@ SELECT EXISTS (SELECT FROM slack_notifications AS recorded
 """
 
 # Tasks that were reported as failed or stuck (`reported_as`) and have ended well lately. While a younger task is stuck
-# in the status in which this one was, it merely got its turn: it and the alert's completeness are held (NULL).
+# in the status in which this one was, it merely got its turn: it and the alert's completeness are held (NULL) for a
+# day at most.
 RECOVERED_NEWS = f"""
     SELECT ended.*, 'ended' AS cause,
            CASE WHEN recorded.ctid IS NULL OR recorded.cause = '' THEN false
@@ -1906,7 +1907,8 @@ RECOVERED_NEWS = f"""
                    SELECT json_object_agg(cause, newest) FROM (
                        SELECT {_STUCK_STATUS} AS cause, max({_SIGN_OF_LIFE})::timestamptz AS newest
                        FROM tasks WHERE {_IS_OF_USER} AND {_IS_STUCK} GROUP BY 1) AS stuck
-                   ) ->> recorded.cause)::timestamptz, '-infinity') THEN true END AS is_news,
+                   ) ->> recorded.cause)::timestamptz, '-infinity')
+                   OR ended.event_at < now() - interval '1 day' THEN true END AS is_news,
            CASE WHEN recorded.ctid IS NOT NULL
                THEN recorded.ctid || {_STUCK_ROW.format("ended.task_id")} END AS replaced,
            '' AS user_key, false AS is_unstarted, recorded.event_at AS began
@@ -2004,7 +2006,7 @@ DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
 MUTE = f"""
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
 SELECT destination, 'muted', %(words)s, now() + interval '1 hour' * %(hours)s, now()
-FROM unnest(%(destinations)s::text[]) AS destination
+FROM unnest(%(destinations)s::text[]) AS destination ORDER BY destination
 {_REPLACE};
 SELECT now() + interval '1 hour' * %(hours)s AS until, count(*) AS matching FROM tasks
 WHERE tasks.status::text = 'failed' AND tasks.updated_at >= now() - interval '1 day'
@@ -2015,17 +2017,19 @@ SELECT DISTINCT task_id AS words, event_at AS until FROM slack_notifications
 WHERE destination = ANY(%(destinations)s) AND alert = 'muted' AND event_at > now() ORDER BY event_at, task_id
 """
 
-# For --explain: the task; what the destinations were notified of it, since when they are notified, what is muted there.
+# For --explain: the task, what the ledger has of it and its destination, and whether a claim would find it.
 TASK = f"""
-SELECT {_SHOWN_TASK}, tasks.started_at::timestamptz AS started_at, {_CHANGED_AT} AS changed_at, {_IS_OPEN} AS is_open,
-       {_SIGN_OF_LIFE}::timestamptz + {_LIMIT} AS stuck_at, now() AS now
+SELECT {_SHOWN_TASK}, greatest({_CHANGED_AT}, '0001-01-02') AS changed_at, {_IS_OPEN} AS is_open,
+       {_IS_STUCK} AS is_stuck, {_SIGN_OF_LIFE}::timestamptz + {_LIMIT} AS stuck_at, now() AS now
 FROM tasks WHERE tasks.id::text = %(task_id)s LIMIT 1
 """
 RECORDS = """
-SELECT destination, alert, task_id, event_at, notified_at, cause FROM slack_notifications
-WHERE destination = ANY(%(destinations)s) AND (task_id = left(%(task_id)s, 500) OR alert = '' OR alert = 'muted')
+SELECT alert, task_id, event_at, notified_at, cause FROM slack_notifications
+WHERE destination = %(destination)s AND (task_id = left(%(task_id)s, 500) OR alert IN ('', 'muted'))
 ORDER BY notified_at
 """
+_FOUND = "WITH {}, news AS ({}) SELECT cause FROM news WHERE task_id = left(%(task_id)s, 500)"
+FOUND = {"failed": _FOUND.format(_STATE, FAILED_NEWS), "stuck": _FOUND.format(_STATE, STUCK_NEWS)}
 
 # The session that locks tasks or the ledger as a whole, such as a migration; another run never does.
 TABLE_LOCK = """
@@ -2104,9 +2108,10 @@ class Ledger:
         # Whether it looks for what is odd about the tasks, which a worker's call need not.
         self.thorough, self.is_indexed = False, False
         self.deadline, self.dry_run, self.paced = deadline, dry_run, paced
-        # What each transaction begins with; the names of the alerts that get state rows; see NULLS and _IS_UNSEEN.
+        # What each transaction begins with; the names of the alerts that get state rows.
         self.opening: list[str] = []
         self.alerts: list[str] = []
+        # See _CHANGED_SINCE and _IS_UNSEEN.
         self.nulls, self.version = False, AsIs("NULL")
         self.muted: Rows = []
         self.call_wait = CALL_LOCK_WAIT_SECONDS
@@ -2142,7 +2147,7 @@ class Ledger:
             except DeliveryError as error:
                 reason, remedy = error.reason, ""
             except (psycopg2.Error, UnicodeDecodeError) as error:
-                reason, remedy = self._words(error), "check DATABASE_URL"
+                reason, remedy = self._words(error) or type(error).__name__, "check DATABASE_URL"
             unreachable = DatabaseError(f"Cannot connect to the database: {reason}", remedy)
             is_late = self.deadline.seconds_left < (pause or 0) + DATABASE_CONNECT_SECONDS
             if pause is None or is_late or re.search(_IS_FINAL_ERROR, reason):
@@ -2177,6 +2182,8 @@ class Ledger:
         self.parameters = {
             **own,
             "columns": COLUMNS_READ,
+            "varying_words": VARYING_WORDS,
+            "varying_numbers": VARYING_NUMBERS,
             "window": timedelta(minutes=FAILED_WINDOW_MINUTES),
             **parameters,
             "hold_milliseconds": CLAIM_HOLD_SECONDS * 1000,
@@ -2205,6 +2212,10 @@ class Ledger:
                 raise
             logger.warning("%s; connecting again", error)
         return action()
+
+    def text(self, value: str) -> str:
+        """Returns a text as a parameter that the server compares with its own, byte by byte in SQL_ASCII."""
+        return value.encode().decode("latin-1") if self.is_raw else value
 
     def rows(self) -> Rows:
         names = [column.name for column in self._cursor.description or ()]
@@ -2352,9 +2363,6 @@ class Ledger:
             if state["has_versions"]:
                 self.version = AsIs("tasks.xmin")
             self.nulls = state["columns"]["updated_at"]["nullable"]
-            if self.nulls:
-                for row in self.optional_rows("failures without updated_at", NULLS, self.deadline.capped(1)):
-                    self.nulls = row["nulls"]
         return found
 
     def _check_pace(self, destinations: Sequence[str]) -> None:
@@ -2388,11 +2396,10 @@ class Ledger:
         ends; None where no alert has news or the claim is rate-limited. A claim whose connection breaks is made again;
         one that takes too long takes only the oldest tasks. DatabaseError, `busy` if another run reports to the
         destination."""
-        user = destination.user.encode().decode("latin-1") if self.is_raw else destination.user
-        own = {"destination": destination.fingerprint, "destinations": [destination.fingerprint], "user": user}
-        patterns = {"varying_words": VARYING_WORDS, "varying_numbers": VARYING_NUMBERS}
+        names = {"destination": destination.fingerprint, "destinations": [destination.fingerprint]}
+        own = {**names, "user": self.text(destination.user)}
         limits = {"listed": MAX_CAUSES, "each": MAX_READ_TASKS, "part": CLAIM_TASKS, "with_facts": True}
-        parameters = {**rules, **own, **patterns, **limits}
+        parameters = {**rules, **own, **limits}
         claim_by = until.before(POST_SECONDS)
         try:
             # Two fifths of the time are for a second try with fewer tasks.
@@ -2957,7 +2964,7 @@ class Run:
         outcomes = self.report(alerts, self.deadline.before(CANNOT_READ_SECONDS))
         errors = [outcome.error for outcome in outcomes if outcome.cannot_read and outcome.error]
         with Outcome() as said:
-            note, now = Note("cannot read", self.settings), datetime.now(timezone.utc)
+            note, now = Note("cannot read", self.settings, alerts), datetime.now(timezone.utc)
             if errors:
                 seconds = round(monotonic() - started)
                 self.say(alerts, note, cannot_read_message(errors[0], seconds, now, self.settings.environment))
@@ -3109,10 +3116,7 @@ class Run:
         """Posts or mails the message of a claim; False where it waits."""
         alert, settings = ledger.alert, self.settings
         subject = plural(news.total, f"{alert.name} task")
-        critical = ""
-        if alert.followers:
-            critical = critical_reason(news, self.limits, settings.critical_count, settings.critical_share)
-        wait = "" if critical else self._reason_to_wait(alert, news)
+        critical, wait = self._critical_reason(alert, news), self.reason_to_wait(alert, news)
         if wait:
             logger.info("%s: %s kept for later", wait, subject)
             return False
@@ -3131,9 +3135,16 @@ class Run:
         self.outbox.post(destination, message, subject, post_by, or_mail=True)
         return True
 
-    def _reason_to_wait(self, alert: Alert, news: News) -> str:
+    def _critical_reason(self, alert: Alert, news: News) -> str:
+        if not alert.followers:
+            return ""
+        return critical_reason(news, self.limits, self.settings.critical_count, self.settings.critical_share)
+
+    def reason_to_wait(self, alert: Alert, news: News) -> str:
         """Returns why an alert that is not critical waits for a later run; '' where it does not. A task that fails
         again and again ends the grace too: the alert has not been complete for too long."""
+        if self._critical_reason(alert, news):
+            return ""
         if news.claimed_at in (self.settings.quiet_hours or ()):
             return "Quiet hours"
         grace = timedelta(minutes=self.settings.grace_minutes)
@@ -3153,7 +3164,8 @@ class Run:
         return [Destination("")]
 
     def send(self, kinds: Sequence[str], subject: str, build: Callable[[], Message], *, or_mail: bool = False) -> bool:
-        """Sends one message to every destination of these kinds, except those of single users; True: all have it."""
+        """Sends one message to every destination of these kinds, except those of single users; True: all have it, or
+        one of them, if it may go by e-mail as well (`or_mail`)."""
         if not self.has_destinations():
             return False
         until = self.deadline.before(HEARTBEAT_SECONDS) if or_mail else self.deadline
@@ -3165,14 +3177,16 @@ class Run:
                     destinations.update(dict.fromkeys(self.destinations(kind)))
                 outcome.add(route)
             # Each has its share of the time that is left, but never less than a sixth of the whole.
-            least = until.seconds_left / 6
+            least, taken = until.seconds_left / 6, 0
             for number, destination in enumerate(destinations):
                 share = until.seconds_left / (len(destinations) - number)
                 with Outcome() as one:
                     by = until.capped(max(share, least))
                     self.outbox.post(destination, message, subject, by, or_mail=or_mail)
+                    taken += 1
                 outcome.add(one)
-        return bool(destinations) and not outcome.error
+            return taken > 0 and (or_mail or not outcome.error)
+        return False
 
     def say(self, alerts: Sequence[Alert], note: Note, message: Message) -> None:
         """Says what is wrong with the monitor itself, but once an hour only."""
@@ -3185,7 +3199,7 @@ class Run:
 
     def _say(self, alerts: Sequence[Alert], message: Message) -> bool:
         """Sends a message about the monitor itself to Slack, or by e-mail where no webhook takes it."""
-        title = message.text.partition("\n")[0]
+        title = f"'{message.text.partition(chr(10))[0]}'"
         if self.send([alert.kind for alert in alerts], title, lambda: message, or_mail=True):
             return True
         if self.settings.email and not self.dry_run:
@@ -3215,9 +3229,9 @@ class Note:
     """When a trouble of the monitor itself began and when it was last said, in a file, as the database may be what is
     away. The file holds these two times only and is the user's own. Where none can be kept, each run says it."""
 
-    def __init__(self, trouble: str, settings: Settings) -> None:
-        webhooks = sorted(url for urls in settings.webhooks.values() for url in urls)
-        installation = [trouble, _ENV_FILES[1], str(os.geteuid()), *webhooks]
+    def __init__(self, trouble: str, settings: Settings, alerts: Sequence[Alert]) -> None:
+        webhooks = {to.webhook for alert in alerts for to in settings.destinations(alert.kind, users=False)}
+        installation = [trouble, _ENV_FILES[1], str(os.geteuid()), *sorted(webhooks)]
         name = f"slack_notifier-{hashlib.sha256(chr(10).join(installation).encode()).hexdigest()[:16]}"
         state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
         folder = state if os.access(state, os.W_OK) else os.environ.get("TMPDIR") or "/tmp"
@@ -3242,8 +3256,9 @@ class Note:
         """Keeps the times; without any, deletes the file."""
         try:
             with self._opened(os.O_CREAT) as file:
-                file.truncate()
                 file.write(" ".join(str(moment.timestamp()) for moment in times))
+                # Only what could be written replaces what was there.
+                file.truncate()
             if not times:
                 os.unlink(self._path)
         except OSError as error:
@@ -3274,7 +3289,7 @@ class SlackNotifier:
         if self.enabled and __name__ != "__main__":
             # A child that the program forks during its first call would have half of what that loads.
             with suppress(Exception):
-                for name in ("requests", "smtplib", "email.policy", "encodings.idna", "encodings.utf_16_le"):
+                for name in ("requests", "smtplib", "email.policy", "encodings.idna"):
                     __import__(name)
 
     @property
@@ -3359,7 +3374,7 @@ class SlackNotifier:
         run = self.run(CANNOT_READ_SECONDS)
         now = datetime.now(timezone.utc)
         message = cannot_read_message(error, 0, now, self.settings.environment, "🙈 Monitor has a wrong setting")
-        run.say(alerts, Note("wrong setting", self.settings), message)
+        run.say(alerts, Note(error, self.settings, alerts), message)
         run.send_heartbeat(good=False)
 
     def run(
@@ -3449,7 +3464,10 @@ def _check_runs(ledger: Ledger, settings: Settings, until: Deadline) -> Iterator
         found = []
         for alert in alerts:
             with ledger.claim([alert], to, until, run.rules) as news:
-                found += [plural(news.total, f"{alert.name} task")] if news else []
+                if news:
+                    wait = run.reason_to_wait(alert, news)
+                    kept = f" (kept for later: {wait.lower()})" if wait else ""
+                    found.append(plural(news.total, f"{alert.name} task") + kept)
         would = f"a run now would report {' and '.join(found) or 'nothing'}"
         yield Finding(GOOD, f"Reports to {to}: {_last_run(state)}; {would}")
 
@@ -3559,58 +3577,66 @@ def explain(run: Run, task_id: str) -> int:
     with Outcome() as outcome, Ledger(run.settings.database_url, run.deadline, dry_run=True) as ledger:
         work, wanted = run.work([FAILED, STUCK])
         run.open(ledger, work, wanted)
-        with ledger.transaction(TASK, task_id=task_id, destinations=[], **run.rules):
+        names = [place.fingerprint for place in work]
+        with ledger.transaction(TASK, task_id=ledger.text(task_id), destinations=names, **run.rules):
             for task in ledger.rows():
-                work |= dict.fromkeys(run.settings.user_destinations([task["user_api_key"]]), wanted)
-                records = ledger.fetch(RECORDS, destinations=[place.fingerprint for place in work])
-                for line in _explained(run, task, work, records):
+                users = run.settings.user_destinations([task["user_api_key"]])
+                ledger.fetch(BEGIN_USERS, destinations=[place.fingerprint for place in users])
+                for line in _explained(run, ledger, task, {**work, **dict.fromkeys(users, wanted)}):
                     _print(fill(one_line(line), 100, subsequent_indent="  "))
                 return 0
         raise DatabaseError(f"There is no task {label(task_id)}", "its whole id is needed", cannot_read=False)
     return int(outcome.error is not None)
 
 
-def _explained(run: Run, task: Row, work: Mapping[Destination, Sequence[Alert]], records: Rows) -> Iterator[str]:
-    """Yields what the task is now, then of each destination what it was notified of, or why not."""
-    now, status = task["now"], one_line(task["status"])
-    age = format_age(task["changed_at"], now)
+def _explained(run: Run, ledger: Ledger, task: Row, work: Mapping[Destination, Sequence[Alert]]) -> Iterator[str]:
+    """Yields what the task is now, then of each destination what it was notified of, and why of nothing else."""
+    status, age = one_line(task["status"]), format_age(task["changed_at"], task["now"])
     yield f"Task {one_line(task['id'])}: {status} since {format_time(task['changed_at'])} ({age})"
     if task["error"]:
         yield f"Error: {plain(error_line(task['error']))}"
-    kind = "failed" if status == "failed" else ""
-    if task["is_open"] and task["stuck_at"] < now:
+    kind, stuck_at = "failed" if status == "failed" else "", format_time(task["stuck_at"])
+    if task["is_stuck"]:
         kind = "stuck"
-        yield f"Stuck since {format_time(task['stuck_at'])} ({format_age(task['stuck_at'], now)})"
+        yield f"Stuck since {stuck_at} ({format_age(task['stuck_at'], task['now'])})"
     elif task["is_open"]:
-        yield f"It is stuck in {format_age(now, task['stuck_at'])}, unless it gives a sign of life"
+        yield f"It is stuck from {stuck_at} on, unless it gives a sign of life"
+    elif not kind:
+        yield f"A task that is {status} is neither failed nor stuck"
     for place, alerts in work.items():
-        rows = [row for row in records if row["destination"] == place.fingerprint]
-        reports = [row for row in rows if row["alert"] in ("failed", "healed", "stuck", "recovered")]
-        for row in reports:
-            how = "left out as muted" if row["cause"] == "" else f"reported as {row['alert']}"
-            yield f"{place}: {how} at {format_time(row['notified_at'])}"
-        is_reported = any(row["alert"] == kind and row["event_at"] >= task["changed_at"] for row in reports)
-        if not is_reported and any(alert.kind == kind for alert in alerts):
-            yield f"{place}: not reported: {_why_not(run.settings, task, kind, rows)}"
+        rows = ledger.fetch(RECORDS, destination=place.fingerprint, user=ledger.text(place.user))
+        for row in rows:
+            if row["task_id"] and row["alert"] != "muted":
+                how = "left out as muted" if row["cause"] == "" else f"reported as {row['alert']}"
+                yield f"{place}: {how} at {format_time(row['notified_at'])}"
+        why = _why_not(run.settings, ledger, task, kind, rows) if kind in [alert.kind for alert in alerts] else ""
+        if why:
+            yield f"{place}: {why}"
 
 
-def _why_not(settings: Settings, task: Row, kind: str, rows: Rows) -> str:
-    """Returns why a task was not reported to the destination whose rows of the ledger these are."""
-    now, failed_at = task["now"], task["changed_at"]
-    grace = timedelta(minutes=settings.grace_minutes)
+def _why_not(settings: Settings, ledger: Ledger, task: Row, kind: str, rows: Rows) -> str:
+    """Returns why a task is not reported to the destination whose rows of the ledger these are; '' where it is."""
+    now, changed_at = task["now"], task["changed_at"]
+    end_of_grace = min(changed_at, now) + timedelta(minutes=settings.grace_minutes)
     first_run = next((row["event_at"] for row in rows if not row["alert"]), now)
-    muted = [row for row in rows if row["alert"] == "muted" and row["task_id"] in (task["error"] or "").lower()]
+    told = next((row["event_at"] for row in rows if row["alert"] == kind and row["task_id"]), None)
+    muted = [row for row in rows if row["alert"] == "muted" and row["task_id"].lower() in (task["error"] or "").lower()]
+    found = ledger.fetch(FOUND[kind], alert=kind, reported_as="")
     if first_run == now:
-        return "no run has reported to it yet"
-    if kind == "failed" and failed_at < first_run - timedelta(minutes=FAILED_WINDOW_MINUTES):
-        return f"it failed before the first run, at {format_time(first_run)}"
-    if kind == "failed" and muted and muted[-1]["event_at"] > now:
-        return f"'{muted[-1]['task_id']}' is muted until {format_time(muted[-1]['event_at'])}"
+        return "not reported: no run has reported to it yet"
+    if not found and told:
+        return "not reported again: the same cause within 30 minutes" if told < changed_at else ""
+    if not found:
+        before = f"more than 30 minutes before the first run, {format_time(first_run)}, or 2 hours before the last"
+        return f"not reported: it changed {before}"
+    if found[0]["cause"] == "" and muted:
+        last = max(muted, key=lambda row: row["event_at"])
+        return f"not reported: '{last['task_id']}' is muted until {format_time(last['event_at'])}"
     if settings.quiet_hours and now in settings.quiet_hours:
-        return f"quiet hours until {settings.quiet_hours.end:%H:%M}, unless the alert is critical"
-    if kind == "failed" and now - failed_at < grace:
-        return f"its grace lasts {format_age(now, failed_at + grace)} more, unless the alert is critical"
-    return "the next run does"
+        return f"not reported: quiet hours until {settings.quiet_hours.end:%H:%M}, unless the alert is critical"
+    if kind == "failed" and now < end_of_grace:
+        return f"not reported: its grace ends at {format_time(end_of_grace)}, or earlier, unless the alert is critical"
+    return "not reported: the next run does"
 
 
 def mute(run: Run, words: str, hours: float) -> int:
@@ -3618,15 +3644,20 @@ def mute(run: Run, words: str, hours: float) -> int:
     exit code."""
     with Outcome() as outcome, Ledger(run.settings.database_url, run.deadline, dry_run=run.dry_run) as ledger:
         names = [place.fingerprint for place in run.destinations("failed")]
+        if not names:
+            raise SettingError("Users' channels cannot be muted, and there is no other webhook", "set SLACK_WEBHOOK")
         for doubt in ledger.open([FAILED], names):
             if doubt.mark == BAD:
                 raise DatabaseError(f"Cannot mute. {doubt.what}", doubt.remedy, cannot_read=False)
-        if not hours and words not in [row["words"] for row in ledger.muted]:
+        muted = {row["words"].lower(): row["words"] for row in ledger.muted}
+        if not hours and words.lower() not in muted:
             raise SettingError(f"'{words}' is not muted", "--check lists what is")
-        with ledger.transaction(MUTE, words=words, hours=hours, destinations=names):
+        words = muted.get(words.lower(), words)
+        with ledger.transaction(MUTE, words=ledger.text(words), hours=hours, destinations=names):
             (found,) = ledger.rows()
         end = f"Muted until {format_time(found['until'])}" if hours else "No longer muted"
-        _print(f"{end}: '{words}', which {plural(found['matching'], 'failure')} of the last 24 hours hold")
+        dry = "Dry run: " if run.dry_run else ""
+        _print(f"{dry}{end}: '{words}', which {plural(found['matching'], 'failure')} of the last 24 hours hold")
     return int(outcome.error is not None)
 
 
@@ -3682,13 +3713,15 @@ def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     if arguments.timeout is not None and not 0 < arguments.timeout <= MAX_TIMEOUT_MINUTES:
         parser.error(f"--timeout takes a positive number of minutes, at most {MAX_TIMEOUT_MINUTES}")
     if arguments.mute is not None:
-        arguments.mute = arguments.mute.strip().lower()
+        arguments.mute = arguments.mute.strip()
         if not 3 <= len(arguments.mute) <= 500 or re.search(_NO_TEXT, arguments.mute):
             parser.error("--mute takes 3 to 500 characters of the error, as the alert of all is not muted")
     elif arguments.hours is not None:
         parser.error("--for goes with --mute")
     if not 0 <= (arguments.hours or 0) <= MAX_MUTE_HOURS:
         parser.error(f"--for takes a number of hours, at most {MAX_MUTE_HOURS}")
+    if re.search(_NO_TEXT, arguments.explain or ""):
+        parser.error("--explain takes the id in UTF-8")
     if arguments.webhook_url is not None and not arguments.webhook_url.strip():
         # An unset variable of a script must not lead to the channels of the settings.
         parser.error("--webhook-url is empty")

@@ -120,7 +120,7 @@ class Destination:
             found = found if alert != "reminder" or any(self.is_due(task, now) for task in found) else []
             if alert == "recovered":
                 found = [task for task in found if not self.waits_for_others(task, mine, call, now)]
-            muted = [task for task in found if alert == "failed" and self.is_muted(task, now)]
+            muted = [task for task in found if alert == "failed" and self.is_muted(task)]
             news = [task for task in found if task not in muted]
             critical = alert in ("failed", "stuck") and len(news) >= CRITICAL_COUNT
             busy = call.worker and "failed" in call.alerts and self.is_busy(now)
@@ -143,14 +143,16 @@ class Destination:
         oldest = min((task.updated for task in news), default=now)
         return now - oldest < call.grace and now - (self.complete or now) < call.grace + WINDOW
 
-    def is_muted(self, task: Task, now: datetime) -> bool:
-        return task.cause in self.muted and now < self.muted[task.cause]
+    def is_muted(self, task: Task) -> bool:
+        return task.cause in self.muted and task.updated <= self.muted[task.cause]
 
     def is_failed(self, task: Task, call: Call, now: datetime) -> bool:
         beginning = max((self.complete or now) - LATE, (self.first_run or now) - WINDOW)
         if task.status != "failed" or task.updated < beginning:
             return False
         told = self.failures.get(task.id)
+        if told and told.cause == MUTED:
+            return task.updated != told.event
         pause = SAME_CAUSE if told and told.cause == task.cause else SECOND_CAUSE
         return not told or task.updated - min(told.event, told.at) >= pause
 
@@ -773,9 +775,9 @@ PATCHES = [
     ),
     Patch(
         "a mute does not end",
-        "_STATE",
-        "AND event_at > now()",
-        "",
+        "_IS_MUTED",
+        "<= until",
+        "<> until",
         [("create", USERS[0]), ("mute", "codec", 1), RUN, ("a_long_while", 3700), FAIL, RUN],
     ),
     Patch(

@@ -354,4 +354,11 @@ def test_a_database_of_any_bytes_costs_no_alert(server_url, make_tasks, slack, t
         assert "no codec for �: ä" in text
     assert [title(message) for message in slack.messages()] == [FAILED, STUCK]
     assert len(notifier.get_failed_tasks_last_30min()) == 2
+    assert slack_notifier.mute(notifier.run(10), "no codec for ", 1) == 0
+    assert slack_notifier.mute(notifier.run(10), "Für Ä", 1) == 0
+    tasks.fail(error="es reicht nicht Für Ä")
+    assert notifier.send_combined_notification()["error"] is None
+    assert len(slack.messages()) == 2
+    assert slack_notifier.explain(notifier.run(10), "tâche") == 0
+    assert slack_notifier.explain(notifier.run(10), "tache") == 1
     tasks.connection.close()

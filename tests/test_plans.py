@@ -154,7 +154,7 @@ def scanned_whole(plan: dict[str, Any]) -> list[str]:
 
 
 def test_the_statements_that_read_tasks_are_found():
-    assert {"FAILED_TASKS", "STUCK_TASKS", "LAST_ACTIVITY", "CLEAN_UP", "NULLS"} <= set(STATEMENTS)
+    assert {"FAILED_TASKS", "STUCK_TASKS", "LAST_ACTIVITY", "CLEAN_UP"} <= set(STATEMENTS)
     assert {"ACTIVE_USERS", "USERS_WITH_NEWS", "look for failed", "claim recovered"} <= set(STATEMENTS)
 
 

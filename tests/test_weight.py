@@ -14,7 +14,7 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_813
+MOST_LINES = 3_846
 MOST_LINES_OF_A_PART = {
     "head": 196,
     "Deadlines": 114,
@@ -22,14 +22,14 @@ MOST_LINES_OF_A_PART = {
     "Text": 198,
     "Secrets": 128,
     "Messages": 400,
-    "SQL": 658,
-    "Database": 498,
+    "SQL": 662,
+    "Database": 501,
     "Delivery": 338,
-    "Run": 375,
+    "Run": 383,
     "SlackNotifier": 118,
-    "Check": 181,
-    "Explain and mute": 81,
-    "Command line": 181,
+    "Check": 184,
+    "Explain and mute": 94,
+    "Command line": 183,
 }
 MOST_LINES_OF_A_FUNCTION = 40
 

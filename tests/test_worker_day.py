@@ -19,6 +19,7 @@ from typing import Any, Callable
 
 import pytest
 from clock import Clock, standing_clock
+from support import value
 
 from sandbox.slack import SlackStandIn
 from slack_notifier import Settings, SlackNotifier
@@ -300,3 +301,22 @@ def test_a_days_channel_reads_as_written(day, slack):
     expected = CHANNEL.read_text(encoding="utf-8")
     difference = difflib.unified_diff(expected.splitlines(), heard.splitlines(), CHANNEL.name, "heard", lineterm="")
     assert heard == expected, "\n".join(difference)
+
+
+@pytest.mark.slow(30)
+def test_with_a_grace_the_channel_hears_about_half_and_of_all_that_stayed_failed(day, slack, figures):
+    day.settings = day.settings._replace(grace_minutes=10)
+    past(day)
+    day.play(MIDNIGHT)
+    day.heard.clear()
+    programme(day)
+    day.play(MIDNIGHT + timedelta(days=1))
+    without = CHANNEL.read_text(encoding="utf-8").count("\n──── ")
+    figures(messages_without_grace=without, messages_with_grace=len(day.heard))
+    assert without * 0.4 < len(day.heard) < without * 0.65
+    # What failed within the last ten minutes may still wait.
+    untold = f"""
+        SELECT count(*) FROM tasks
+        WHERE status = 'failed' AND updated_at < '{day.clock.now:%F %T}'::timestamp - interval '10 minutes'
+          AND id::text NOT IN (SELECT task_id FROM slack_notifications WHERE alert = 'failed')"""
+    assert value(day.tasks.connection, untold) == 0

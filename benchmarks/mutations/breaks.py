@@ -188,8 +188,7 @@ TEXT = r'''
 +MESSAGE_CHARACTERS = 90_000
 # emoji count as one character
 ? tests/test_size.py::test_tasks_of_the_longest_lines_are_as_many_as_fit
--len(text.encode("utf-16-le", "surrogatepass")) // 2
-+len(text)
+- + len(re.findall("[\U00010000-\U0010ffff]", text))
 # a task's own $ is a template's
 ? tests/test_settings.py::test_template_value_is_not_a_template
 -text = Template(template).safe_substitute(values, **more, seen=seen).strip()
@@ -323,15 +322,29 @@ TEXT = r'''
 +AND {_IS_OF_USER} AND (true
 # a failure's second text is told as another failure
 ? tests/test_ledger.py::test_a_failed_row_that_is_written_again_is_news_after_30_minutes_or_with_another_cause
-- AND failed.at >= recorded.at + interval '1 minute'
+-
+-          AND (failed.at >= recorded.at + interval '1 minute' OR recorded.cause = '')
 # another cause is no news
 ? tests/test_ledger.py::test_a_failed_row_that_is_written_again_is_news_after_30_minutes_or_with_another_cause
 -OR recorded.cause IS DISTINCT FROM {CAUSE}
 +OR recorded.cause IS NULL
 # a failure of a worker whose clock is ahead is told again and again
 ? tests/test_storm.py::test_a_failure_of_a_worker_whose_clock_is_ahead_hides_no_later_one
--OR failed.at <> recorded.event_at AND failed.at >=
-+OR failed.at >=
+-OR failed.at <> recorded.event_at
+-          AND (failed.at
++OR (failed.at
+# a second text of a failure of which the first was muted is not told
+? tests/test_restraint.py::test_a_second_text_of_a_muted_failure_is_reported_unless_it_is_muted_too
+- OR recorded.cause = '')
++)
+# what failed while it was muted is told after the mute
+? tests/test_restraint.py::test_what_failed_while_it_was_muted_is_not_reported_after_the_mute
+-least({_CHANGED_AT}, now()) <= until
++now() <= until
+# a recovery waits for ever for a younger task that is stuck
+? tests/test_restraint.py::test_a_recovery_waits_for_a_younger_task_that_is_stuck_for_a_day_at_most
+-OR ended.event_at < now() - interval '1 day' THEN
++THEN
 # a task that failed stays stuck in the ledger
 ? tests/test_ledger.py::test_a_stuck_task_that_was_reported_as_failed_since_is_no_recovery_of_the_stuck_alert
 -{_STUCK_ROW.format(_ID)} AS replaced
@@ -663,10 +676,8 @@ TEXT = r'''
 +            return True
 # many recoveries break the quiet hours
 ? tests/test_routes.py::test_quiet_hours_hold_the_recovery
--        if alert.followers:
--            critical = critical_reason(
-+        if news.total:
-+            critical = critical_reason(
+-        if not alert.followers:
+-            return ""
 # a report that was not recorded is not said to repeat
 ? tests/test_crash.py::test_a_failed_commit_is_an_error_that_names_the_possible_repeat
 -        ledger.has_posted = True
@@ -758,8 +769,12 @@ TEXT = r'''
 +if False:
 # two installations share a note
 ? tests/test_restraint.py::test_two_installations_share_no_note
--str(os.geteuid()), *webhooks]
+-str(os.geteuid()), *sorted(webhooks)]
 +str(os.geteuid())]
+# a message about the monitor that one dead webhook does not take counts as unsaid
+? tests/test_restraint.py::test_one_dead_webhook_of_two_keeps_nothing_from_being_said_once
+-(or_mail or not outcome.error)
++not outcome.error
 ## Silence.
 # a pace of a wrong clock is kept
 ? tests/test_silence.py::test_a_pace_of_a_clock_that_was_ahead_holds_back_nothing
