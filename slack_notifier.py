@@ -1004,6 +1004,8 @@ Block = dict[str, Any]
 Row = Mapping[str, Any]
 Rows = list[dict[str, Any]]
 Preview = Callable[["Message"], str]
+# Tasks under one heading ('' for none), the lines of the first of them, and how many there are in all.
+Group = tuple[str, Sequence[str], int]
 
 
 class Message(NamedTuple):
@@ -1050,14 +1052,6 @@ class Style(NamedTuple):
     mention: str = ""
     environment: str = ""
     critical: str = ""
-
-
-class Group(NamedTuple):
-    """Tasks under one heading ('' for none): the lines of the first of them, and how many there are in all."""
-
-    heading: str
-    tasks: Sequence[str]
-    total: int
 
 
 def message(title: str, environment: str, parts: Sequence[str | list[str]], footer: str, *lines: str) -> Message:
@@ -1143,8 +1137,7 @@ def _since(task: Row, now: datetime | None) -> str:
 
 def failed_message(news: News, limits: Limits, style: Style) -> Message:
     """Builds the alert of tasks that failed in the usual window, or since `news.since`."""
-    window = f"in the last {plural(FAILED_WINDOW_MINUTES, 'minute')}"
-    span = f"since {format_time(news.since)}" if news.since else window
+    span = f"since {format_time(news.since)}" if news.since else f"in the last {FAILED_WINDOW_MINUTES} minutes"
     groups = []
     for cause in news.causes if news.total > MAX_DESCRIBED_TASKS else ():
         tasks = [task for task in news.tasks if task["cause"] == cause["cause"]]
@@ -1183,7 +1176,7 @@ def _recovery_message(title: str, state: str, took: str, news: News, limits: Lim
     for task in news.tasks[:MAX_LISTED_TASKS]:
         ended = f"is {label(task.get('status')) or 'unknown'} · " if news.total <= MAX_DESCRIBED_TASKS else ""
         lines.append(f"• {code(task.get('id'))} {ended}{took.format(format_age(task.get('began'), task.get('since')))}")
-    return _alert(title, f"{plural(news.total, 'task')} {state}", news, [Group("", lines, news.total)], limits, style)
+    return _alert(title, f"{plural(news.total, 'task')} {state}", news, [("", lines, news.total)], limits, style)
 
 
 reminder_message = partial(stuck_message, state="still stuck")
@@ -1209,10 +1202,9 @@ def critical_reason(news: News, limits: Limits, count: int, share: int) -> str:
     return "count" if news.total >= count else ""
 
 
-def cannot_read_message(
-    error: str, seconds: int, at: datetime, environment: str = "", title: str = "🙈 Monitor cannot read the tasks table"
-) -> Message:
+def cannot_read_message(error: str, seconds: int, at: datetime, environment: str = "", title: str = "") -> Message:
     """Builds the alert that the tasks could not be read in `seconds` of trying, so nobody watches them."""
+    title = title or "🙈 Monitor cannot read the tasks table"
     tried = f"Tried for {plural(seconds, 'second')}. " if seconds else ""
     part = f"{task_text(error, 500)}\n{tried}Until it works again, no failed or stuck task is reported."
     return message(title, environment, [part], f"Reported at {format_time(at)}")
@@ -1241,7 +1233,7 @@ def _group(heading: str, tasks: Sequence[Row], most: int, total: int, news: News
         else:
             parts = [f"• {code(task.get('id'))} {_since(task, now)}", log_link(task.get("log_uri"), "View Logs")]
             lines.append(" · ".join(filter(None, parts)))
-    return Group(heading, lines, total)
+    return heading, lines, total
 
 
 def _alert(title: str, summary: str, news: News, groups: Sequence[Group], limits: Limits, style: Style) -> Message:
@@ -1285,19 +1277,19 @@ def _listing(groups: Sequence[Group], news: News, characters: int) -> list[list[
     share of the room that these leave. The last list counts the tasks that are in no group."""
     room = characters - size("\n… and 1234567890 more causes (1234567890 tasks)\n")
     # A group takes at least this much: heading, first task, line breaks, the number of tasks left out.
-    least = ["\n".join([bold(group.heading), *group.tasks[:1], "… and 1234567890 more"]) for group in groups]
+    least = ["\n".join([bold(heading), *tasks[:1], "… and 1234567890 more"]) for heading, tasks, _ in groups]
     shown = groups[: len(_fitting(least, room))]
     room -= size("\n".join(least[: len(shown)]))
     listing = []
-    for number, group in enumerate(shown):
-        more = _fitting(group.tasks[1:], room // (len(shown) - number) - 1)
+    for number, (heading, tasks, total) in enumerate(shown):
+        more = _fitting(tasks[1:], room // (len(shown) - number) - 1)
         room -= size("\n".join(["", *more])) if more else 0
-        tasks = [*group.tasks[:1], *more]
-        lines = [bold(group.heading), *tasks] if group.heading else tasks
-        if group.total > len(tasks):
-            lines.append(f"… and {group.total - len(tasks)} more")
+        listed = [*tasks[:1], *more]
+        lines = [bold(heading), *listed] if heading else listed
+        if total > len(listed):
+            lines.append(f"… and {total - len(listed)} more")
         listing.append(lines)
-    tasks_left = news.total - sum(group.total for group in shown)
+    tasks_left = news.total - sum(total for _, _, total in shown)
     causes_left = news.causes[0]["causes"] - len(shown) if news.causes else 0
     if tasks_left > 0:
         causes = f"{plural(causes_left, 'more cause')} ({plural(tasks_left, 'task')})"
@@ -3537,10 +3529,9 @@ def _check_destination(destination: Destination, until: Deadline) -> Finding:
         # Slack looks up the webhook before it refuses an empty message.
         _post(destination.webhook, {"text": ""}, until.capped(PROBE_SECONDS))
     except DeliveryError as error:
-        if error.word == "no_text":
-            return Finding(GOOD, f"{destination}: Slack knows the webhook")
-        return Finding(BAD, f"{destination}: {error.reason}", error.remedy)
-    return Finding(DOUBTFUL, f"{destination}: took an empty message, as Slack does not")
+        if error.word != "no_text":
+            return Finding(BAD, f"{destination}: {error.reason}", error.remedy)
+    return Finding(GOOD, f"{destination}: Slack knows the webhook")
 
 
 def _check_host(name: str, url: str, until: Deadline) -> Finding:
@@ -3710,14 +3701,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
     what = parser.add_argument_group("what to report (default: failed and stuck tasks)").add_mutually_exclusive_group()
     add = partial(what.add_argument, action="store_const")
-    add("--failed-only", dest="only", const=FAILED, help="only tasks that failed")
-    add("--stuck-only", dest="only", const=STUCK, help="only tasks that are stuck")
+    add("--failed-only", dest="alerts", const=[FAILED], default=[FAILED, STUCK], help="only tasks that failed")
+    add("--stuck-only", dest="alerts", const=[STUCK], help="only tasks that are stuck")
     add("--test-creation", dest="event", const=CREATED, help="send a sample of the notice of a created task")
     add("--test-start", dest="event", const=STARTED, help="send a sample of the notice of a started task")
     add("--check", const=True, help="look at all that a run relies on; post and change nothing")
     what.add_argument("--explain", metavar="TASK_ID", help="say why a task was reported, or was not")
     mute = "leave out failures whose error holds these words, for some hours"
-    what.add_argument("--mute", type=_words_argument, metavar="WORDS", help=mute)
+    what.add_argument("--mute", metavar="WORDS", help=mute)
     option = parser.add_argument_group("options").add_argument
     hours = "with --mute: it ends by itself after this many hours (default: 2), and now with 0"
     option("--for", dest="hours", type=float, metavar="HOURS", help=hours)
@@ -3731,13 +3722,6 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _words_argument(text: str) -> str:
-    words = text.strip()
-    if not 3 <= len(words) <= 500 or re.search(_NO_TEXT, words):
-        raise argparse.ArgumentTypeError("it takes 3 to 500 characters of the error, as the alert of all is not muted")
-    return words
-
-
 def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = build_parser()
     arguments = parser.parse_args(argv)
@@ -3745,7 +3729,11 @@ def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("--json goes with --dry-run or --check")
     if arguments.timeout is not None and not 0 < arguments.timeout <= MAX_TIMEOUT_MINUTES:
         parser.error(f"--timeout takes a positive number of minutes, at most {MAX_TIMEOUT_MINUTES}")
-    if arguments.hours is not None and not arguments.mute:
+    if arguments.mute is not None:
+        arguments.mute = arguments.mute.strip()
+        if not 3 <= len(arguments.mute) <= 500 or re.search(_NO_TEXT, arguments.mute):
+            parser.error("--mute takes 3 to 500 characters of the error, as the alert of all is not muted")
+    elif arguments.hours is not None:
         parser.error("--for goes with --mute")
     if not 0 <= (arguments.hours or 0) <= MAX_MUTE_HOURS:
         parser.error(f"--for takes a number of hours, at most {MAX_MUTE_HOURS}")
@@ -3788,15 +3776,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         notifier.preview = lambda message: json.dumps(message.payload(), ensure_ascii=False)
     if arguments.event or arguments.mute or arguments.explain is not None:
         return 2 if errors else _run_once(notifier, arguments)
-    wanted = [arguments.only] if arguments.only else [FAILED, STUCK]
     if errors:
-        notifier.say_unusable(wanted, "; ".join(errors))
+        notifier.say_unusable(arguments.alerts, "; ".join(errors))
         return 2
     if arguments.timeout and settings.queued_minutes and settings.in_progress_minutes:
         logger.warning("--timeout is not used: SLACK_QUEUED_MINUTES and SLACK_IN_PROGRESS_MINUTES are set")
-    outcomes = notifier.watch(wanted, arguments.timeout or DEFAULT_TIMEOUT_MINUTES)
+    outcomes = notifier.watch(arguments.alerts, arguments.timeout or DEFAULT_TIMEOUT_MINUTES)
     if not any(outcome.error or outcome.total for outcome in outcomes):
-        logger.info("No %s tasks to report", " or ".join(alert.kind for alert in wanted))
+        logger.info("No %s tasks to report", " or ".join(alert.kind for alert in arguments.alerts))
     return int(any(outcome.error for outcome in outcomes))
 
 

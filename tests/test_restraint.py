@@ -360,9 +360,9 @@ def test_a_dry_run_of_a_mute_mutes_nothing(cli, tasks):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--mute", ""], "it takes 3 to 500 characters"),
-        (["--mute", " ab "], "it takes 3 to 500 characters"),
-        (["--mute", "x" * 501], "it takes 3 to 500 characters"),
+        (["--mute", ""], "--mute takes 3 to 500 characters"),
+        (["--mute", " ab "], "--mute takes 3 to 500 characters"),
+        (["--mute", "x" * 501], "--mute takes 3 to 500 characters"),
         (["--mute", "abc", "--for", "-1"], "a number of hours"),
         (["--mute", "abc", "--for", "nan"], "a number of hours"),
         (["--mute", "abc", "--for", "100000"], "a number of hours"),

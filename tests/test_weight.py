@@ -14,22 +14,22 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_873
+MOST_LINES = 3_863
 MOST_LINES_OF_A_PART = {
     "head": 196,
     "Deadlines": 114,
     "Settings": 347,
     "Text": 198,
     "Secrets": 128,
-    "Messages": 408,
-    "SQL": 665,
+    "Messages": 400,
+    "SQL": 668,
     "Database": 501,
     "Delivery": 338,
     "Run": 383,
     "SlackNotifier": 118,
-    "Check": 185,
+    "Check": 184,
     "Explain and mute": 105,
-    "Command line": 187,
+    "Command line": 183,
 }
 MOST_LINES_OF_A_FUNCTION = 40
 
