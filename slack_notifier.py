@@ -1004,8 +1004,6 @@ Block = dict[str, Any]
 Row = Mapping[str, Any]
 Rows = list[dict[str, Any]]
 Preview = Callable[["Message"], str]
-# Tasks under one heading ('' for none), the lines of the first of them, and how many there are in all.
-Group = tuple[str, Sequence[str], int]
 
 
 class Message(NamedTuple):
@@ -1052,6 +1050,14 @@ class Style(NamedTuple):
     mention: str = ""
     environment: str = ""
     critical: str = ""
+
+
+class Group(NamedTuple):
+    """Tasks under one heading ('' for none): the lines of the first of them, and how many there are in all."""
+
+    heading: str
+    tasks: Sequence[str]
+    total: int
 
 
 def message(title: str, environment: str, parts: Sequence[str | list[str]], footer: str, *lines: str) -> Message:
@@ -1176,7 +1182,7 @@ def _recovery_message(title: str, state: str, took: str, news: News, limits: Lim
     for task in news.tasks[:MAX_LISTED_TASKS]:
         ended = f"is {label(task.get('status')) or 'unknown'} · " if news.total <= MAX_DESCRIBED_TASKS else ""
         lines.append(f"• {code(task.get('id'))} {ended}{took.format(format_age(task.get('began'), task.get('since')))}")
-    return _alert(title, f"{plural(news.total, 'task')} {state}", news, [("", lines, news.total)], limits, style)
+    return _alert(title, f"{plural(news.total, 'task')} {state}", news, [Group("", lines, news.total)], limits, style)
 
 
 reminder_message = partial(stuck_message, state="still stuck")
@@ -1233,7 +1239,7 @@ def _group(heading: str, tasks: Sequence[Row], most: int, total: int, news: News
         else:
             parts = [f"• {code(task.get('id'))} {_since(task, now)}", log_link(task.get("log_uri"), "View Logs")]
             lines.append(" · ".join(filter(None, parts)))
-    return heading, lines, total
+    return Group(heading, lines, total)
 
 
 def _alert(title: str, summary: str, news: News, groups: Sequence[Group], limits: Limits, style: Style) -> Message:
@@ -1277,19 +1283,19 @@ def _listing(groups: Sequence[Group], news: News, characters: int) -> list[list[
     share of the room that these leave. The last list counts the tasks that are in no group."""
     room = characters - size("\n… and 1234567890 more causes (1234567890 tasks)\n")
     # A group takes at least this much: heading, first task, line breaks, the number of tasks left out.
-    least = ["\n".join([bold(heading), *tasks[:1], "… and 1234567890 more"]) for heading, tasks, _ in groups]
+    least = ["\n".join([bold(group.heading), *group.tasks[:1], "… and 1234567890 more"]) for group in groups]
     shown = groups[: len(_fitting(least, room))]
     room -= size("\n".join(least[: len(shown)]))
     listing = []
-    for number, (heading, tasks, total) in enumerate(shown):
-        more = _fitting(tasks[1:], room // (len(shown) - number) - 1)
+    for number, group in enumerate(shown):
+        more = _fitting(group.tasks[1:], room // (len(shown) - number) - 1)
         room -= size("\n".join(["", *more])) if more else 0
-        listed = [*tasks[:1], *more]
-        lines = [bold(heading), *listed] if heading else listed
-        if total > len(listed):
-            lines.append(f"… and {total - len(listed)} more")
+        tasks = [*group.tasks[:1], *more]
+        lines = [bold(group.heading), *tasks] if group.heading else tasks
+        if group.total > len(tasks):
+            lines.append(f"… and {group.total - len(tasks)} more")
         listing.append(lines)
-    tasks_left = news.total - sum(total for _, _, total in shown)
+    tasks_left = news.total - sum(group.total for group in shown)
     causes_left = news.causes[0]["causes"] - len(shown) if news.causes else 0
     if tasks_left > 0:
         causes = f"{plural(causes_left, 'more cause')} ({plural(tasks_left, 'task')})"

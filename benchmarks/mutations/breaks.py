@@ -134,8 +134,8 @@ TEXT = r'''
 +THEN '' ELSE '' END
 # a cause is shown without a task
 ? tests/test_messages.py::test_each_cause_that_is_shown_has_a_task_however_long_its_links_are
--listed = [*tasks[:1], *more]
-+listed = more
+-tasks = [*group.tasks[:1], *more]
++tasks = more
 ## Secrets.
 # a password is not masked
 ? test_slack_notifier.py::test_secret_in_an_error_is_masked
@@ -221,8 +221,8 @@ TEXT = r'''
 -
 # tasks left out are counted without those that did not fit
 ? tests/test_size.py::test_tasks_of_the_longest_lines_are_as_many_as_fit
--lines.append(f"… and {total - len(listed)} more")
-+lines.append(f"… and {total - len(tasks)} more")
+-lines.append(f"… and {group.total - len(tasks)} more")
++lines.append(f"… and {group.total - len(group.tasks)} more")
 # causes that are not shown are not counted
 ? tests/test_size.py::test_as_many_causes_as_fit_have_a_task_and_then_as_many_as_fit_however_long_the_links
 -causes_left = news.causes[0]["causes"] - len(shown)
