@@ -2010,8 +2010,8 @@ DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
 ))
 """
 
-# Mutes failures whose error holds the words, or (0 hours) makes it as if they never had been, so the next run looks once
-# more; says how many of the last day hold them. MUTED: what is muted now.
+# Mutes failures whose error holds the words, or (0 hours) makes it as if they never had been; the next run looks once
+# more. Says how many of the last day hold the words. MUTED: what is muted now.
 MUTE = f"""
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
 SELECT destination, 'muted', %(words)s, now() + interval '1 hour' * coalesce(nullif(%(hours)s, 0), -200), now()
