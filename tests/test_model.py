@@ -141,7 +141,8 @@ class Destination:
 
     def is_in_grace(self, news: list[Task], call: Call, now: datetime) -> bool:
         oldest = min((task.updated for task in news), default=now)
-        return now - oldest < call.grace and now - (self.complete or now) < call.grace + WINDOW
+        is_young = now - oldest < call.grace and now - (self.complete or now) < call.grace + WINDOW
+        return is_young and call.grace > timedelta(0)
 
     def is_muted(self, task: Task) -> bool:
         return task.cause in self.muted and task.updated <= self.muted[task.cause]
