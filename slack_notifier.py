@@ -450,8 +450,7 @@ class Settings(NamedTuple):
             variable, webhooks = f"SLACK_WEBHOOK_{kind.upper()}", self.webhooks[kind]
         found = []
         for number, webhook in enumerate(webhooks, 1):
-            ordinal = {1: "1st", 2: "2nd", 3: "3rd"}.get(number, f"{number}th")
-            name = f"{variable}, {ordinal} URL" if len(webhooks) > 1 else variable
+            name = f"{variable}, URL {number}" if len(webhooks) > 1 else variable
             found.append(Destination(webhook, name=name))
         if users and kind in ("failed", "stuck"):
             found += self.user_destinations()
@@ -3407,7 +3406,9 @@ def check(settings: Settings, errors: Sequence[str]) -> Iterator[Finding]:
     yield from _exposed_files()
     yield from _unknown_variables(os.environ)
     yield from (Finding(BAD, error) for error in errors)
-    yield Finding(GOOD, f"Set: {variables_in_words(os.environ) or 'nothing'}")
+    wrong = {error.partition(" ")[0] for error in errors}
+    good = variables_in_words({name: text for name, text in os.environ.items() if name not in wrong})
+    yield Finding(GOOD, f"Set: {good or 'nothing'}")
     if settings.database_url:
         yield from _check_database(settings, until.capped(RUN_SECONDS / 3))
     yield from _check_destinations(settings, until.before(2 * PROBE_SECONDS))
@@ -3510,7 +3511,7 @@ def _check_ledger(ledger: Ledger, state: Row) -> Finding:
         return Finding(GOOD, f"Ledger: the first run creates slack_notifications in the schema {state['schema']}")
     reported, first, last, now = ledger.fetch(LEDGER_AGE)[0].values()
     since = f", since {format_time(first)}, the last {format_age(last, now)} ago" if reported else ""
-    return Finding(GOOD, f"Ledger: {plural(reported, 'task')} told{since}")
+    return Finding(GOOD, f"Ledger: {plural(reported, 'task')} reported{since}")
 
 
 def _check_destinations(settings: Settings, until: Deadline) -> Iterator[Finding]:

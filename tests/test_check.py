@@ -101,7 +101,7 @@ def test_ledger_is_shown_with_its_age_and_left_as_it_is(checked, ready, notifier
     slack.clear()
     before = ledger(ready.connection)
     first = value(ready.connection, "SELECT min(notified_at) FROM slack_notifications WHERE task_id <> ''")
-    line = f"✓ Ledger: 2 tasks told, since {slack_notifier.format_time(first)}, the last 0 min ago"
+    line = f"✓ Ledger: 2 tasks reported, since {slack_notifier.format_time(first)}, the last 0 min ago"
     assert line in checked(code=0).splitlines()
     assert ledger(ready.connection) == before
 
@@ -143,6 +143,8 @@ def test_mistake_in_a_variable_is_named(checked, ready, environment, lines):
     out = checked(**environment).splitlines()
     at = out.index(lines[0])
     assert out[at : at + len(lines)] == lines
+    (is_set,) = [line for line in out if line.startswith("✓ Set:")]
+    assert not any(f"{name}: " in is_set for name in environment)
 
 
 @pytest.mark.parametrize("name", ["PATH", "LANG", "PGHOST", "HTTPS_PROXY", "TZ", "DEBUG_LEVEL", "SMTP_HOST"])
@@ -451,8 +453,8 @@ def test_dead_webhooks_are_told_from_living_ones_by_name_and_nothing_is_posted(
     remedy = "  → the webhook was removed or disabled, create a new webhook and put its URL into the setting"
     lines = [line for line in out.splitlines() if re.search(r"\([0-9a-f]{6}\): [^n]|the webhook was", line)]
     assert lines == [
-        f"✓ SLACK_WEBHOOK, 1st URL ({fingerprint(webhook('one'))}): Slack knows the webhook",
-        f"✓ SLACK_WEBHOOK, 2nd URL ({fingerprint(webhook('two'))}): Slack knows the webhook",
+        f"✓ SLACK_WEBHOOK, URL 1 ({fingerprint(webhook('one'))}): Slack knows the webhook",
+        f"✓ SLACK_WEBHOOK, URL 2 ({fingerprint(webhook('two'))}): Slack knows the webhook",
         f"✗ SLACK_WEBHOOK_FAILED ({fingerprint(webhook('dead'))}): HTTP 404 no_service",
         remedy,
         f"✗ the channel of user test-api... ({fingerprint(webhook('user'), 'test-api-key-0001')}): HTTP 404 no_service",

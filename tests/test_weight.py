@@ -14,11 +14,11 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_869
+MOST_LINES = 3_870
 MOST_LINES_OF_A_PART = {
     "head": 196,
     "Deadlines": 114,
-    "Settings": 347,
+    "Settings": 346,
     "Text": 198,
     "Secrets": 128,
     "Messages": 406,
@@ -27,7 +27,7 @@ MOST_LINES_OF_A_PART = {
     "Delivery": 338,
     "Run": 383,
     "SlackNotifier": 118,
-    "Check": 184,
+    "Check": 186,
     "Explain and mute": 105,
     "Command line": 183,
 }
