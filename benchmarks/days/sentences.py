@@ -137,7 +137,9 @@ class Reading:
         case, may = self.case, dict(self.case.due.may)
         if case.alert == "stuck":
             due, _ = case.to.reminders(case.table, case.now)
-            may |= case.to.all_stuck(case.table, case.now) if "still" in self.said and due else due
+            # What is known to be reported is the likelier.
+            known = case.to.known_stuck(case.table, case.now) if "still" in self.said and due else due
+            may = {**known, **may}
         return {key: row for key, row in may.items() if key not in self.must}
 
     @property

@@ -14,6 +14,8 @@ from benchmarks.days.world import DAY, ENDED, ENDED_WELL, HOUR, MINUTE, OPEN, Ro
 
 TIMEOUT = WINDOW = 30 * MINUTE
 REMIND = 4 * HOUR
+# What was reported less long ago is in no reminder.
+JUST_NOW = 5 * MINUTE
 SHORT_LIVED = 7 * DAY
 Rows = Mapping[str, Row]
 
@@ -104,6 +106,11 @@ class Destination:
     def _merely_got_its_turn(self, told: Told, stuck: Iterable[Row]) -> bool:
         """Whether a younger task is stuck in the status in which this one was."""
         return any(OPEN[row.status] == told.cause and row.sign_of_life >= told.event for row in stuck)
+
+    def known_stuck(self, table: Table, now: datetime) -> Rows:
+        """The stuck tasks that a reminder may bring: those reported, but not just now."""
+        known = {key: row for key, row in self.all_stuck(table, now).items() if not self._is_newly_stuck(row)}
+        return {key: row for key, row in known.items() if now - self.stuck[key].at >= JUST_NOW}
 
     def reminders(self, table: Table, now: datetime) -> tuple[Rows, Rows]:
         """The stuck tasks of which the last report is four hours old; and those whose reminder is overdue by now, as
