@@ -561,7 +561,7 @@ def _quiet_hours(env: Environment, _: str) -> QuietHours | None:
         try:
             zone = ZoneInfo(env["SLACK_TIMEZONE"])
         except (OSError, ValueError, KeyError):
-            rule = "an IANA name that this machine knows: Europe/Berlin (is tzdata installed?)"
+            rule = "an IANA name that this machine knows, such as Europe/Berlin (is tzdata installed?)"
             raise SettingError(f"SLACK_TIMEZONE must be {rule}") from None
     if "SLACK_QUIET_HOURS" not in env:
         return None
@@ -3649,8 +3649,8 @@ def _why_not(settings: Settings, ledger: Ledger, task: Row, kind: str, rows: Row
     if not found and first_run - timedelta(minutes=FAILED_WINDOW_MINUTES) < changed_at < now - timedelta(days=7):
         return "no longer known: the ledger forgets after 7 days"
     if not found:
-        before = f"more than 30 minutes before the first run, {format_time(first_run)}, or 2 hours before the last"
-        return f"not reported: it changed {before}"
+        since = f"30 minutes before the first run, at {format_time(first_run)}, and 2 hours before the last"
+        return f"not reported: it changed before the time that runs look at, which begins {since}"
     if found[0]["cause"] == "" and muted:
         last = max(muted, key=lambda row: row["event_at"])
         words, until = redact(last["task_id"]), format_time(last["event_at"])
@@ -3681,7 +3681,7 @@ def mute(run: Run, words: str, hours: float) -> int:
         end = f"Muted until {format_time(found['until'])}" if hours else "No longer muted"
         dry = "Dry run: " if run.dry_run else ""
         matching = plural(found["matching"], "failure")
-        _print(f"{dry}{end}: '{redact(one_line(words))}', which {matching} of the last 24 hours hold")
+        _print(f"{dry}{end}: '{redact(one_line(words))}', found in {matching} of the last 24 hours")
     return int(outcome.error is not None)
 
 
@@ -3739,7 +3739,7 @@ def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     if arguments.mute is not None:
         arguments.mute = arguments.mute.strip()
         if not 3 <= len(arguments.mute) <= 500 or re.search(_NO_TEXT, arguments.mute):
-            parser.error("--mute takes 3 to 500 characters of the error, as the alert of all is not muted")
+            parser.error("--mute takes 3 to 500 characters of the error: fewer would mute nearly all")
     elif arguments.hours is not None:
         parser.error("--for goes with --mute")
     if not 0 <= (arguments.hours or 0) <= MAX_MUTE_HOURS:
@@ -3843,7 +3843,7 @@ def _exposed_files() -> Iterator[Finding]:
         file = os.stat(path)
         if file.st_uid not in (os.geteuid(), 0, os.stat(__file__).st_uid):
             what = f"{path} belongs to another user (uid {file.st_uid}), who can read and change the settings"
-            yield Finding(DOUBTFUL, what, "chown it")
+            yield Finding(DOUBTFUL, what, "run this as that user, or chown it")
         elif file.st_mode & 0o066:
             what = f"{path} can be read or changed by other users of this machine"
             yield Finding(DOUBTFUL, what, f"chmod 600 {path}")

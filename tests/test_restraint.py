@@ -236,7 +236,7 @@ def test_what_is_muted_is_counted_and_nothing_else(cli, settings, slack, tasks, 
     tasks.fail(error=LOUD, updated=60)
     done = cli("--mute", " http 429 ", "--for", "4")
     assert (done.code, done.out.count("\n")) == (0, 1)
-    assert re.match(r"Muted until 20\S+ \S+ UTC: 'http 429', which 1 failure of the last 24 hours hold", done.out)
+    assert re.match(r"Muted until 20\S+ \S+ UTC: 'http 429', found in 1 failure of the last 24 hours", done.out)
 
     muted = [tasks.fail(error=f"{LOUD}\n{number}") for number in range(4)]
     quiet = SlackNotifier(settings=settings._replace(critical_count=4, critical_share=60))
@@ -575,7 +575,11 @@ def test_explain_says_what_was_reported_where_and_when(cli, notifier, tasks, bec
     ("environment", "task", "words"),
     [
         ({}, {"updated": 5}, "not reported: the next run does"),
-        ({}, {"updated": 100}, "not reported: it changed more than 30 minutes before the first run"),
+        (
+            {},
+            {"updated": 100},
+            "not reported: it changed before the time that runs look at, which begins 30 minutes before the first",
+        ),
         ({"SLACK_GRACE_MINUTES": "10"}, {"updated": 5}, "its grace ends at 20[^,]*, or earlier, unless the alert"),
         ({"SLACK_QUIET_HOURS": "00:00-23:59"}, {"updated": 5}, "quiet hours until 23:59, unless the alert is critical"),
         ({}, {"updated": 5, "error": LOUD}, "'http 429' is muted until 20"),

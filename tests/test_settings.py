@@ -107,7 +107,7 @@ WRONG = [
     (
         "SLACK_TIMEZONE",
         ["CEST", "Europe/Bonn", "UTC+2", "../../etc/passwd", "/etc/localtime", "Europe", "é"],
-        "must be an IANA name that this machine knows: Europe/Berlin (is tzdata installed?)",
+        "must be an IANA name that this machine knows, such as Europe/Berlin (is tzdata installed?)",
     ),
     (
         "SLACK_TASK_TEMPLATE",
