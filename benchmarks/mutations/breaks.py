@@ -138,19 +138,19 @@ TEXT = r'''
 +tasks = more
 ## Secrets.
 # a password is not masked
-? test_slack_notifier.py::test_secret_in_an_error_is_masked
+? tests/secrets/test_masking.py::test_what_stands_around_a_secret_stays
 -passw(?:or)?[dt]|pass(?:phrase|code)
 +pass(?:phrase|code)
 # a JSON web token is not masked
-? test_slack_notifier.py::test_secret_in_an_error_is_masked
+? tests/secrets/test_masking.py::test_a_token_is_known_by_its_shape
 -r"eyJ[\w-]
 +r"eyJ-[\w-]
 # a token of Slack's is not masked
-? test_slack_notifier.py::test_secret_in_an_error_is_masked
+? tests/secrets/test_masking.py::test_a_token_is_known_by_its_shape
 -xapp-|xox|xoxe\.|
 +xoxe\.|
 # a key of AWS is not masked
-? test_slack_notifier.py::test_secret_in_an_error_is_masked
+? tests/secrets/test_masking.py::test_a_token_is_known_by_its_shape
 -A[KS]IA|AIza|
 +ASIA|AIza|
 # a private key is not masked
@@ -158,15 +158,15 @@ TEXT = r'''
 -(["private key"]
 +(["private-key"]
 # user and password stay in a URL
-? test_slack_notifier.py::test_secret_in_an_error_is_masked
+? tests/secrets/test_masking.py::test_what_stands_around_a_secret_stays
 -    (["@", "%40"], _LOGIN, rf"{_MASK_REST}@"),
 -
 # a webhook of Slack's stays
-? test_slack_notifier.py::test_secret_in_an_error_is_masked
+? tests/secrets/test_masking.py::test_what_stands_around_a_secret_stays
 -(["/t", "%2ft"], ␠
 +(["/t-"], ␠
 # the word token masks how many there are
-? test_slack_notifier.py::test_innocent_text_stays_whole
+? tests/secrets/test_masking.py::test_what_people_search_for_stays
 -token(?!s|i)
 +token
 ## Messages.
