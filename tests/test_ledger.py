@@ -324,31 +324,6 @@ def test_workers_whose_clocks_disagree_are_each_told_once(notifier, slack, tasks
     assert result == EXACTLY_ONCE
 
 
-@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
-@pytest.mark.parametrize("timestamps", ["timestamp", "timestamptz"])
-def test_all_of_it_holds_for_both_types_of_time_in_every_time_zone(
-    settings, slack, tasks, pass_time, monkeypatch, timestamps, zone
-):
-    tasks.execute("DROP TABLE tasks")
-    create_tasks_table(settings.database_url, timestamps)
-    monkeypatch.setenv("PGTZ", zone)
-    monkeypatch.setenv("TZ", zone)
-    notifier = SlackNotifier(settings=settings)
-    first, _too_old = tasks.fail(updated=29), tasks.fail(updated=31)
-    stuck, _not_yet = tasks.add("queued", created=31), tasks.add("in_progress", started=29)
-    assert notifier.send_combined_notification()["error"] is None
-    pass_time(100)
-    second = tasks.fail(updated=90)
-    tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now() WHERE id = %s", [stuck])
-    since = completed_at(tasks.connection)
-    assert notifier.send_combined_notification()["error"] is None
-    assert told(slack, FAILED) == [[first], [second]]
-    assert told(slack, STUCK)[0] == [stuck]
-    assert told(slack, RECOVERED) == [[stuck]]
-    spans = [summary(message) for message in slack.messages() if title(message) == FAILED]
-    assert spans == ["1 task failed in the last 30 minutes:", f"1 task failed since {since}:"]
-
-
 @pytest.mark.slow
 def test_one_more_task_failed_beside_one_that_still_is_not_beside_one_that_healed(notifier, slack, tasks, pass_time):
     first = tasks.fail(updated=2)
