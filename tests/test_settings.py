@@ -32,19 +32,6 @@ def test_every_field_is_filled_by_a_variable():
 def test_unset_and_empty_are_the_default(value):
     settings = Settings.from_environment({} if value is None else dict.fromkeys(VARIABLES, value))
     assert settings == Settings()
-    assert settings.notify_on_task_creation is True
-    assert settings.notify_on_task_start is True
-    assert settings.notify_on_recovery is True
-    assert settings.remind_minutes == 240
-    assert settings.critical_count == 10
-    assert settings.critical_share == 50
-    assert settings.critical_mention == ""
-    assert settings.environment == ""
-    assert settings.quiet_hours is None
-    assert settings.task_template == ""
-    assert settings.email is None
-    assert settings.heartbeat_url == ""
-    assert settings.debug is False
     assert settings.destinations("") == settings.destinations("failed") == []
     assert not SlackNotifier(settings=settings).enabled
 

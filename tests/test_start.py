@@ -267,14 +267,6 @@ def test_folder_that_was_deleted_holds_no_env_file_and_the_one_beside_the_progra
     assert "✓ Settings: no .env, neither in the current folder nor" in done.stdout
 
 
-def test_env_file_that_is_no_text_is_exit_2_and_the_environment_is_used(cli, slack, tmp_path):
-    (tmp_path / ".env").write_bytes(b"DEBUG=\xff\n")
-    done = cli()
-    assert done.code == 2
-    assert lines_of(done.log, "ERROR") == [f"{tmp_path / '.env'} cannot be read: UnicodeDecodeError"]
-    assert titles(slack) == [WRONG_SETTING]
-
-
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])
 def test_files_that_only_their_owner_can_read_are_no_warning(cli, tmp_path, mode):
     users = write(tmp_path / "users.json")

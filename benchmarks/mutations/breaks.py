@@ -321,11 +321,11 @@ TEXT = r'''
 -AND {_IS_OF_USER} AND (recorded.at IS NULL
 +AND {_IS_OF_USER} AND (true
 # a failure's second text is told as another failure
-? tests/test_ledger.py::test_a_failed_row_that_is_written_again_is_news_after_30_minutes_or_with_another_cause
+? tests/test_ledger.py::test_a_task_that_failed_again_is_news_after_30_minutes_or_with_another_cause
 -
 -          AND (failed.at >= recorded.at + interval '1 minute' OR recorded.cause = '')
 # another cause is no news
-? tests/test_ledger.py::test_a_failed_row_that_is_written_again_is_news_after_30_minutes_or_with_another_cause
+? tests/test_ledger.py::test_a_task_that_failed_again_is_news_after_30_minutes_or_with_another_cause
 -OR recorded.cause IS DISTINCT FROM {CAUSE}
 +OR recorded.cause IS NULL
 # a failure of a worker whose clock is ahead is told again and again
@@ -346,7 +346,7 @@ TEXT = r'''
 -OR ended.event_at < now() - interval '1 day' THEN
 +THEN
 # a task that failed stays stuck in the ledger
-? tests/test_ledger.py::test_a_stuck_task_that_was_reported_as_failed_since_is_no_recovery_of_the_stuck_alert
+? tests/test_ledger.py::test_each_turn_of_a_task_is_named_once_in_the_message_it_belongs_to[stuck, failed, ended]
 -CASE WHEN NOT failed.is_muted THEN {_STUCK_ROW.format(_ID)} END AS replaced
 +NULL::tid[] AS replaced
 # what was reported as stuck and fails muted gets no recovery
@@ -405,7 +405,7 @@ TEXT = r'''
 -(recorded.at IS NULL OR recorded.cause <> stuck.cause
 +(recorded.at IS NULL
 # a stuck task that failed has recovered
-? tests/test_ledger.py::test_a_stuck_task_that_failed_is_reported_as_failed_only
+? tests/test_ledger.py::test_each_turn_of_a_task_is_named_once_in_the_message_it_belongs_to[stuck, failed]
 -        WHERE {_ENDED_WELL_LATELY} AND {_IS_OF_USER}
 +        WHERE tasks.status::text IN ('failed', {_ENDED_WELL}) AND tasks.updated_at >= {_BEGINNING} AND {_IS_OF_USER}
 # a failure that never started is a sign of a worker
