@@ -33,13 +33,14 @@ from psycopg2.extensions import AsIs
 
 import slack_notifier
 from benchmarks.choice import chosen
-from benchmarks.delay import delayed
-from benchmarks.instead import IDLE, alternatives, measured, takes_anything
+from benchmarks.delay import Delayed
+from benchmarks.instead import IDLE, alternatives, measured
 from benchmarks.instead import show as show_costs
 from benchmarks.measure import Program, compared, in_turns, server_cpu
 from benchmarks.tables import TWENTY_MINUTES, Table, table
 from sandbox.postgres import NO_STOCK, Server, postgres_server, stock_programs
 from sandbox.slack import SlackStandIn
+from tests.servers import Heart
 
 BARE = Path(__file__).with_name("bare")
 NETWORK_DELAY_SECONDS = 0.025
@@ -180,9 +181,9 @@ def stock_server(bench: Bench) -> Iterator[Line]:
 
 
 def far_away(bench: Bench) -> Iterator[Line]:
-    delay = delayed(bench.server.port, NETWORK_DELAY_SECONDS)
-    with delay as port, table(bench.server.url, tasks=bench.sizes.small_table) as tasks:
-        url = re.sub(r":\d+/", f":{port}/", tasks.url)
+    far = closing(Delayed(bench.server.port, NETWORK_DELAY_SECONDS))
+    with far as line, table(bench.server.url, tasks=bench.sizes.small_table) as tasks:
+        url = re.sub(r":\d+/", f":{line.port}/", tasks.url)
         bare, ours = compared(bench.bare(url, "queries.py"), bench.ours(url), bench.sizes.slow_runs)
     bench.expect(messages=0)
     what = "nothing to report, database 25 ms away each way: time"
@@ -288,9 +289,9 @@ def a_message(bench: Bench) -> Iterator[Line]:
 
 def instead(bench: Bench) -> list[Line]:
     """What people would use in the notifier's place: prints a table of its own, of which no line has a target."""
-    with table(bench.server.url, tasks=bench.sizes.small_table) as tasks, takes_anything() as sink:
+    with table(bench.server.url, tasks=bench.sizes.small_table) as tasks, closing(Heart()) as takes_anything:
         psql, bare = bench.server.bin / "psql", bench.bare(tasks.url, "queries.py")
-        programs, missing = alternatives(tasks.url, psql, bare, bench.folder, sink)
+        programs, missing = alternatives(tasks.url, psql, bare, bench.folder, takes_anything.address)
         costs = measured({**programs, IDLE: bench.ours(tasks.url)}, bench.sizes.runs)
     bench.expect(messages=0)
     show_costs(costs, missing)
