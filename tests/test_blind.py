@@ -100,15 +100,6 @@ def test_blind_alert_reaches_each_webhook_of_the_kinds_once(slack, gone, impatie
     assert slack.messages("user") == []
 
 
-def test_combined_notification_without_a_table_is_blind_at_once(tasks, notifier, slack):
-    tasks.execute("ALTER TABLE tasks RENAME TO jobs")
-    result = notifier.send_combined_notification()
-    assert "tasks" in result["error"]
-    (message,) = slack.messages()
-    assert texts(message)[0] == BLIND
-    assert "is this the worker's database" in texts(message)[1]
-
-
 @pytest.mark.slow
 def test_database_that_comes_back_between_the_attempts_is_no_alarm(tasks, slack, gone):
     task = tasks.fail()

@@ -563,7 +563,7 @@ TEXT = r'''
 +return ""
 ## Delivery.
 # urllib3 logs the webhook's path
-? tests/test_secrets.py::test_program_spreads_no_secret_through_any_failure_at_debug
+? tests/test_secrets.py::test_answer_spreads_no_secret[ok]
 -return threading.get_ident() not in _delivering or str(record.msg).startswith("Starting new HTTP")
 +return True
 # an answer that quotes the webhook is logged
