@@ -29,7 +29,6 @@ from timeit import repeat
 from typing import NamedTuple
 
 import psycopg2
-from psycopg2.extensions import AsIs
 
 import slack_notifier
 from benchmarks.choice import chosen
@@ -37,7 +36,7 @@ from benchmarks.delay import Delayed
 from benchmarks.instead import IDLE, alternatives, measured
 from benchmarks.instead import show as show_costs
 from benchmarks.measure import Program, compared, in_turns, server_cpu
-from benchmarks.tables import TWENTY_MINUTES, Table, table
+from benchmarks.tables import CLAIM_PARAMETERS, TWENTY_MINUTES, Table, table
 from sandbox.postgres import NO_STOCK, Server, postgres_server, stock_programs
 from sandbox.slack import SlackStandIn
 from tests.servers import Heart
@@ -52,32 +51,6 @@ STOCK_TASKS = 5_000
 AN_HOUR_AGO = """
 UPDATE tasks SET created_at = created_at - interval '1 hour', updated_at = updated_at - interval '1 hour'
 """
-# What the notifier fills into the claim of a failed alert.
-CLAIM_PARAMETERS = {
-    "statement_milliseconds": 0,
-    "lock_milliseconds": 0,
-    "hold_milliseconds": 0,
-    "destination": "benchmark",
-    "destinations": ["benchmark"],
-    "user": "",
-    "alert": "failed",
-    "alerts": ["failed"],
-    "window": timedelta(minutes=30),
-    "part": slack_notifier.CLAIM_TASKS,
-    "queued": 30,
-    "in_progress": 30,
-    "remind": 240,
-    "reported_as": "",
-    "nulls": False,
-    "paced": False,
-    "with_facts": True,
-    "version": AsIs("tasks.xmin"),
-    "listed": slack_notifier.MAX_CAUSES,
-    "each": slack_notifier.MAX_READ_TASKS,
-    "varying_words": slack_notifier.VARYING_WORDS,
-    "varying_numbers": slack_notifier.VARYING_NUMBERS,
-}
-
 Prepare = Sequence[Callable[[], None]]
 
 
