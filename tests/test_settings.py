@@ -474,14 +474,3 @@ def test_template_with_a_link_leads_to_the_page_of_the_task(tasks, slack, settin
     (message,) = slack.messages()
     links = re.findall('<a href="([^"]*)"[^>]*>([^<]*)</a>', view.message(message))
     assert links == [(f"https://admin.example.com/tasks/{html.escape(task)}", html.escape(task))]
-
-
-def test_many_tasks_by_template_are_one_message_that_slack_takes(tasks, slack, settings):
-    tasks.execute(
-        "INSERT INTO tasks (id, user_api_key, status, error, created_at, updated_at) "
-        "SELECT 'task-' || n, 'key', 'failed', repeat('<&>', 200), now(), now() FROM generate_series(1, 500) AS n"
-    )
-    text = template(r"$id\n" + r"$error " * 3)
-    assert SlackNotifier(settings=settings._replace(task_template=text)).send_failed_tasks_notification() is True
-    (message,) = slack.messages()
-    assert "500 tasks failed" in message["text"]
