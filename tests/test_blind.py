@@ -196,15 +196,6 @@ def test_heartbeat_is_bad_where_one_of_two_destinations_fails(tasks, settings, s
     assert heart.beats == ["/fail"]
 
 
-def test_heartbeat_is_good_where_email_took_the_alert(tasks, slack, cli, mail, trusted, heart):
-    tasks.fail()
-    slack.answer(404, "no_service")
-    variables = {"SMTP_URL": mail.url, "ALERT_EMAIL_TO": "ops@example.com", "SSL_CERT_FILE": trusted}
-    assert cli(HEARTBEAT_URL=f"{heart.address}/p", **variables).code == 0
-    assert len(mail.mails) == 1
-    assert heart.beats == ["/p"]
-
-
 def test_only_runs_of_the_monitor_have_a_heartbeat(tasks, settings, heart):
     tasks.fail()
     notifier = SlackNotifier(settings=settings._replace(heartbeat_url=heart.address))

@@ -315,19 +315,3 @@ def test_email_waits_for_another_one_no_longer_than_its_own_time(hanging, monkey
     event.set()
     first.join(60)
     assert [NO_EMAIL in error for error in errors] == [True]
-
-
-def test_program_finds_the_authority_in_ssl_cert_file(tasks, slack, cli, mail, trusted, tmp_path):
-    tasks.fail()
-    slack.answer(404, "no_service", times=None)
-    variables = {"SMTP_URL": mail.url, "ALERT_EMAIL_TO": TO, "DEBUG": "true"}
-    refused = cli("--failed-only", **variables)
-    assert refused.code == 1
-    assert "the server's certificate was not accepted (" in refused.log
-    assert mail.mails == []
-    sent = cli("--failed-only", SSL_CERT_FILE=trusted, **variables)
-    assert sent.code == 0
-    assert "Alert sent by e-mail instead" in sent.log
-    assert len(mail.mails) == 1
-    assert cli("--failed-only", SSL_CERT_FILE=trusted, **variables).code == 0
-    assert len(mail.mails) == 1

@@ -247,26 +247,6 @@ def test_env_file_in_this_folder_goes_before_the_one_beside_the_program(run, dat
     assert (len(slack.messages("here")), len(slack.messages("there"))) == (1, 0)
 
 
-def test_folder_that_was_deleted_holds_no_env_file_and_the_one_beside_the_program_is_read(
-    failed_and_stuck, database_url, slack, tmp_path
-):
-    program = shutil.copy(PROGRAM, tmp_path)
-    write(tmp_path / ".env", DATABASE_URL=database_url, SLACK_WEBHOOK=slack.webhook())
-
-    def run_in_deleted_folder(flag):
-        shell = f"mkdir gone; cd gone; rmdir ../gone; exec {sys.executable} {program} {flag}"
-        return subprocess.run(
-            ["sh", "-c", shell], cwd=tmp_path, env={}, capture_output=True, text=True, timeout=60, check=False
-        )
-
-    assert run_in_deleted_folder("--failed-only").returncode == 0
-    assert titles(slack) == [FAILED]
-    (tmp_path / ".env").unlink()
-    done = run_in_deleted_folder("--check")
-    assert (done.returncode, done.stderr) == (1, "")
-    assert "✓ Settings: no .env, neither in the current folder nor" in done.stdout
-
-
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])
 def test_files_that_only_their_owner_can_read_are_no_warning(cli, tmp_path, mode):
     users = write(tmp_path / "users.json")
