@@ -99,21 +99,6 @@ def test_every_caller_goes_through_the_ledger(notifier, slack, tasks, cli):
     assert (told(slack, FAILED), told(slack, STUCK)) == ([[failed]], [[stuck]])
 
 
-@pytest.mark.slow
-def test_ten_failures_in_ten_minutes_from_the_worker_are_ten_messages_with_one_task_each(
-    notifier, slack, tasks, pass_time
-):
-    failed = []
-    for _ in range(10):
-        failed.append(tasks.fail(updated=0))
-        assert notifier.send_failed_tasks_notification()
-        pass_time(1)
-    assert told(slack) == [[task_id] for task_id in failed]
-    first, *others = [summary(message) for message in slack.messages()]
-    assert first == "1 task failed in the last 30 minutes:"
-    assert others == ["1 more task failed in the last 30 minutes:"] * 9
-
-
 # From one minute after the told failure where the cause is another one, from 30 where it is the same.
 @pytest.mark.parametrize("is_queued_again", [False, True])
 @pytest.mark.parametrize(
@@ -207,39 +192,7 @@ def test_slack_down_for_several_runs_then_up_tells_all_in_one_message(
     figures(runs=9 + len(told_before), failures=6 + len(told_before), missed=0, repeated=0)
 
 
-def test_the_database_away_for_hours_loses_nothing(notifier, settings, slack, tasks, pass_time, caplog):
-    assert notifier.send_failed_tasks_notification()
-    away = SlackNotifier(settings=settings._replace(database_url="postgresql://127.0.0.1:1/gone"))
-    failed = []
-    for _ in range(5):
-        failed.append(tasks.fail(updated=1))
-        caplog.clear()
-        assert away.send_failed_tasks_notification() is False
-        assert "Cannot connect to the database" in caplog.text
-        pass_time(15)
-    assert notifier.send_failed_tasks_notification()
-    assert told(slack) == [sorted(failed)]
-
-
 # ---- Late commits and clocks -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("minutes", "is_told"), [(29, True), (31, False)])
-def test_a_row_that_is_committed_late_is_not_lost(notifier, slack, tasks, settings, minutes, is_told):
-    others = tasks.fail()
-    with closing(psycopg2.connect(settings.database_url, options="-c TimeZone=UTC")) as slow:
-        with slow.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO tasks (id, user_api_key, status, created_at, updated_at) "
-                "SELECT 'late', 'key', 'failed', at, at FROM (SELECT now() - %s * interval '1 minute' AS at) AS t",
-                [minutes],
-            )
-        assert notifier.send_failed_tasks_notification()
-        assert told(slack) == [[others]]
-        slow.commit()
-    assert notifier.send_failed_tasks_notification()
-    assert notifier.send_failed_tasks_notification()
-    assert told(slack) == [[others], *([["late"]] if is_told else [])]
 
 
 @pytest.mark.slow

@@ -42,6 +42,7 @@ def failed_and_stuck(tasks):
     "arguments",
     [
         "--failed-only --stuck-only",
+        "--check --failed-only",
         "--test-creation --test-start",
         "--failed-only --test-start",
         "--timeout 0",

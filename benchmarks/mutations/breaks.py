@@ -309,7 +309,7 @@ TEXT = r'''
 -greatest(complete - interval '{LATE_MINUTES} minutes', first_run
 +greatest(now() - interval '{LATE_MINUTES} minutes', first_run
 # only what is later than the last report is looked at
-? tests/test_ledger.py::test_a_row_that_is_committed_late_is_not_lost
+? tests/test_silence.py::test_a_failure_that_is_committed_late_is_reported_by_the_next_run
 -greatest(complete - interval '{LATE_MINUTES} minutes', first_run
 +greatest(complete, first_run
 # a part that is told counts as all
