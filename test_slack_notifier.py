@@ -13,7 +13,7 @@ import sys
 import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 try:
     import pytest
@@ -585,50 +585,38 @@ def test_time_zones_change_nothing(run, slack, typed_database, make_tasks, sessi
 # ---- Database errors ---------------------------------------------------------------------------------------------
 
 
+def elsewhere(url_of_role: Callable[[Any, str], str]) -> Any:
+    return lambda tasks, role, url: url_of_role(role, url)
+
+
 def changed(statement: str) -> Any:
     return lambda tasks, role, url: [url, tasks.execute(statement)][0]
 
 
 # What makes the database unreadable, given the tasks, a role without rights and the URL; returns the URL.
-UNREADABLE = [
+UNREADABLE = {
     # Port 1 belongs to nobody.
-    pytest.param(
-        lambda tasks, role, url: re.sub(r":\d+(?=/)", ":1", role.url),
-        r"Cannot connect to the database: .*refused.*; check DATABASE_URL",
-        id="unreachable",
+    "unreachable": (elsewhere(lambda role, _: re.sub(r":\d+(?=/)", ":1", role.url)), "Cannot connect .*refused{}"),
+    "wrong password": (
+        elsewhere(lambda role, _: role.url.replace(role.password, "other")), "Cannot connect .*authentication failed{}"
     ),
-    pytest.param(
-        lambda tasks, role, url: role.url.replace(role.password, "some-other-password"),
-        r"Cannot connect .*authentication failed.*; check DATABASE_URL",
-        id="wrong-password",
+    "missing database": (
+        elsewhere(lambda _, url: url_of(url, database="sandbox_none")), "Cannot connect .*does not exist{}",
     ),
-    pytest.param(
-        lambda tasks, role, url: url_of(url, database="sandbox_no_such_database"),
-        r"Cannot connect .*does not exist.*; check DATABASE_URL",
-        id="missing-database",
+    "missing table": (changed("DROP TABLE tasks"), r"Cannot read the tasks: \w+ finds no table tasks; is this .*"),
+    "missing column": (
+        changed("ALTER TABLE tasks DROP log_uri"), "Cannot read the tasks: the table tasks lacks log_uri; .*",
     ),
-    pytest.param(
-        changed("DROP TABLE tasks"), r"Cannot read the tasks: \w+ finds no table tasks; is this .*", id="missing-table"
-    ),
-    pytest.param(
-        changed("ALTER TABLE tasks DROP COLUMN log_uri"),
-        r"Cannot read the tasks: the table tasks lacks log_uri; .*",
-        id="missing-column",
-    ),
-    pytest.param(
-        lambda tasks, role, url: role.url,
-        r".* may not read id, .* of tasks; GRANT SELECT ON tasks .*",
-        id="permission-denied",
-    ),
-]
+    "missing right": (elsewhere(lambda role, _: role.url), ".* may not read id, .* of tasks; GRANT SELECT ON tasks .*"),
+}  # fmt: skip
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("break_it", "line"), UNREADABLE)
-def test_unreadable_database_is_one_clear_line_and_never_raises(
-    cli, slack, caplog, tasks, role, database_url, break_it, line
-):
+@pytest.mark.parametrize("trouble", UNREADABLE)
+def test_unreadable_database_is_one_clear_line_and_never_raises(cli, slack, caplog, tasks, role, database_url, trouble):
     tasks.fail()
+    break_it, line = UNREADABLE[trouble]
+    line = line.format(".*; check DATABASE_URL")
     url = break_it(tasks, role, database_url)
     done = cli(DATABASE_URL=url, DEBUG="true")
     (error,) = logged(done.log, "ERROR")
