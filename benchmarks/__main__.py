@@ -29,17 +29,17 @@ from timeit import repeat
 from typing import NamedTuple
 
 import psycopg2
-from psycopg2.extensions import AsIs
 
 import slack_notifier
 from benchmarks.choice import chosen
-from benchmarks.delay import delayed
-from benchmarks.instead import IDLE, alternatives, measured, takes_anything
+from benchmarks.delay import Delayed
+from benchmarks.instead import IDLE, alternatives, measured
 from benchmarks.instead import show as show_costs
 from benchmarks.measure import Program, compared, in_turns, server_cpu
-from benchmarks.tables import TWENTY_MINUTES, Table, table
+from benchmarks.tables import CLAIM_PARAMETERS, TWENTY_MINUTES, Table, table
 from sandbox.postgres import NO_STOCK, Server, postgres_server, stock_programs
 from sandbox.slack import SlackStandIn
+from tests.servers import Heart
 
 BARE = Path(__file__).with_name("bare")
 NETWORK_DELAY_SECONDS = 0.025
@@ -51,32 +51,6 @@ STOCK_TASKS = 5_000
 AN_HOUR_AGO = """
 UPDATE tasks SET created_at = created_at - interval '1 hour', updated_at = updated_at - interval '1 hour'
 """
-# What the notifier fills into the claim of a failed alert.
-CLAIM_PARAMETERS = {
-    "statement_milliseconds": 0,
-    "lock_milliseconds": 0,
-    "hold_milliseconds": 0,
-    "destination": "benchmark",
-    "destinations": ["benchmark"],
-    "user": "",
-    "alert": "failed",
-    "alerts": ["failed"],
-    "window": timedelta(minutes=30),
-    "part": slack_notifier.CLAIM_TASKS,
-    "queued": 30,
-    "in_progress": 30,
-    "remind": 240,
-    "reported_as": "",
-    "nulls": False,
-    "paced": False,
-    "with_facts": True,
-    "version": AsIs("tasks.xmin"),
-    "listed": slack_notifier.MAX_CAUSES,
-    "each": slack_notifier.MAX_READ_TASKS,
-    "varying_words": slack_notifier.VARYING_WORDS,
-    "varying_numbers": slack_notifier.VARYING_NUMBERS,
-}
-
 Prepare = Sequence[Callable[[], None]]
 
 
@@ -180,9 +154,9 @@ def stock_server(bench: Bench) -> Iterator[Line]:
 
 
 def far_away(bench: Bench) -> Iterator[Line]:
-    delay = delayed(bench.server.port, NETWORK_DELAY_SECONDS)
-    with delay as port, table(bench.server.url, tasks=bench.sizes.small_table) as tasks:
-        url = re.sub(r":\d+/", f":{port}/", tasks.url)
+    far = closing(Delayed(bench.server.port, NETWORK_DELAY_SECONDS))
+    with far as line, table(bench.server.url, tasks=bench.sizes.small_table) as tasks:
+        url = re.sub(r":\d+/", f":{line.port}/", tasks.url)
         bare, ours = compared(bench.bare(url, "queries.py"), bench.ours(url), bench.sizes.slow_runs)
     bench.expect(messages=0)
     what = "nothing to report, database 25 ms away each way: time"
@@ -288,9 +262,9 @@ def a_message(bench: Bench) -> Iterator[Line]:
 
 def instead(bench: Bench) -> list[Line]:
     """What people would use in the notifier's place: prints a table of its own, of which no line has a target."""
-    with table(bench.server.url, tasks=bench.sizes.small_table) as tasks, takes_anything() as sink:
+    with table(bench.server.url, tasks=bench.sizes.small_table) as tasks, closing(Heart()) as takes_anything:
         psql, bare = bench.server.bin / "psql", bench.bare(tasks.url, "queries.py")
-        programs, missing = alternatives(tasks.url, psql, bare, bench.folder, sink)
+        programs, missing = alternatives(tasks.url, psql, bare, bench.folder, takes_anything.address)
         costs = measured({**programs, IDLE: bench.ours(tasks.url)}, bench.sizes.runs)
     bench.expect(messages=0)
     show_costs(costs, missing)

@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from queue import SimpleQueue
-from socketserver import BaseRequestHandler, ThreadingTCPServer
 from time import monotonic, sleep
 
+from tests.servers import Listener
 
-@contextmanager
-def delayed(port: int, seconds: float) -> Iterator[int]:
+
+class Delayed(Listener):
     """Another port of 127.0.0.1 that leads to this one, `seconds` away in each direction."""
 
-    class Relay(BaseRequestHandler):
-        def handle(self) -> None:
-            with socket.create_connection(("127.0.0.1", port)) as server:
-                server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                back = threading.Thread(target=_carry, args=(server, self.request, seconds), daemon=True)
-                back.start()
-                _carry(self.request, server, seconds)
-                back.join()
+    def __init__(self, port: int, seconds: float) -> None:
+        super().__init__()
+        self._target, self._seconds = ("127.0.0.1", port), seconds
+        self.open()
 
-    with ThreadingTCPServer(("127.0.0.1", 0), Relay) as proxy:
-        proxy.daemon_threads = True
-        proxy.block_on_close = False
-        threading.Thread(target=proxy.serve_forever, args=(0.05,), daemon=True).start()
-        yield proxy.server_address[1]
-        proxy.shutdown()
+    def serve(self, client: socket.socket) -> None:
+        with socket.create_connection(self._target) as server:
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            back = threading.Thread(target=_carry, args=(server, client, self._seconds), daemon=True)
+            back.start()
+            _carry(client, server, self._seconds)
+            back.join()
 
 
 def _carry(source: socket.socket, target: socket.socket, seconds: float) -> None:

@@ -6,10 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -75,24 +72,3 @@ def show(costs: Mapping[str, Cost], missing: list[str]) -> None:
 
 def measured(programs: Mapping[str, Program], runs: int) -> dict[str, Cost]:
     return dict(zip(programs, in_turns([*programs.values()], runs)))
-
-
-@contextmanager
-def takes_anything() -> Iterator[str]:
-    """The URL of a server that says ok to every request."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"ok")
-
-        def log_message(self, *_: object) -> None:
-            """Nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()

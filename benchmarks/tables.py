@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from typing import Any
 
 import psycopg2
+from psycopg2.extensions import AsIs
 
+import slack_notifier
 from sandbox.postgres import WORKER, create_database, create_tasks_table, drop_database, worker_url
 from slack_notifier import CREATE_LEDGER
 
@@ -38,6 +41,32 @@ SELECT gen_random_uuid(), 'pr_live_' || md5(mod(i, 200)::text), %(status)s,
        CASE WHEN %(status)s <> 'queued' THEN now() - age - interval '5 minutes' END
 FROM generate_series(1, %(count)s) AS i, make_interval(secs => %(oldest)s * 60.0 * i / %(count)s) AS age
 """
+
+# What the notifier fills into the claim of a failed alert.
+CLAIM_PARAMETERS: dict[str, Any] = {
+    "statement_milliseconds": 0,
+    "lock_milliseconds": 0,
+    "hold_milliseconds": 0,
+    "destination": "benchmark",
+    "destinations": ["benchmark"],
+    "user": "",
+    "alert": "failed",
+    "alerts": ["failed"],
+    "window": timedelta(minutes=30),
+    "part": slack_notifier.CLAIM_TASKS,
+    "queued": 30,
+    "in_progress": 30,
+    "remind": 240,
+    "reported_as": "",
+    "nulls": False,
+    "paced": False,
+    "with_facts": True,
+    "version": AsIs("tasks.xmin"),
+    "listed": slack_notifier.MAX_CAUSES,
+    "each": slack_notifier.MAX_READ_TASKS,
+    "varying_words": slack_notifier.VARYING_WORDS,
+    "varying_numbers": slack_notifier.VARYING_NUMBERS,
+}
 
 A_YEAR = 365 * 24 * 60
 TWENTY_MINUTES = 20

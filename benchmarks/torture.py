@@ -264,12 +264,11 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks torture", description="Each step of a call fails once.")
     parser.add_argument("--quick", action="store_true", help="each step in one of its ways")
     parser.add_argument("--only", metavar="WORD", default="", help="only the calls whose name has the word")
-    parser.add_argument("--program", metavar="PATH", default=slack_notifier.__file__, help="another slack_notifier.py")
     arguments = parser.parse_args(argv)
     calls = chosen(parser, arguments.only, CALLS, attrgetter("name"))
     heading = f"{'faults':>7} {'delivered':>9} {'named':>9} {'repeated':>9} {'longest':>10} {'not kept':>9}"
     print(f"{'call':<34} {'steps':>6} {heading}", flush=True)
     with postgres_server() as server:
-        of_calls = tortured(calls, server.url, Path(arguments.program), quick=arguments.quick)
+        of_calls = tortured(calls, server.url, Path(slack_notifier.__file__), quick=arguments.quick)
         kept = [show(results) for results in of_calls]
     return 0 if all(kept) else 1

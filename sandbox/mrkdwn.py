@@ -84,12 +84,9 @@ def _token(token: str) -> str:
     target, _, label = token.partition("|")
     if re.match(r"https?://|mailto:", target):
         return _link(target, label or target)
-    if target.startswith("!date^"):
-        return f'<span class="date">{escape(label)}</span>'
-    if target.startswith(("!", "@", "#")):
-        name = label or re.sub(r"^(?:!subteam\^|[!@#])", "", target)
-        sign = "#" if target.startswith("#") else "@"
-        return f'<span class="mention">{sign}{_plain(name.lstrip(sign))}</span>'
+    if target.startswith(("!", "@")):
+        name = label or re.sub(r"^(?:!subteam\^|[!@])", "", target)
+        return f'<span class="mention">@{_plain(name.lstrip("@"))}</span>'
     return escape(f"<{decode(token)}>")
 
 

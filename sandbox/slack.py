@@ -107,14 +107,11 @@ class _Answer:
 class SlackStandIn:
     """The server; it runs from construction to close().
 
-    `strict` also refuses what Slack takes but may show wrongly; `rate_limit` answers 429 to more than a message a
-    second (after a `burst`) on one webhook.
+    It also refuses what Slack takes but may show wrongly; `rate_limit` answers 429 to more than a message a second
+    (after a `burst`) on one webhook.
     """
 
-    def __init__(
-        self, port: int = 0, *, strict: bool = True, rate_limit: bool = False, burst: int = BURST_MESSAGES
-    ) -> None:
-        self.strict = strict
+    def __init__(self, port: int = 0, *, rate_limit: bool = False, burst: int = BURST_MESSAGES) -> None:
         self.rate_limit = rate_limit
         self.burst = burst
         self._changed = threading.Condition()
@@ -287,7 +284,7 @@ class SlackStandIn:
             return _Answer(429, "rate_limited", {"Retry-After": "1"}, "more than a message a second")
         try:
             _check_content_type(request)
-            payload = checked(request.body, strict=self.strict)
+            payload = checked(request.body)
         except Refused as refused:
             return _Answer(refused.status, refused.word, script.headers, refused.reason)
         body = "ok" if script.body is None else script.body

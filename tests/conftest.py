@@ -13,10 +13,18 @@ from servers import PASSWORD, QUOTED_PASSWORD, Heart, MailServer, TlsSlack, mail
 from support import NOW, ROOM, ROOMY_PROGRAM, Proxy, elapse
 
 import slack_notifier
-from sandbox.postgres import NO_STOCK, Server, postgres_server, stock_programs
+from sandbox.postgres import (
+    NO_STOCK,
+    Server,
+    create_database,
+    create_tasks_table,
+    drop_database,
+    postgres_server,
+    stock_programs,
+)
 from sandbox.program import Program
 from sandbox.slack import SlackStandIn
-from slack_notifier import SlackNotifier
+from slack_notifier import Settings, SlackNotifier
 
 
 @pytest.fixture
@@ -79,6 +87,16 @@ def stock_server() -> Iterator[Server]:
         pytest.skip(NO_STOCK)
     with postgres_server(stock=True, in_memory=True) as server:
         yield server
+
+
+@pytest.fixture
+def stock(stock_server: Server, make_tasks: Any, slack: SlackStandIn) -> Iterator[tuple[Any, SlackNotifier]]:
+    """Tasks and a notifier of a database of the stock server's, as it is by default."""
+    url = create_database(stock_server.url)
+    create_tasks_table(url)
+    settings = Settings.from_environment({"DATABASE_URL": url, "SLACK_WEBHOOK": slack.webhook()})
+    yield make_tasks(url), SlackNotifier(settings=settings)
+    drop_database(url)
 
 
 @pytest.fixture

@@ -194,21 +194,26 @@ class TlsSlack(TlsFront):
 
 
 class Heart:
-    """A server that counts heartbeats; it answers with `status`."""
+    """A server that counts heartbeats, or other requests; it answers with `status`."""
 
     def __init__(self) -> None:
         self.status = 200
         self.beats: list[str] = []
+        # Who only looks whether it is there: path and login.
+        self.looks: list[tuple[str, str | None]] = []
         heart = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                heart.beats.append(self.path)
+                if self.command == "HEAD":
+                    heart.looks.append((self.path, self.headers["Authorization"]))
+                else:
+                    heart.beats.append(self.path)
                 self.send_response(heart.status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            do_POST = do_GET
+            do_HEAD = do_POST = do_GET
 
             def log_message(self, *_: object) -> None:
                 """Nothing."""

@@ -16,6 +16,7 @@ from typing import Any, Callable, NamedTuple
 
 import psycopg2
 import psycopg2.extensions
+from servers import Listener
 
 import slack_notifier
 from sandbox.postgres import elapse as elapse
@@ -158,7 +159,7 @@ class _Stop(NamedTuple):
 _NOTICE = b"N" + (4 + len(b"SNOTICE\0M.\0\0")).to_bytes(4, "big") + b"SNOTICE\0M.\0\0"
 
 
-class Proxy:
+class Proxy(Listener):
     """A line to PostgreSQL for one client at a time, which can be stopped at a statement, or go dead.
 
     `statements` are those that the client has sent so far; they travel one at a time, each in one packet.
@@ -170,14 +171,11 @@ class Proxy:
         self._stop: _Stop | None = None
         self._dead = threading.Event()
         self._going_on = threading.Event()
+        self._closed = threading.Event()
         self._target = (host, port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = []
-        threading.Thread(target=self._accept, name="proxy", daemon=True).start()
-
-    @property
-    def port(self) -> int:
-        return self._listener.getsockname()[1]
+        super().__init__()
+        self.open()
 
     @property
     def connections(self) -> int:
@@ -225,26 +223,21 @@ class Proxy:
         self._dead.set()
 
     def close(self) -> None:
-        self._listener.close()
+        super().close()
+        self._closed.set()
         for end in self._sockets:
             with suppress(OSError):
                 # Not close(): the thread that waits on the socket would keep it open.
                 end.shutdown(socket.SHUT_RDWR)
 
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                server = socket.create_connection(self._target)
-                self._sockets += [client, server]
-                threading.Thread(target=self._serve, args=(client, server), daemon=True).start()
-
-    def _serve(self, client: socket.socket, server: socket.socket) -> None:
-        with suppress(OSError, ValueError):
-            self._forward(client, server)
-        if not self._dead.is_set():
-            client.close()
-            server.close()
+    def serve(self, client: socket.socket) -> None:
+        with socket.create_connection(self._target) as server:
+            self._sockets += [client, server]
+            with suppress(OSError, ValueError):
+                self._forward(client, server)
+            if self._dead.is_set():
+                # Neither end is closed before the proxy is.
+                self._closed.wait()
 
     def _forward(self, client: socket.socket, server: socket.socket) -> None:
         waiting = False

@@ -20,7 +20,7 @@ from typing import Any, Callable, NamedTuple
 import pytest
 import trustme
 from servers import Listener, TlsFront, port_of, read_request
-from support import BLIND, FAILED, PROGRAM, WRONG_SETTING, recorded, wait_until
+from support import BLIND, FAILED, PROGRAM, WRONG_SETTING, holds, recorded, wait_until
 
 import slack_notifier
 from sandbox.slack import SlackStandIn
@@ -104,103 +104,60 @@ BOTH: dict[str, Broken] = {
     # TLS
     "REQUESTS_CA_BUNDLE names nothing": nothing_there("REQUESTS_CA_BUNDLE"),
     "CURL_CA_BUNDLE names nothing": nothing_there("CURL_CA_BUNDLE"),
-    "REQUESTS_CA_BUNDLE is no certificate": Broken(
-        NOT_SENT + "no TLS connection (…): …is REQUESTS_CA_BUNDLE wrong?",
-        {"REQUESTS_CA_BUNDLE": "/dev/null"},
-        **BY_MAIL,
-    ),
+    "REQUESTS_CA_BUNDLE is no certificate": Broken(NOT_SENT + "no TLS connection (…): …is REQUESTS_CA_BUNDLE wrong?",
+        {"REQUESTS_CA_BUNDLE": "/dev/null"}, **BY_MAIL),
     "SSL_CERT_FILE names nothing": Broken(SENT, {"SSL_CERT_FILE": "/nonexistent/x.pem"}, slack=FAILED),
     "SSL_CERT_FILE names nothing, and Slack is away": Broken(
         "Failed to send the e-mail as well: the server's certificate was not accepted (…): is SSL_CERT_FILE wrong?",
-        {"SSL_CERT_FILE": "/nonexistent/x.pem", "SLACK_WEBHOOK": "http://127.0.0.1:1/x"},
-        code=1,
-        returns="False",
-        beat="/beat/fail",
-    ),
+        {"SSL_CERT_FILE": "/nonexistent/x.pem", "SLACK_WEBHOOK": "http://127.0.0.1:1/x"}, code=1, returns="False",
+        beat="/beat/fail"),
     "SSLKEYLOGFILE is in no folder": Broken(
         NOT_SENT + "no connection (No such file or directory): is REQUESTS_CA_BUNDLE or SSLKEYLOGFILE wrong?",
-        {"SSLKEYLOGFILE": "/nonexistent/keys"},
-        **BY_MAIL,
-        beat=None,
-    ),
+        {"SSLKEYLOGFILE": "/nonexistent/keys"}, **BY_MAIL, beat=None),
     "SSLKEYLOGFILE is a folder": Broken(
         NOT_SENT + "no connection (Is a directory): is REQUESTS_CA_BUNDLE or SSLKEYLOGFILE wrong?",
-        {"SSLKEYLOGFILE": "/"},
-        **BY_MAIL,
-        beat=None,
-    ),
-    "OPENSSL_CONF is no configuration": Broken(
-        "",
-        {"OPENSSL_CONF": "<folder>/odd"},
-        slack=FAILED,
-        prepare=lambda folder: (folder / "odd").write_text("[[[\n= ="),
-    ),
+        {"SSLKEYLOGFILE": "/"}, **BY_MAIL, beat=None),
+    "OPENSSL_CONF is no configuration": Broken("", {"OPENSSL_CONF": "<folder>/odd"}, slack=FAILED,
+        prepare=lambda folder: (folder / "odd").write_text("[[[\n= =")),
     # Proxies
     "a proxy that is mistyped": bad_proxy("http//proxy:3128", "no connection (…)"),
     "a proxy whose port is a word": bad_proxy(f"http://u:{SECRET}@proxy.invalid:port", "the URL cannot be used (…)"),
-    "a proxy of an unknown scheme": bad_proxy(
-        "htp://127.0.0.1:1", "the URL cannot be used (Proxy URL had unsupported scheme …)"
-    ),
+    "a proxy of an unknown scheme": bad_proxy("htp://127.0.0.1:1",
+        "the URL cannot be used (Proxy URL had unsupported scheme …)"),
     "a proxy that is away": bad_proxy(f"http://u:{SECRET}@127.0.0.1:1", "no connection (Connection refused)"),
-    "a proxy that wants a login": bad_proxy(
-        "http://127.0.0.1:<proxy>", "no connection (407 Proxy Authentication Required)"
-    ),
-    "a proxy that wants a login, for http": Broken(
-        NOT_SENT + "HTTP 407: is http_proxy wrong?",
-        {"http_proxy": "http://127.0.0.1:<proxy>", "SLACK_WEBHOOK": "http://slack.invalid/x"},
-        **BY_MAIL,
-        beat="",
-    ),
-    "a proxy that speaks SOCKS": bad_proxy(
-        "socks5://127.0.0.1:1", "the URL cannot be used (Missing dependencies for SOCKS support.)"
-    ),
-    "a proxy for all that speaks SOCKS": bad_proxy(
-        "socks5h://127.0.0.1:1",
-        "the URL cannot be used (Missing dependencies for SOCKS support.)",
-        "ALL_PROXY",
-        beat="",
-    ),
-    "a NO_PROXY that is none": Broken(
-        SENT, {"NO_PROXY": "[::1,10.0.0.0/99,*.,%zz,:x", "HTTPS_PROXY": ""}, slack=FAILED
-    ),
+    "a proxy that wants a login": bad_proxy("http://127.0.0.1:<proxy>",
+        "no connection (407 Proxy Authentication Required)"),
+    "a proxy that wants a login, for http": Broken(NOT_SENT + "HTTP 407: is http_proxy wrong?",
+        {"http_proxy": "http://127.0.0.1:<proxy>", "SLACK_WEBHOOK": "http://slack.invalid/x"}, **BY_MAIL, beat=""),
+    "a proxy that speaks SOCKS": bad_proxy("socks5://127.0.0.1:1",
+        "the URL cannot be used (Missing dependencies for SOCKS support.)"),
+    "a proxy for all that speaks SOCKS": bad_proxy("socks5h://127.0.0.1:1",
+        "the URL cannot be used (Missing dependencies for SOCKS support.)", "ALL_PROXY", beat=""),
+    "a NO_PROXY that is none": Broken(SENT, {"NO_PROXY": "[::1,10.0.0.0/99,*.,%zz,:x", "HTTPS_PROXY": ""},
+        slack=FAILED),
     # Files
-    "a .netrc that is no text": Broken(
-        SENT,
-        {"HOME": "<folder>"},
-        slack=FAILED,
-        prepare=lambda folder: (folder / ".netrc").write_bytes(b"machine \xff"),
-    ),
+    "a .netrc that is no text": Broken(SENT, {"HOME": "<folder>"}, slack=FAILED,
+        prepare=lambda folder: (folder / ".netrc").write_bytes(b"machine \xff")),
     "no current folder": Broken(SENT, slack=FAILED, shell="mkdir gone; cd gone; rmdir ../gone; exec {}"),
     "no home": Broken(SENT, {"HOME": "/nonexistent", "TMPDIR": "/nonexistent", "TZ": ":/nonexistent"}, slack=FAILED),
-    "a module that has the name of a package": Broken(
-        NOT_SENT + "no connection (this is another one)",
-        {"PYTHONPATH": f"<folder>:{PROGRAM.parent}"},
-        **BY_MAIL,
-        beat="",
-        prepare=lambda folder: (folder / "requests.py").write_text("raise RuntimeError('this is another one')"),
-    ),
+    "a module that has the name of a package": Broken(NOT_SENT + "no connection (this is another one)",
+        {"PYTHONPATH": f"<folder>:{PROGRAM.parent}"}, **BY_MAIL, beat="",
+        prepare=lambda folder: (folder / "requests.py").write_text("raise RuntimeError('this is another one')")),
     "a package of a package that is missing": Broken(
         NOT_SENT + "no connection (No module named …): …/python… -m pip install not_there",
-        {"PYTHONPATH": f"<folder>:{PROGRAM.parent}"},
-        **BY_MAIL,
-        beat="",
-        prepare=lambda folder: (folder / "requests.py").write_text("import not_there"),
-    ),
+        {"PYTHONPATH": f"<folder>:{PROGRAM.parent}"}, **BY_MAIL, beat="",
+        prepare=lambda folder: (folder / "requests.py").write_text("import not_there")),
     "a users file that is a pipe": Broken(
         "SLACK_USER_WEBHOOKS_FILE must name a readable JSON file (FileNotFoundError), not '…/pipe'",
-        {"SLACK_USER_WEBHOOKS_FILE": "<folder>/pipe"},
-        prepare=lambda folder: os.mkfifo(folder / "pipe"),
-        **WRONG,
-    ),
+        {"SLACK_USER_WEBHOOKS_FILE": "<folder>/pipe"}, prepare=lambda folder: os.mkfifo(folder / "pipe"), **WRONG),
     "all streams closed": Broken("", slack=FAILED, shell="exec {} <&- >&- 2>&-", returns=""),
     # 120 is Python's own, for output that it could not write.
     "a full disk under the log": Broken("", slack=FAILED, code=120, shell="exec {} 2>/dev/full"),
     "warnings that are errors": Broken(SENT, {"PYTHONWARNINGS": "error"}, slack=FAILED),
     # The process
     "no thread to be had": Broken(SENT, slack=FAILED, python="import threading; threading.stack_size(1 << 46)"),
-    "a time-out of the host's for all sockets": Broken(
-        SENT, slack=FAILED, python="import socket; socket.setdefaulttimeout(0.001)"
-    ),
+    "a time-out of the host's for all sockets": Broken(SENT, slack=FAILED,
+        python="import socket; socket.setdefaulttimeout(0.001)"),
     "little room for recursion": Broken("", slack=FAILED, python="import sys; sys.setrecursionlimit(150)"),
     # The database's address
     "a % in the password": bad_url(f"postgresql://u:100%{SECRET}@127.0.0.1:1/db"),
@@ -209,94 +166,53 @@ BOTH: dict[str, Broken] = {
     "an @ in the password, and a socket": bad_url(f"postgresql://u:x@{SECRET}@/db?host=/nonexistent"),
     "no host behind the password": bad_url(f"postgresql://u:a`'{SECRET}"),
     "no host behind a password of digits": bad_url("postgresql://u:123456789012"),
-    "quotes and backticks in the password": bad_url(
-        f"postgresql://u:a`'\"{SECRET}@127.0.0.1:1/db", "Cannot connect to the database: …refused", **BLIND_RUN
-    ),
-    "a password that is a word of the error": bad_url(
-        "postgresql://u:connection@127.0.0.1:1/db",
-        "Cannot connect to the database: connection to server at",
-        **BLIND_RUN,
-    ),
-    "a password that is the port": bad_url(
-        "postgresql://u:1@127.0.0.1:1/db", "Cannot connect to the database: …port 1 failed", **BLIND_RUN
-    ),
-    "no user in the URL": bad_url(
-        "postgresql://127.0.0.1:<port>/db", "Cannot connect to the database: …; check DATABASE_URL", **BLIND_RUN
-    ),
-    "PGPORT is a word": bad_url(
-        "postgresql://u@127.0.0.1/db", "Cannot connect to the database: …", **BLIND_RUN
-    )._replace(variables={"DATABASE_URL": "postgresql://u@127.0.0.1/db", "PGPORT": "word"}),
+    "quotes and backticks in the password": bad_url(f"postgresql://u:a`'\"{SECRET}@127.0.0.1:1/db",
+        "Cannot connect to the database: …refused", **BLIND_RUN),
+    "a password that is a word of the error": bad_url("postgresql://u:connection@127.0.0.1:1/db",
+        "Cannot connect to the database: connection to server at", **BLIND_RUN),
+    "a password that is the port": bad_url("postgresql://u:1@127.0.0.1:1/db",
+        "Cannot connect to the database: …port 1 failed", **BLIND_RUN),
+    "no user in the URL": bad_url("postgresql://127.0.0.1:<port>/db",
+        "Cannot connect to the database: …; check DATABASE_URL", **BLIND_RUN),
+    "PGPORT is a word": bad_url("postgresql://u@127.0.0.1/db", "Cannot connect to the database: …",
+        **BLIND_RUN)._replace(variables={"DATABASE_URL": "postgresql://u@127.0.0.1/db", "PGPORT": "word"}),
     "PGSERVICE names nothing": Broken("Cannot connect to the database: …", {"PGSERVICE": "nothing"}, **BLIND_RUN),
     # Settings
-    "a DEBUG of another program's": Broken(
-        "WARNING DEBUG must be true or false (or 1/0, yes/no, on/off): it is off", {"DEBUG": "*"}, slack=FAILED
-    ),
+    "a DEBUG of another program's": Broken("WARNING DEBUG must be true or false (or 1/0, yes/no, on/off): it is off",
+        {"DEBUG": "*"}, slack=FAILED),
     "an address that e-mail cannot write": Broken(
         "ALERT_EMAIL_TO must be one address or several, comma-separated: ops@example.com, not '.a@b.c'",
-        {"ALERT_EMAIL_TO": ".a@b.c"},
-        **WRONG,
-    ),
+        {"ALERT_EMAIL_TO": ".a@b.c"}, **WRONG),
     "a sender that e-mail cannot write": Broken(
         "ALERT_EMAIL_FROM must be one address: protoreel@example.com, not 'a@b.c('",
-        {"ALERT_EMAIL_FROM": "a@b.c("},
-        **WRONG,
-    ),
-    "a time zone that is mistyped": Broken(
-        "SLACK_TIMEZONE must be …, not 'Europe/Berln'", {"SLACK_TIMEZONE": "Europe/Berln"}, **WRONG
-    ),
-}
+        {"ALERT_EMAIL_FROM": "a@b.c("}, **WRONG),
+    "a time zone that is mistyped": Broken("SLACK_TIMEZONE must be …, not 'Europe/Berln'",
+        {"SLACK_TIMEZONE": "Europe/Berln"}, **WRONG),
+}  # fmt: skip
 
 RUNS_ONLY: dict[str, Broken] = {
-    "a .env that is a pipe": Broken(
-        "/here/.env is no file and was not read: make it one, or rename it",
-        slack=FAILED,
-        prepare=lambda folder: os.mkfifo(folder / ".env"),
-    ),
-    "a .env that is a folder": Broken(
-        "/here/.env is no file and was not read: make it one, or rename it",
-        slack=FAILED,
-        prepare=lambda folder: (folder / ".env").mkdir(),
-    ),
-    "a .env that links to nothing": Broken(
-        "/here/.env is no file and was not read: make it one, or rename it",
-        slack=FAILED,
-        prepare=lambda folder: (folder / ".env").symlink_to("nothing"),
-    ),
-    "a .env with a BOM": Broken(
-        "DEBUG Settings: …DEBUG: true",
-        slack=FAILED,
-        prepare=lambda folder: (folder / ".env").write_text("DEBUG=true\n", "utf-8-sig"),
-    ),
-    "a .env with a line that is none": Broken(
-        "ython-dotenv could not parse statement starting at line 1",
-        slack=FAILED,
-        prepare=lambda folder: (folder / ".env").write_text("'x\nDEBUG=true\n"),
-    ),
-    "a .env that is no text": Broken(
-        "/here/.env cannot be read: UnicodeDecodeError",
-        prepare=lambda folder: (folder / ".env").write_bytes(b"DEBUG=\xff\n"),
-        **WRONG,
-    ),
-    "a closed output of --dry-run": Broken(
-        "Cannot write to the standard output: it is closed", code=1, beat="", shell="exec {} --dry-run >&-"
-    ),
-    "a full output of --dry-run": Broken(
-        "Cannot write to the standard output: No space left on device",
-        code=1,
-        beat="",
-        shell="exec {} --dry-run >/dev/full",
-    ),
-    "a closed output of --check": Broken(
-        "Cannot write to the standard output: it is closed", code=1, beat="", shell="exec {} --check >&-"
-    ),
-    "a full output of --check": Broken(
-        "Cannot write to the standard output: No space left on device",
-        code=1,
-        beat="",
-        shell="exec {} --check >/dev/full",
-    ),
+    "a .env that is a pipe": Broken("/here/.env is no file and was not read: make it one, or rename it", slack=FAILED,
+        prepare=lambda folder: os.mkfifo(folder / ".env")),
+    "a .env that is a folder": Broken("/here/.env is no file and was not read: make it one, or rename it", slack=FAILED,
+        prepare=lambda folder: (folder / ".env").mkdir()),
+    "a .env that links to nothing": Broken("/here/.env is no file and was not read: make it one, or rename it",
+        slack=FAILED, prepare=lambda folder: (folder / ".env").symlink_to("nothing")),
+    "a .env with a BOM": Broken("DEBUG Settings: …DEBUG: true", slack=FAILED,
+        prepare=lambda folder: (folder / ".env").write_text("DEBUG=true\n", "utf-8-sig")),
+    "a .env with a line that is none": Broken("ython-dotenv could not parse statement starting at line 1", slack=FAILED,
+        prepare=lambda folder: (folder / ".env").write_text("'x\nDEBUG=true\n")),
+    "a .env that is no text": Broken("/here/.env cannot be read: UnicodeDecodeError",
+        prepare=lambda folder: (folder / ".env").write_bytes(b"DEBUG=\xff\n"), **WRONG),
+    "a closed output of --dry-run": Broken("Cannot write to the standard output: it is closed", code=1, beat="",
+        shell="exec {} --dry-run >&-"),
+    "a full output of --dry-run": Broken("Cannot write to the standard output: No space left on device", code=1,
+        beat="", shell="exec {} --dry-run >/dev/full"),
+    "a closed output of --check": Broken("Cannot write to the standard output: it is closed", code=1, beat="",
+        shell="exec {} --check >&-"),
+    "a full output of --check": Broken("Cannot write to the standard output: No space left on device", code=1, beat="",
+        shell="exec {} --check >/dev/full"),
     "nobody who reads the output of --check": Broken("", code=None, beat="", shell="{} --check | true"),
-}
+}  # fmt: skip
 
 
 class Host(NamedTuple):
@@ -359,10 +275,6 @@ def host(
     yield Host(folder, variables, places, slack, mail, heart, watch)
     front.close()
     proxy.close()
-
-
-def holds(log: str, line: str) -> bool:
-    return re.search(".*".join(map(re.escape, line.split("…"))), log) is not None
 
 
 @pytest.mark.slow

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from contextlib import closing
 from datetime import datetime, timezone
 from typing import Any, Callable
 
-import psycopg2
 import pytest
 from support import causes_in_sql
 
@@ -17,8 +15,6 @@ import slack_notifier
 from sandbox.postgres import elapse
 from sandbox.slack import SlackStandIn, pings
 from slack_notifier import Settings, SlackNotifier
-
-NO_MASK = "$never^"
 
 Causes = Callable[..., "list[tuple[str, int]]"]
 
@@ -223,18 +219,6 @@ def test_errors_of_megabytes_have_the_cause_of_their_ends(database_url):
     assert len({*causes_in_sql(database_url, [stack, f"{stack}\n", traceback("RuntimeError: the end")])}) == 1
 
 
-@pytest.mark.parametrize("kind", ["varchar", "text", "json", "jsonb", "text[]"])
-def test_an_error_of_any_type_of_column_has_a_cause(database_url, kind):
-    value = {"json": '"no font"', "jsonb": '{"why": "no font"}', "text[]": '{"no font"}'}.get(kind, "no font")
-    statement = f"""
-        SELECT {slack_notifier.CAUSE}
-        FROM (VALUES (%(value)s::{kind}), (NULL)) AS tasks (error)
-    """
-    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
-        cursor.execute(statement, {"value": value, "varying_words": NO_MASK, "varying_numbers": NO_MASK})
-        assert len(set(cursor.fetchall())) == 2
-
-
 # ---- Causes in the message -------------------------------------------------------------------------------------------
 
 
@@ -275,30 +259,15 @@ def test_new_causes_stand_first(notifier, slack, tasks):
     assert headings == ["*2 × disk full · 1 user 🆕*", "*4 × no codec · 1 user (5× in 7 days)*"]
 
 
-SECRETS = {
-    "xoxb-topsecret-aaa": "topsecret",
-    "xoxb-123456789012-1234567890123-GhIjKlMnOpQrStUvWx": "GhIjKlMnOpQrStUvWx",
-    "hunter2trump": "hunter2",
-    "AKIAABCDEFGHIJKLMNOP": "AKIA",
-    "AIzaSyA12345678-ghijklmnopqrstuvw": "ghijklmn",
-    "sk-proj-12345678abcdef90GHIJKLMNOPQRSTUV": "GHIJKLMN",
-    "eyJhbGciOi.eyJ12345678zdWIiOi.sIgNaTuRe": "sIgNaTuRe",
-}
-
-
-@pytest.mark.slow
-def test_causes_carry_no_secrets(notifier, slack, tasks):
-    for secret in SECRETS:
-        errors = [f"Login failed, password={secret}", f"Failed with Authorization: Bearer {secret}"]
-        if secret != "hunter2trump":
-            errors.append(f"Cannot log in with {secret} now")
-        for error in errors:
-            fail_often(tasks, error, 4)
-        assert notifier.send_combined_notification()["error"] is None
-        assert len(groups(slack.messages()[-1])) == len(errors)
-        body = slack.requests[-1].body.decode()
-        assert SECRETS[secret] not in body
-        assert body.count("[masked]") >= 2 * len(errors)
+def test_a_cause_carries_no_secret(notifier, slack, tasks):
+    for error in ("Login failed, password=hunter2trump", "Cannot log in with xoxb-topsecret-aaa now"):
+        fail_often(tasks, error, 4)
+    assert notifier.send_failed_tasks_notification()
+    assert sorted(lines[0] for lines in groups(slack.messages()[0])) == [
+        "*4 × Cannot log in with [masked] now · 3 users*",
+        "*4 × Login failed, password=[masked] · 3 users*",
+    ]
+    assert not re.search("hunter2|topsecret", slack.requests[-1].body.decode())
 
 
 def test_more_causes_than_fit_are_counted(notifier, slack, tasks):

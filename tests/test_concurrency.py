@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -10,11 +9,9 @@ from functools import partial
 import psycopg2
 import pytest
 from support import (
-    BLIND,
     EXACTLY_ONCE,
     RECOVERED,
     STUCK,
-    elapse,
     ids,
     ledger,
     recorded,
@@ -133,29 +130,6 @@ def test_stuck_and_recovered_tasks_are_told_once_by_4_processes(start, slack, ta
     figures(runs=2 * 4, tasks=len(stuck), missed=0, repeated=0)
 
 
-@pytest.mark.slow
-def test_overlapping_windows_tell_each_failure_once(notifier, slack, tasks, figures):
-    """A window of 30 minutes every 15, as cron runs it, with failures at any age and some of them touched again."""
-    runs, luck = 20, random.Random(20)
-    failed: list[str] = []
-    for _ in range(runs):
-        failed += [tasks.fail(updated=luck.uniform(0, 15)) for _ in range(luck.randrange(6))]
-        if luck.random() < 0.5:
-            # A second write moves updated_at, within the half hour in which it is the same failure.
-            tasks.execute(
-                "UPDATE tasks SET updated_at = least(updated_at + interval '10 minutes', now() AT TIME ZONE 'UTC') "
-                "WHERE id = (SELECT id FROM tasks WHERE updated_at > now() AT TIME ZONE 'UTC' - interval '12 minutes' "
-                "AND finished_at IS NULL LIMIT 1)"
-            )
-        assert notifier.send_failed_tasks_notification()
-        assert notifier.send_failed_tasks_notification()
-        elapse(tasks.connection, 15)
-    result = tally(told(slack), failed)
-    figures(runs=2 * runs, failures=len(failed), missed=len(result.missed), repeated=len(result.repeated))
-    assert result == EXACTLY_ONCE
-    assert all("in the last 30 minutes" in message["text"] for message in slack.messages())
-
-
 @pytest.mark.parametrize("is_killed", [False, True], ids=["told", "killed"])
 def test_a_run_that_waited_finds_the_tasks_taken_or_tells_them_if_the_first_is_killed(start, slack, tasks, is_killed):
     failed = [tasks.fail() for _ in range(3)]
@@ -239,16 +213,3 @@ def test_the_ledger_holds_a_row_for_each_told_task_and_one_for_each_alert(start,
     assert states == ["", "cause", "failed", "healed", "recovered", "stuck"]
     assert sorted(recorded(tasks.connection)) == sorted(("failed", task_id) for task_id in failed)
     assert [sorted(ids(message)) for message in slack.messages()] == [sorted(failed)]
-
-
-@pytest.mark.slow
-def test_a_table_that_somebody_else_locks_is_said_in_slack(start, slack, tasks):
-    """A migration that hangs must not be mistaken for another run that is about to report."""
-    with tasks.connection.cursor() as cursor:
-        cursor.execute("BEGIN; LOCK TABLE tasks")
-        ended = start("--failed-only", LIMITS='{"LOCK_WAIT_SECONDS": 2}').end()
-        cursor.execute("ROLLBACK")
-    assert ended.code == 1
-    holder = tasks.connection.info.backend_pid
-    assert f"Cannot read the tasks: the table tasks is locked by session {holder} (unnamed), a migration" in ended.log
-    assert [message["blocks"][0]["text"]["text"] for message in slack.messages()] == [BLIND]

@@ -6,12 +6,10 @@ The one repeat that remains: Slack accepted a message, and the program died befo
 from __future__ import annotations
 
 import json
-import random
 import time
-from functools import partial
 
 import pytest
-from support import BLIND, EXACTLY_ONCE, FAILED, RECOVERED, STUCK, tally, told, value, wait_for_blocked, wait_until
+from support import BLIND, FAILED, RECOVERED, STUCK, tally, told, wait_until
 
 pytestmark = pytest.mark.usefixtures("room")
 
@@ -106,41 +104,6 @@ def test_killed_at_every_statement_misses_nothing(
     figures(kills=len(kills), runs=3 * len(kills), tasks=5 * len(kills), missed=missed, repeated=repeated)
 
 
-def telling_or_over(slack, requests, runs) -> bool:
-    return len(slack.requests) > requests or not any(run.running for run in runs)
-
-
-@pytest.mark.slow
-def test_killed_at_random_misses_nothing(start, slack, tasks, figures):
-    luck, wanted, rounds, kills, midway = random.Random(3), 8, 0, 0, 0
-    failed: list[str] = []
-    # As Slack would: it takes a while, and accepts also what its sender no longer waits for.
-    slack.answer(times=None, delay=0.05)
-    while midway < wanted:
-        rounds += 1
-        assert rounds < 10 * wanted, f"{midway} runs killed while one of them was telling, in {kills} kills"
-        failed += [tasks.fail() for _ in range(2)]
-        requests = len(slack.requests)
-        runs = [start() for _ in range(3)]
-        for number, run in enumerate(runs):
-            # The first at any moment; the others at any moment once one of them is telling: how long a program takes
-            # to get there is the machine's affair.
-            if number:
-                wait_until(partial(telling_or_over, slack, requests, runs))
-            time.sleep(luck.uniform(0, 0.1))
-            kills += run.running
-            midway += run.running and len(slack.requests) > requests
-            run.kill()
-        if not kills % 2:
-            report(start)
-    report(start)
-    slack.answer_normally()
-    result = tally(told(slack), failed)
-    figures(kills=kills, failures=len(failed), missed=len(result.missed), repeated=len(result.repeated))
-    assert result.missed == []
-    assert result.unexpected == []
-
-
 def test_a_failed_commit_is_an_error_that_names_the_possible_repeat(start, slack, tasks, proxy, database_url):
     failed = tasks.fail()
     proxy.stop(statement=COMMIT, number=2)
@@ -190,32 +153,3 @@ def test_a_claim_outlasts_a_slow_answer_of_slack(start, slack, tasks):
     report(start)
     report(start)
     assert told(slack) == [failed]
-
-
-def test_a_server_that_ends_the_claim_of_a_slow_run_says_so_and_loses_nothing(start, slack, tasks, database_url):
-    failed = [tasks.fail()]
-    with slack.hold() as held:
-        run = start()
-        held.wait_received()
-        query = (
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
-            "AND application_name = 'slack_notifier' AND state LIKE 'idle in%%'"
-        )
-        tasks.execute("SELECT pg_terminate_backend(%s)", [value(tasks.connection, query)])
-    ended = run.end()
-    assert ended.code == 1
-    assert "Traceback" not in ended.log
-    report(start)
-    assert told(slack) == [failed]
-
-
-def test_runs_that_wait_for_a_killed_one_take_over(start, slack, tasks):
-    failed = [tasks.fail() for _ in range(3)]
-    with slack.hold() as held:
-        first = start()
-        held.wait_received()
-        waiting = [start() for _ in range(3)]
-        wait_for_blocked(tasks.connection, 3)
-        first.kill()
-        assert [run.end().code for run in waiting] == [0, 0, 0]
-    assert tally(told(slack), failed) == EXACTLY_ONCE

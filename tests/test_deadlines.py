@@ -17,7 +17,7 @@ from typing import Any, Callable
 import psycopg2
 import pytest
 from servers import Front, Listener, flood, says
-from support import BLIND, FAILED, told, value, wait_until
+from support import BLIND, told, value, wait_until
 
 import slack_notifier
 from sandbox.postgres import create_database, create_tasks_table, postgres_server
@@ -239,28 +239,6 @@ def test_a_commit_that_is_lost_where_nothing_is_told_is_no_trouble(
     assert notifier.send_combined_notification()["error"] is None
     assert proxy.stopped.is_set()
     assert slack.messages() == []
-
-
-@pytest.mark.slow
-def test_a_restart_of_the_server_is_neither_blindness_nor_an_error(slack, make_tasks, run):
-    with postgres_server(in_memory=True) as server:
-        url = create_database(server.url)
-        create_tasks_table(url)
-        tasks = make_tasks(url)
-        settings = Settings.from_environment({"DATABASE_URL": url, "SLACK_WEBHOOK": slack.webhook()})
-        assert SlackNotifier(settings=settings).send_combined_notification()["error"] is None
-        tasks.fail()
-        # The sandbox's server writes nothing to the disk by itself.
-        tasks.execute("CHECKPOINT")
-        with slack.hold() as held, ThreadPoolExecutor(1) as pool:
-            outcome = pool.submit(SlackNotifier(settings=settings).send_combined_notification)
-            held.wait_received()
-            server.run("pg_ctl", "-D", server.data, "-m", "immediate", "-w", "restart")
-            held.go()
-            error = outcome.result()["error"]
-    # Slack accepted the message, and its commit was lost: the one repeat that remains, and it is said.
-    assert "Cannot record what was reported, so the next run may report it again" in error
-    assert [message["text"].partition("\n")[0] for message in slack.messages()] == [FAILED]
 
 
 # ---- Slack and the mail server ---------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from time import monotonic
 from typing import Any, Callable
 
 import pytest
@@ -234,19 +233,6 @@ def test_server_without_tls_gets_neither_password_nor_alert(tasks, slack, with_e
 
 
 @pytest.mark.slow
-def test_mail_server_that_hangs_takes_no_more_than_its_time(tasks, slack, with_email, monkeypatch, caplog):
-    monkeypatch.setattr(slack_notifier, "EMAIL_SECONDS", 1)
-    tasks.fail()
-    slack.answer(404, "no_service")
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        started = monotonic()
-        notifier = with_email(f"smtp://127.0.0.1:{silent.getsockname()[1]}")
-        assert notifier.send_failed_tasks_notification() is False
-    assert monotonic() - started < 9
-    assert NO_EMAIL in caplog.text
-
-
-@pytest.mark.slow
 def test_mail_server_that_hangs_is_tried_once_a_run(tasks, slack, with_email, monkeypatch):
     """So that it does not use up the time of the webhooks that work."""
     monkeypatch.setattr(slack_notifier, "EMAIL_SECONDS", 1)
@@ -329,19 +315,3 @@ def test_email_waits_for_another_one_no_longer_than_its_own_time(hanging, monkey
     event.set()
     first.join(60)
     assert [NO_EMAIL in error for error in errors] == [True]
-
-
-def test_program_finds_the_authority_in_ssl_cert_file(tasks, slack, cli, mail, trusted, tmp_path):
-    tasks.fail()
-    slack.answer(404, "no_service", times=None)
-    variables = {"SMTP_URL": mail.url, "ALERT_EMAIL_TO": TO, "DEBUG": "true"}
-    refused = cli("--failed-only", **variables)
-    assert refused.code == 1
-    assert "the server's certificate was not accepted (" in refused.log
-    assert mail.mails == []
-    sent = cli("--failed-only", SSL_CERT_FILE=trusted, **variables)
-    assert sent.code == 0
-    assert "Alert sent by e-mail instead" in sent.log
-    assert len(mail.mails) == 1
-    assert cli("--failed-only", SSL_CERT_FILE=trusted, **variables).code == 0
-    assert len(mail.mails) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import re
 from contextlib import closing
 
@@ -100,49 +99,20 @@ def test_every_caller_goes_through_the_ledger(notifier, slack, tasks, cli):
     assert (told(slack, FAILED), told(slack, STUCK)) == ([[failed]], [[stuck]])
 
 
-@pytest.mark.slow
-def test_ten_failures_in_ten_minutes_from_the_worker_are_ten_messages_with_one_task_each(
-    notifier, slack, tasks, pass_time
-):
-    failed = []
-    for _ in range(10):
-        failed.append(tasks.fail(updated=0))
-        assert notifier.send_failed_tasks_notification()
-        pass_time(1)
-    assert told(slack) == [[task_id] for task_id in failed]
-    first, *others = [summary(message) for message in slack.messages()]
-    assert first == "1 task failed in the last 30 minutes:"
-    assert others == ["1 more task failed in the last 30 minutes:"] * 9
-
-
 # From one minute after the told failure where the cause is another one, from 30 where it is the same.
-AGAIN = pytest.mark.parametrize(
+@pytest.mark.parametrize("is_queued_again", [False, True])
+@pytest.mark.parametrize(
     ("minutes", "error", "times"),
     [(0.1, "another error", 1), (1.1, "another error", 2), (29, "an error", 1), (31, "an error", 2)],
 )
-
-
-@AGAIN
-def test_a_failed_row_that_is_written_again_is_news_after_30_minutes_or_with_another_cause(
-    notifier, slack, tasks, pass_time, fails_again, minutes, error, times
+def test_a_task_that_failed_again_is_news_after_30_minutes_or_with_another_cause(
+    notifier, slack, tasks, pass_time, becomes, fails_again, minutes, error, times, is_queued_again
 ):
     task_id = tasks.fail(updated=0, error="an error")
     assert notifier.send_failed_tasks_notification()
-    pass_time(minutes)
-    fails_again(task_id, error)
-    assert notifier.send_failed_tasks_notification()
-    assert notifier.send_failed_tasks_notification()
-    assert told(slack) == [[task_id]] * times
-
-
-@AGAIN
-def test_a_task_that_was_queued_again_and_failed_again_is_news_after_30_minutes_or_with_another_cause(
-    notifier, slack, tasks, pass_time, becomes, fails_again, minutes, error, times
-):
-    task_id = tasks.fail(updated=0, error="an error")
-    assert notifier.send_failed_tasks_notification()
-    becomes(task_id, "queued")
-    assert notifier.send_failed_tasks_notification()
+    if is_queued_again:
+        becomes(task_id, "queued")
+        assert notifier.send_failed_tasks_notification()
     pass_time(minutes)
     fails_again(task_id, error)
     assert notifier.send_failed_tasks_notification()
@@ -171,21 +141,6 @@ def test_a_row_that_is_written_every_10_minutes_is_told_every_30_or_when_its_cau
 # ---- Catch-up --------------------------------------------------------------------------------------------------------
 
 
-def test_a_message_after_an_outage_names_its_span(notifier, slack, tasks, pass_time):
-    for minutes_between in (60, 200):
-        assert notifier.send_failed_tasks_notification()
-        pass_time(minutes_between)
-    failed = [tasks.fail(updated=minutes) for minutes in (190, 150, 100, 50, 20, 10, 1)]
-    since = completed_at(tasks.connection)
-    last_run = f"SELECT abs(extract(epoch FROM {NOW} - interval '200 minutes' - %s::timestamp)) < 10"
-    assert value(tasks.connection, last_run, [since.removesuffix(" UTC")])
-    assert notifier.send_failed_tasks_notification()
-    (message,) = slack.messages()
-    assert summary(message) == f"7 tasks failed since {since}:"
-    assert f"\n7 tasks failed since {since}:\n" in message["text"]
-    assert tally(told(slack), failed) == EXACTLY_ONCE
-
-
 @pytest.mark.parametrize(
     ("minutes", "wording"), [(29, "1 task failed in the last 30 minutes:"), (31, "1 task failed since {}:")]
 )
@@ -206,10 +161,13 @@ def test_after_3_days_without_cron_everything_is_in_one_message_once(notifier, s
     pass_time(3 * 24 * 60)
     failed = [tasks.fail(updated=minutes) for minutes in range(5, 3 * 24 * 60, 240)]
     since = completed_at(tasks.connection)
+    last_run = f"SELECT abs(extract(epoch FROM {NOW} - interval '3 days' - %s::timestamp)) < 10"
+    assert value(tasks.connection, last_run, [since.removesuffix(" UTC")])
     for _ in range(3):
         assert notifier.send_failed_tasks_notification()
     assert told(slack) == [[before], sorted(failed)]
     assert summary(slack.messages()[1]) == f"{len(failed)} tasks failed since {since}:"
+    assert f"\n{len(failed)} tasks failed since {since}:\n" in slack.messages()[1]["text"]
     figures(runs=4, failures=len(failed) + 1, missed=0, repeated=0)
 
 
@@ -234,49 +192,7 @@ def test_slack_down_for_several_runs_then_up_tells_all_in_one_message(
     figures(runs=9 + len(told_before), failures=6 + len(told_before), missed=0, repeated=0)
 
 
-def test_the_database_away_for_hours_loses_nothing(notifier, settings, slack, tasks, pass_time, caplog):
-    assert notifier.send_failed_tasks_notification()
-    away = SlackNotifier(settings=settings._replace(database_url="postgresql://127.0.0.1:1/gone"))
-    failed = []
-    for _ in range(5):
-        failed.append(tasks.fail(updated=1))
-        caplog.clear()
-        assert away.send_failed_tasks_notification() is False
-        assert "Cannot connect to the database" in caplog.text
-        pass_time(15)
-    assert notifier.send_failed_tasks_notification()
-    assert told(slack) == [sorted(failed)]
-
-
-def test_more_failures_than_a_message_lists_are_counted_and_not_told_again(notifier, slack, tasks):
-    for minutes in range(30):
-        tasks.fail(updated=minutes / 2)
-    result = notifier.send_combined_notification()
-    assert (result["failed_tasks_count"], result["failed_notification_sent"]) == (30, True)
-    assert notifier.send_combined_notification()["failed_tasks_count"] == 0
-    (message,) = slack.messages()
-    assert summary(message) == "30 tasks failed in the last 30 minutes:"
-
-
 # ---- Late commits and clocks -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("minutes", "is_told"), [(29, True), (31, False)])
-def test_a_row_that_is_committed_late_is_not_lost(notifier, slack, tasks, settings, minutes, is_told):
-    others = tasks.fail()
-    with closing(psycopg2.connect(settings.database_url, options="-c TimeZone=UTC")) as slow:
-        with slow.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO tasks (id, user_api_key, status, created_at, updated_at) "
-                "SELECT 'late', 'key', 'failed', at, at FROM (SELECT now() - %s * interval '1 minute' AS at) AS t",
-                [minutes],
-            )
-        assert notifier.send_failed_tasks_notification()
-        assert told(slack) == [[others]]
-        slow.commit()
-    assert notifier.send_failed_tasks_notification()
-    assert notifier.send_failed_tasks_notification()
-    assert told(slack) == [[others], *([["late"]] if is_told else [])]
 
 
 @pytest.mark.slow
@@ -310,43 +226,6 @@ def test_a_failure_at_the_end_of_time_is_told_once(notifier, slack, tasks):
     for _ in range(2):
         assert notifier.send_failed_tasks_notification()
     assert told(slack) == [[task_id]]
-
-
-@pytest.mark.slow
-def test_workers_whose_clocks_disagree_are_each_told_once(notifier, slack, tasks, pass_time, figures):
-    runs, luck, failed = 40, random.Random(4), []
-    for _ in range(runs):
-        failed += [tasks.fail(updated=luck.uniform(-29, 29)) for _ in range(luck.randrange(4))]
-        assert notifier.send_failed_tasks_notification()
-        pass_time(luck.choice([1, 5, 15, 15, 15, 60]))
-    result = tally(told(slack), failed)
-    figures(runs=runs, failures=len(failed), missed=len(result.missed), repeated=len(result.repeated))
-    assert result == EXACTLY_ONCE
-
-
-@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
-@pytest.mark.parametrize("timestamps", ["timestamp", "timestamptz"])
-def test_all_of_it_holds_for_both_types_of_time_in_every_time_zone(
-    settings, slack, tasks, pass_time, monkeypatch, timestamps, zone
-):
-    tasks.execute("DROP TABLE tasks")
-    create_tasks_table(settings.database_url, timestamps)
-    monkeypatch.setenv("PGTZ", zone)
-    monkeypatch.setenv("TZ", zone)
-    notifier = SlackNotifier(settings=settings)
-    first, _too_old = tasks.fail(updated=29), tasks.fail(updated=31)
-    stuck, _not_yet = tasks.add("queued", created=31), tasks.add("in_progress", started=29)
-    assert notifier.send_combined_notification()["error"] is None
-    pass_time(100)
-    second = tasks.fail(updated=90)
-    tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now() WHERE id = %s", [stuck])
-    since = completed_at(tasks.connection)
-    assert notifier.send_combined_notification()["error"] is None
-    assert told(slack, FAILED) == [[first], [second]]
-    assert told(slack, STUCK)[0] == [stuck]
-    assert told(slack, RECOVERED) == [[stuck]]
-    spans = [summary(message) for message in slack.messages() if title(message) == FAILED]
-    assert spans == ["1 task failed in the last 30 minutes:", f"1 task failed since {since}:"]
 
 
 @pytest.mark.slow
@@ -494,28 +373,6 @@ def test_a_reminder_names_all_that_are_still_stuck(notifier, slack, tasks, pass_
     assert "2 tasks still stuck for more than 30 minutes:" in slack.messages()[-1]["text"]
 
 
-@pytest.mark.slow
-def test_a_task_stuck_in_another_status_and_back_is_told_each_time(notifier, slack, tasks, becomes, pass_time):
-    task_id = tasks.add("queued", created=40)
-    for status in ("in_progress", "queued", "in_progress"):
-        for _ in range(2):
-            assert notifier.send_stuck_tasks_notification()
-        pass_time(1)
-        becomes(task_id, status, minutes=35)
-    for _ in range(2):
-        assert notifier.send_stuck_tasks_notification()
-    assert told(slack, STUCK) == [[task_id]] * 4
-    assert ["Queued Tasks (1):" in message["text"] for message in slack.messages()] == [True, False, True, False]
-
-
-def test_the_two_names_of_in_progress_are_one_status(notifier, slack, tasks, becomes):
-    task_id = tasks.add("inprogress", started=40)
-    assert notifier.send_stuck_tasks_notification()
-    becomes(task_id, "in_progress", minutes=40)
-    assert notifier.send_stuck_tasks_notification()
-    assert told(slack, STUCK) == [[task_id]]
-
-
 def test_callers_with_other_timeouts_neither_repeat_nor_recover_a_task(notifier, slack, tasks):
     task_id = tasks.add("queued", created=40)
     for timeout in (30, 120, 30, 10, 10_000):
@@ -552,63 +409,34 @@ def test_any_caller_names_what_recovered(notifier, slack, tasks, becomes, timeou
     assert told(slack, RECOVERED) == [[task_id]]
 
 
-def test_a_task_reported_as_stuck_and_then_as_failed_has_recovered_in_one_message(notifier, slack, tasks, pass_time):
-    task_id = tasks.add("queued", created=40)
-    assert notifier.send_combined_notification()["error"] is None
-    for change in ("status = 'failed', error = 'no codec'", "status = 'queued'", "status = 'finished'"):
-        pass_time(5)
-        tasks.execute(f"UPDATE tasks SET {change}, updated_at = {NOW}")
-        assert notifier.send_combined_notification()["error"] is None
-    assert [title(message) for message in slack.messages()] == [STUCK, FAILED, HEALED]
-    assert told(slack, HEALED) == [[task_id]]
+STUCK_FIRST, COMBINED = ("send_stuck_tasks_notification", "send_combined_notification"), ("send_combined_notification",)
+# How a task goes on, with the minutes since then; what is called after each turn; the messages that name it.
+TURNS = {
+    "stuck, took its turn, ended": (["queued 40", "in_progress", "finished"], STUCK_FIRST, [STUCK, RECOVERED]),
+    "stuck, failed": (["queued 40", "failed"], STUCK_FIRST, [STUCK, FAILED]),
+    "stuck, failed, ended": (["queued 40", "failed", "finished"], STUCK_FIRST, [STUCK, FAILED, HEALED]),
+    "stuck, failed, queued, ended": (["queued 40", "failed", "queued", "finished"], COMBINED, [STUCK, FAILED, HEALED]),
+    "failed, stuck, ended": (["failed", "queued 40", "finished"], COMBINED, [FAILED, STUCK, HEALED]),
+    "stuck under both names of in progress": (["inprogress 40", "in_progress 40"], STUCK_FIRST, [STUCK]),
+    "stuck in another status and back": (["queued 40", "in_progress 35", "queued 35"], STUCK_FIRST, [STUCK] * 3),
+}
 
 
-def test_a_stuck_task_that_went_on_is_recovered_when_it_ends_not_before(notifier, slack, tasks, becomes):
-    task_id = tasks.add("queued", created=40)
-    assert notifier.send_stuck_tasks_notification()
-    becomes(task_id, "in_progress")
-    assert notifier.send_stuck_tasks_notification()
-    assert told(slack, RECOVERED) == []
-    becomes(task_id, "finished")
-    assert notifier.send_stuck_tasks_notification()
-    assert (told(slack, STUCK), told(slack, RECOVERED)) == ([[task_id]], [[task_id]])
-
-
-def test_a_stuck_task_that_was_reported_as_failed_since_is_no_recovery_of_the_stuck_alert(
-    notifier, slack, tasks, becomes
+@pytest.mark.parametrize("turns", TURNS)
+def test_each_turn_of_a_task_is_named_once_in_the_message_it_belongs_to(
+    notifier, slack, tasks, becomes, pass_time, turns
 ):
-    task_id = tasks.add("queued", created=40)
-    assert notifier.send_combined_notification()["stuck_tasks_count"] == 1
-    becomes(task_id, "failed")
-    assert notifier.send_combined_notification()["failed_tasks_count"] == 1
-    becomes(task_id, "finished")
-    assert notifier.send_stuck_tasks_notification()
-    assert notifier.send_failed_tasks_notification()
-    assert [title(message) for message in slack.messages()] == [STUCK, FAILED, HEALED]
-
-
-def test_a_task_reported_as_failed_and_then_as_stuck_has_recovered_in_one_message(
-    notifier, slack, tasks, becomes, pass_time
-):
-    task_id = tasks.fail()
-    assert notifier.send_combined_notification()["error"] is None
-    becomes(task_id, "queued")
-    pass_time(40)
-    assert notifier.send_combined_notification()["stuck_tasks_count"] == 1
-    becomes(task_id, "finished")
-    for _ in range(2):
-        assert notifier.send_combined_notification()["error"] is None
-    assert [title(message) for message in slack.messages()] == [FAILED, STUCK, HEALED]
-
-
-def test_a_stuck_task_that_failed_is_reported_as_failed_only(notifier, slack, tasks, fails_again):
-    task_id = tasks.add("queued", created=40)
-    assert notifier.send_stuck_tasks_notification()
-    fails_again(task_id)
-    assert notifier.send_stuck_tasks_notification()
-    for _ in range(2):
-        assert notifier.send_combined_notification()["error"] is None
-    assert [title(message) for message in slack.messages()] == [STUCK, FAILED]
+    task_id = tasks.add("queued", created=100)
+    steps, calls, titles = TURNS[turns]
+    for step in steps:
+        status, _, minutes = step.partition(" ")
+        becomes(task_id, status, float(minutes or 0))
+        for call in calls * 2:
+            result = getattr(notifier, call)()
+            assert result is True or result["error"] is None
+        pass_time(2)
+    assert [title(message) for message in slack.messages()] == titles
+    assert all(ids(message) == [task_id] for message in slack.messages())
 
 
 def test_a_stuck_task_that_was_deleted_is_forgotten_in_silence(notifier, slack, tasks, pass_time):
@@ -694,22 +522,6 @@ def test_a_recovery_waits_for_the_alert_that_was_refused(notifier, slack, tasks,
 
 
 @pytest.mark.slow
-def test_a_destination_that_refuses_three_runs_gets_all_of_it_once_and_the_other_is_not_disturbed(
-    notifier, other, slack, tasks, pass_time, figures
-):
-    slack.answer(404, "no_service", times=3, channel="other")
-    failed = []
-    for run in range(6):
-        failed.append(tasks.fail(updated=1))
-        assert notifier.send_failed_tasks_notification()
-        assert other.send_failed_tasks_notification() is (run >= 3)
-        pass_time(15)
-    assert told(slack) == [[task_id] for task_id in failed]
-    assert told(slack, channel="other") == [sorted(failed[:4]), *([task_id] for task_id in failed[4:])]
-    figures(runs=12, failures=len(failed), destinations=2, missed=0, repeated=0)
-
-
-@pytest.mark.slow
 def test_a_destination_dead_for_ten_days_gets_all_of_it_and_nothing_twice(notifier, other, slack, tasks, pass_time):
     """The other one's clean-up takes nothing away that this one still needs."""
     failed = [tasks.fail(updated=minutes) for minutes in (1, 20)]
@@ -734,17 +546,6 @@ def test_a_stuck_task_is_told_to_each_destination_and_recovers_where_it_was_told
         assert destination.send_stuck_tasks_notification()
     assert [title(message) for message in slack.messages()] == [STUCK, RECOVERED]
     assert slack.messages("other") == []
-
-
-def test_the_ledger_holds_no_part_of_a_webhook(notifier, other, slack, tasks):
-    tasks.fail()
-    for destination in (notifier, other):
-        assert destination.send_failed_tasks_notification()
-    text = repr(ledger(tasks.connection))
-    for channel in ("alerts", "other"):
-        for part in slack.webhook(channel).split("/services/")[1].split("/"):
-            assert part not in text
-    assert len({row[0] for row in ledger(tasks.connection)}) == 2
 
 
 # ---- Traces ----------------------------------------------------------------------------------------------------------
@@ -891,59 +692,6 @@ def test_nothing_younger_than_a_week_is_deleted(notifier, slack, tasks, pass_tim
     assert {task_id for _, task_id in recorded(tasks.connection)} == {*failed}
 
 
-@pytest.mark.slow
-def test_the_table_stays_small_over_a_month(notifier, slack, tasks, pass_time, figures):
-    days, most = 30, 0
-    for _ in range(days):
-        tasks.clear()
-        for _ in range(10):
-            tasks.fail(updated=1)
-        assert notifier.send_failed_tasks_notification()
-        pass_time(24 * 60)
-        most = max(most, len(ledger(tasks.connection)))
-    figures(days=days, failures=10 * days, rows_at_most=most)
-    # Of each day, its failures and the count of their cause.
-    assert most <= (10 + 1) * 8 + 1
-
-
-@pytest.mark.slow
-def test_the_history_can_be_queried(notifier, other, slack, tasks, pass_time):
-    """The shape of the table is what operators' queries rely on."""
-    first = [tasks.fail(updated=1) for _ in range(3)]
-    stuck = tasks.add("queued", created=40)
-    for destination in (notifier, other):
-        assert destination.send_combined_notification()["error"] is None
-    pass_time(60)
-    second = tasks.fail(updated=1)
-    assert notifier.send_failed_tasks_notification()
-    messages = rows(
-        tasks.connection,
-        "SELECT destination, alert, notified_at, count(*) FROM slack_notifications "
-        "WHERE task_id <> '' AND alert <> 'cause' GROUP BY destination, alert, notified_at ORDER BY notified_at, alert",
-    )
-    counted = [(alert, count) for _, alert, _, count in messages]
-    assert counted == [*[("failed", 3), ("stuck", 1)] * 2, ("failed", 1)]
-    of_a_task = rows(
-        tasks.connection, "SELECT alert FROM slack_notifications WHERE task_id = %s ORDER BY notified_at", [first[0]]
-    )
-    assert of_a_task == [("failed",)] * 2
-    columns = rows(
-        tasks.connection,
-        "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 'slack_notifications' "
-        "ORDER BY ordinal_position",
-    )
-    assert columns == [
-        ("destination", "text"),
-        ("alert", "text"),
-        ("task_id", "text"),
-        ("event_at", "timestamp with time zone"),
-        ("notified_at", "timestamp with time zone"),
-        ("cause", "text"),
-        ("times", "bigint"),
-    ]
-    assert {second, stuck} <= {row[2] for row in ledger(tasks.connection)}
-
-
 # ---- Rights ----------------------------------------------------------------------------------------------------------
 
 
@@ -1003,27 +751,6 @@ def test_a_single_missing_right_is_enough_for_the_warning(restricted, notifier, 
     assert restricted.send_failed_tasks_notification()
     assert told(slack) == [[failed]]
     assert MISSING_RIGHT.format(role=role.name) in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("columns", "grant"),
-    [
-        ("", "GRANT SELECT ON tasks TO {role}"),
-        (
-            " (id, user_api_key, status, error, created_at, updated_at)",
-            "GRANT SELECT (log_uri, started_at) ON tasks TO {role}",
-        ),
-    ],
-)
-def test_a_role_that_may_not_read_the_tasks_is_told_which_grant_it_lacks(
-    restricted, role, slack, tasks, caplog, columns, grant
-):
-    tasks.execute(f"REVOKE SELECT ON tasks FROM {role.name}")
-    if columns:
-        tasks.execute(f"GRANT SELECT{columns} ON tasks TO {role.name}")
-    tasks.fail()
-    assert restricted.send_failed_tasks_notification() is False
-    assert f" of tasks; {grant.format(role=role.name)}" in caplog.text
 
 
 def test_a_role_that_may_not_even_have_temporary_tables_gets_a_clear_error(restricted, role, slack, tasks, caplog):

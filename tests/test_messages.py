@@ -245,13 +245,6 @@ def test_a_part_of_the_stuck_tasks_is_said_to_be_one() -> None:
 DOWN = "No task has started or ended since 2025-09-01 11:59:00 UTC: are the workers running?"
 
 
-@pytest.mark.parametrize(("minutes", "idle"), [(30, False), (31, True)])
-def test_workers_are_missed_where_failures_never_started(minutes: int, idle: bool) -> None:
-    claim = failures(("E", 1, 1, None), facts={"never_started": 1, "last_activity": minutes_ago(minutes)})
-    assert workers_are_idle(claim, LIMITS) is idle
-    assert (DOWN in lines(failed_message(claim, LIMITS, PLAIN))) is idle
-
-
 @pytest.mark.parametrize(
     ("facts", "idle"),
     [

@@ -13,7 +13,7 @@ import pytest
 from support import FAILED, STUCK, title
 
 import slack_notifier
-from sandbox.postgres import create_database, create_tasks_table, drop_database, url_of
+from sandbox.postgres import create_tasks_table, url_of
 from slack_notifier import Settings, SlackNotifier
 
 INDEX = "CREATE INDEX ON tasks (status, updated_at)"
@@ -260,16 +260,6 @@ def test_a_look_that_takes_too_long_costs_no_alert(tasks, warnings, slack, monke
     finally:
         tasks.execute(f'ALTER DATABASE "{name}" RESET search_path')
     assert [title(message) for message in slack.messages()] == [FAILED]
-
-
-@pytest.fixture
-def stock(stock_server, make_tasks, slack):
-    """Tasks and notifier of a database of the stock server's."""
-    url = create_database(stock_server.url)
-    create_tasks_table(url)
-    settings = Settings.from_environment({"DATABASE_URL": url, "SLACK_WEBHOOK": slack.webhook()})
-    yield make_tasks(url), SlackNotifier(settings=settings)
-    drop_database(url)
 
 
 @pytest.mark.slow

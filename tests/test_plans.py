@@ -6,14 +6,14 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 import psycopg2
 import pytest
-from psycopg2.extensions import AsIs
 
 import slack_notifier
+from benchmarks.tables import CLAIM_PARAMETERS
 from sandbox.postgres import create_database, create_tasks_table, drop_database
 
 # What the README recommends.
@@ -61,31 +61,20 @@ LIMIT {LEDGER}
 
 # What the statements ask for, of a run that tells the destination "here" of failed tasks.
 PARAMETERS: dict[str, object] = {
+    **CLAIM_PARAMETERS,
     "destination": "here",
-    "user": "",
-    "alert": "failed",
+    "destinations": ["here"],
     "never_started": 1,
     "words": "code 137",
     "hours": 2,
     "task_id": "a task",
-    "nulls": False,
     "statuses": ["failed"],
     "newest": datetime.now(timezone.utc),
-    "with_facts": True,
-    "version": AsIs("tasks.xmin"),
     "hashes": ["1"],
-    "destinations": ["here"],
-    "paced": False,
-    "queued": 30,
-    "in_progress": 30,
     "part": 200_000,
     "alerts": [alert.name for alert in slack_notifier.ALERTS],
     "cleaned": ["cause", *(alert.name for alert in slack_notifier.ALERTS)],
     "columns": slack_notifier.COLUMNS_READ,
-    "window": timedelta(minutes=30),
-    "varying_words": slack_notifier.VARYING_WORDS,
-    "varying_numbers": slack_notifier.VARYING_NUMBERS,
-    "remind": 240,
     "reported_as": "failed",
 }
 LIMITS = dict.fromkeys(["statement_milliseconds", "lock_milliseconds", "hold_milliseconds"], 60_000)

@@ -263,16 +263,6 @@ def test_dead_destination_neither_hides_nor_repeats(tasks, slack, route, dead):
         assert told(slack, channel=channel) == expected
 
 
-def test_kind_whose_webhook_is_dead_is_no_trouble_to_the_other(tasks, slack, route):
-    tasks.fail()
-    stuck = tasks.add("queued", created=40)
-    notifier = SlackNotifier(settings=route(SLACK_WEBHOOK="all", SLACK_WEBHOOK_FAILED="dead"))
-    slack.answer(410, "channel_is_archived", channel="dead")
-    result = notifier.send_combined_notification()
-    assert (result["failed_notification_sent"], result["stuck_notification_sent"]) == (False, True)
-    assert told(slack, STUCK, "all") == [[stuck]]
-
-
 # ---- --webhook-url and Workflow Builder ------------------------------------------------------------------------------
 
 
@@ -345,15 +335,6 @@ def test_alert_of_so_many_tasks_is_critical_and_calls_someone(tasks, slack, rout
         assert (MENTION in lead(message)) is critical
         assert (MENTION in message["text"]) is critical
         assert message["text"].count(MENTION) <= 1
-
-
-def test_ten_tasks_are_critical_by_default_and_no_mention_is_none(tasks, slack, route):
-    for _ in range(10):
-        tasks.fail()
-    SlackNotifier(settings=route(SLACK_WEBHOOK="a", SLACK_CRITICAL_MENTION="<!here>")).send_failed_tasks_notification()
-    SlackNotifier(settings=route(SLACK_WEBHOOK="b")).send_failed_tasks_notification()
-    assert lead(slack.messages("a")[0]) == "*10 tasks failed in the last 30 minutes:* <!here>"
-    assert lead(slack.messages("b")[0]) == "*10 tasks failed in the last 30 minutes:*"
 
 
 def test_recovery_calls_nobody(tasks, slack, route):

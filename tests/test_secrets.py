@@ -11,7 +11,6 @@ import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable
 from urllib.parse import quote
@@ -165,37 +164,6 @@ def test_unreachable_server_spreads_no_secret(tasks, slack, everything, brief, v
     tasks.fail()
     slack.answer(404, "no_service", times=None)
     everything_a_notifier_does(everything(**variables))
-
-
-@pytest.mark.slow
-def test_program_spreads_no_secret_through_any_failure_at_debug(tasks, slack, run, everything, mail, watch):
-    tasks.fail()
-    # A channel for each: all at once.
-    answers = {
-        "ok": {},
-        "quote": {"status": 404, "body": f"Cannot POST {path_of(slack, 'quote')}"},
-        "limit": {"status": 429, "body": "", "headers": {"Retry-After": "3600"}},
-        "moved": {"status": 302, "body": "", "headers": {"Location": slack.webhook()}},
-        "reset": {"fault": "reset"},
-        "close": {"fault": "close"},
-    }
-    for channel, script in answers.items():
-        slack.answer(channel=channel, times=None, **script)
-    wrong = mail.url.replace("alerts:", "nobody:")
-    runs: list[dict[str, str]] = [everything(SLACK_WEBHOOK=slack.webhook(channel)) for channel in answers]
-    slack.answer(404, "no_service", channel="no e-mail", times=None)
-    runs += [
-        everything(
-            SLACK_WEBHOOK=slack.webhook("no e-mail"), SMTP_URL=wrong, HEARTBEAT_URL=f"http://127.0.0.1:1/{HEART}"
-        )
-    ]
-    runs += [everything(DATABASE_URL=f"postgresql://u:{HEART}@127.0.0.1:1/x", SLACK_WEBHOOK=slack.webhook("quote"))]
-    with ThreadPoolExecutor(4) as pool:
-        done = list(pool.map(lambda environ: run(**environ), runs))
-    assert [d.code for d in done] == [0] * 6 + [1, 1]
-    assert all("DEBUG" in d.log for d in done[1:2])
-    # All but the first, which Slack took, and the one that the mail server did not know.
-    assert len(mail.mails) == 6
 
 
 @pytest.mark.slow

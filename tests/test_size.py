@@ -13,7 +13,6 @@ from hypothesis import settings as tried
 from hypothesis import strategies as st
 
 from sandbox.rules import checked, texts_of
-from sandbox.slack import SlackStandIn
 from slack_notifier import (
     LINK_CHARACTERS,
     MESSAGE_CHARACTERS,
@@ -21,7 +20,6 @@ from slack_notifier import (
     Limits,
     Message,
     News,
-    SlackNotifier,
     Style,
     failed_message,
     healed_message,
@@ -61,28 +59,12 @@ def left_out(text: str) -> int:
     return sum(int(number or of_causes) for number, of_causes in numbers)
 
 
-def test_three_failures_list_three_tasks_and_no_causes(notifier, slack, tasks):
-    fail(tasks, 3)
-    assert notifier.send_failed_tasks_notification()
-    [message] = slack.messages()
-    for text in ("\n".join(texts_of(message["blocks"])), message["text"]):
-        assert listed(text) == ["task-000003", "task-000002", "task-000001"]
-        assert " × " not in text
-        assert left_out(text) == 0
-
-
-@pytest.fixture
-def of_30_000(unhurried: None, notifier: SlackNotifier, slack: SlackStandIn, tasks: Any) -> dict[str, Any]:
+@pytest.mark.slow
+def test_30_000_failures_are_one_message_of_causes_with_the_newest_of_each(unhurried, notifier, slack, tasks):
     fail(tasks, 30_000)
     assert notifier.send_combined_notification()["error"] is None
-    [request] = slack.requests
-    assert request.payload is not None
-    return request.payload
-
-
-@pytest.mark.slow
-def test_30_000_failures_are_one_message_of_causes_with_the_newest_of_each(of_30_000):
-    for text in ("\n".join(texts_of(of_30_000["blocks"])), of_30_000["text"]):
+    [message] = slack.messages()
+    for text in ("\n".join(texts_of(message["blocks"])), message["text"]):
         assert "30000 tasks failed in the last 30 minutes:" in text
         assert re.findall(r"(?m)^\*?(\d+) × (.+) · (\d+) users", text) == [
             ("12000", "HTTP 500 for …", "7"),

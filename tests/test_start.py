@@ -42,6 +42,7 @@ def failed_and_stuck(tasks):
     "arguments",
     [
         "--failed-only --stuck-only",
+        "--check --failed-only",
         "--test-creation --test-start",
         "--failed-only --test-start",
         "--timeout 0",
@@ -245,34 +246,6 @@ def test_env_file_in_this_folder_goes_before_the_one_beside_the_program(run, dat
     program = shutil.copy(PROGRAM, there)
     assert run("--test-creation", program=program, cwd=here).code == 0
     assert (len(slack.messages("here")), len(slack.messages("there"))) == (1, 0)
-
-
-def test_folder_that_was_deleted_holds_no_env_file_and_the_one_beside_the_program_is_read(
-    failed_and_stuck, database_url, slack, tmp_path
-):
-    program = shutil.copy(PROGRAM, tmp_path)
-    write(tmp_path / ".env", DATABASE_URL=database_url, SLACK_WEBHOOK=slack.webhook())
-
-    def run_in_deleted_folder(flag):
-        shell = f"mkdir gone; cd gone; rmdir ../gone; exec {sys.executable} {program} {flag}"
-        return subprocess.run(
-            ["sh", "-c", shell], cwd=tmp_path, env={}, capture_output=True, text=True, timeout=60, check=False
-        )
-
-    assert run_in_deleted_folder("--failed-only").returncode == 0
-    assert titles(slack) == [FAILED]
-    (tmp_path / ".env").unlink()
-    done = run_in_deleted_folder("--check")
-    assert (done.returncode, done.stderr) == (1, "")
-    assert "✓ Settings: no .env, neither in the current folder nor" in done.stdout
-
-
-def test_env_file_that_is_no_text_is_exit_2_and_the_environment_is_used(cli, slack, tmp_path):
-    (tmp_path / ".env").write_bytes(b"DEBUG=\xff\n")
-    done = cli()
-    assert done.code == 2
-    assert lines_of(done.log, "ERROR") == [f"{tmp_path / '.env'} cannot be read: UnicodeDecodeError"]
-    assert titles(slack) == [WRONG_SETTING]
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
@@ -10,8 +9,8 @@ from typing import Any, Callable, NamedTuple
 import pytest
 from support import RECOVERED, STUCK, told, value
 
-from sandbox.postgres import Server, create_database, create_tasks_table, database_name, drop_database
-from slack_notifier import Settings, SlackNotifier
+from sandbox.postgres import Server
+from slack_notifier import SlackNotifier
 
 pytestmark = pytest.mark.slow
 
@@ -56,21 +55,21 @@ class Watched(NamedTuple):
         assert self.notifier.send_combined_notification()["error"] is None
 
 
+@pytest.fixture
+def by_default(stock: Any, stock_server: Server) -> Watched:
+    return Watched(*stock, stock_server.folder / "log")
+
+
 @pytest.fixture(params=SCENES.values(), ids=SCENES)
-def watched(request: pytest.FixtureRequest, stock_server: Server, make_tasks: Any, slack: Any) -> Iterator[Watched]:
+def watched(request: pytest.FixtureRequest, by_default: Watched) -> Watched:
     """Analysed tasks of the past, none of them worth an alert."""
-    url = create_database(stock_server.url)
-    create_tasks_table(url)
-    tasks = make_tasks(url)
-    if not value(tasks.connection, "SELECT pg_jit_available()"):
+    if not value(by_default.tasks.connection, "SELECT pg_jit_available()"):
         pytest.skip("the stock PostgreSQL is installed without jit")
     index, cost = request.param
-    tasks.execute(FILL + index)
-    tasks.execute("VACUUM ANALYZE")
-    tasks.execute(LOG_PLANS.format(name=database_name(url), cost=cost))
-    settings = Settings.from_environment({"DATABASE_URL": url, "SLACK_WEBHOOK": slack.webhook()})
-    yield Watched(tasks, SlackNotifier(settings=settings), stock_server.folder / "log")
-    drop_database(url)
+    by_default.tasks.execute(FILL + index)
+    by_default.tasks.execute("VACUUM ANALYZE")
+    by_default.tasks.execute(LOG_PLANS.format(name=by_default.tasks.connection.info.dbname, cost=cost))
+    return by_default
 
 
 def compiled(plans: list[str]) -> list[str]:
@@ -96,28 +95,18 @@ def test_a_compiled_plan_is_seen(watched, make_tasks):
     assert compiled(watched.plans_of(lambda: other.execute("SELECT max(error) FROM tasks")))
 
 
-@pytest.fixture
-def stock(stock_server: Server, make_tasks: Any, slack: Any) -> Iterator[Watched]:
-    """A database of the stock server's, as it is by default."""
-    url = create_database(stock_server.url)
-    create_tasks_table(url)
-    settings = Settings.from_environment({"DATABASE_URL": url, "SLACK_WEBHOOK": slack.webhook()})
-    yield Watched(make_tasks(url), SlackNotifier(settings=settings), stock_server.folder / "log")
-    drop_database(url)
-
-
-def test_calls_that_meet_another_run_write_nothing_into_the_servers_log(stock, slack):
-    stock.run()
-    failed = stock.tasks.fail()
-    before = stock.log.stat().st_size
+def test_calls_that_meet_another_run_write_nothing_into_the_servers_log(by_default, slack):
+    by_default.run()
+    failed = by_default.tasks.fail()
+    before = by_default.log.stat().st_size
     with slack.hold() as held, ThreadPoolExecutor(1) as pool:
-        first = pool.submit(stock.notifier.send_failed_tasks_notification)
+        first = pool.submit(by_default.notifier.send_failed_tasks_notification)
         held.wait_received()
-        assert all(stock.notifier.send_failed_tasks_notification() for _ in range(5))
+        assert all(by_default.notifier.send_failed_tasks_notification() for _ in range(5))
         held.go()
         assert first.result()
     assert told(slack) == [[failed]]
-    assert stock.log.read_bytes()[before:] == b""
+    assert by_default.log.read_bytes()[before:] == b""
 
 
 OLD_ROWS = """
@@ -129,25 +118,25 @@ FROM (SELECT destination FROM slack_notifications LIMIT 1) AS one, generate_seri
 """
 
 
-def test_old_rows_are_cleared_away_beside_a_long_queue_of_which_the_server_knows_nothing(stock, slack, caplog):
-    stock.run()
-    stock.tasks.execute("ALTER TABLE slack_notifications SET (autovacuum_enabled = false)")
-    stock.tasks.execute(OLD_ROWS)
-    stock.tasks.execute("VACUUM ANALYZE tasks")
-    stuck = stock.tasks.add("in_progress", created=60, started=50)
-    stock.run()
+def test_old_rows_are_cleared_away_beside_a_long_queue_of_which_the_server_knows_nothing(by_default, slack, caplog):
+    by_default.run()
+    by_default.tasks.execute("ALTER TABLE slack_notifications SET (autovacuum_enabled = false)")
+    by_default.tasks.execute(OLD_ROWS)
+    by_default.tasks.execute("VACUUM ANALYZE tasks")
+    stuck = by_default.tasks.add("in_progress", created=60, started=50)
+    by_default.run()
     assert told(slack, STUCK) == [[stuck]]
     assert "tidying up" not in caplog.text
     left = "SELECT count(*) FROM slack_notifications WHERE task_id LIKE 'gone-%'"
-    assert value(stock.tasks.connection, left) == 10_000
+    assert value(by_default.tasks.connection, left) == 10_000
 
 
-def test_an_error_of_a_collation_that_no_expression_can_search_is_reported_with_its_cause(stock, slack):
-    stock.tasks.execute(
+def test_an_error_of_a_collation_that_no_expression_can_search_is_reported_with_its_cause(by_default, slack):
+    by_default.tasks.execute(
         "CREATE COLLATION caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
         "ALTER TABLE tasks ALTER error TYPE varchar COLLATE caseless"
     )
     for number in range(6):
-        stock.tasks.fail(error=f"HTTP 500 for https://a.example/{number}")
-    stock.run()
+        by_default.tasks.fail(error=f"HTTP 500 for https://a.example/{number}")
+    by_default.run()
     assert "6 × HTTP 500 for …" in slack.messages()[0]["text"]

@@ -16,7 +16,6 @@ from typing import Any, Callable
 
 import pytest
 from support import (
-    EXACTLY_ONCE,
     FAILED,
     HEALED,
     NOW,
@@ -25,7 +24,6 @@ from support import (
     ids,
     ledger,
     rows,
-    tally,
     title,
     value,
     wait_for_blocked,
@@ -470,39 +468,6 @@ def test_version_2_repeats_stuck_tasks_only_of_what_this_version_is_just_reporti
     again = stuck if kind == "failed" else sorted([*stuck, new])
     assert (result["error"], result["failed_tasks_count"], result["stuck_tasks_count"]) == (None, 0, len(again))
     assert taken(slack) == ({FAILED: [[new]], STUCK: [again]} if kind == "failed" else {STUCK: [[new], again]})
-
-
-@pytest.mark.slow
-def test_at_the_same_time_no_failure_is_missed_or_repeated_and_this_version_repeats_nothing(
-    version_2, notifier, tasks, reported, slack, figures
-):
-    assert reported(version_2) == {}
-    rounds, each = 5, 2
-    all_failed: list[str] = []
-    all_stuck: list[str] = []
-    by_this = 0
-    sent: News = {FAILED: [], STUCK: []}
-    for _ in range(rounds):
-        all_failed += [tasks.fail() for _ in range(2)]
-        all_stuck += [tasks.add("queued", created=40)]
-        together = threading.Barrier(2 * each)
-
-        def run(one: Notifier, together: threading.Barrier = together) -> Any:
-            together.wait()
-            return one.send_combined_notification()
-
-        with ThreadPoolExecutor(2 * each) as pool:
-            results = list(pool.map(run, [notifier, version_2] * each))
-        assert [result["error"] for result in results] == [None] * 2 * each
-        by_this += sum(result["stuck_tasks_count"] for result in results[::2])
-        for alert, messages in taken(slack).items():
-            sent[alert] += messages
-    assert tally(sent[FAILED], all_failed) == EXACTLY_ONCE
-    stuck = tally(sent[STUCK], all_stuck)
-    assert (stuck.missed, stuck.unexpected) == ([], [])
-    assert by_this <= len(all_stuck)
-    assert value(tasks.connection, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
-    figures(rounds=rounds, runs=rounds * 2 * each, failures=len(all_failed), stuck_again=len(stuck.repeated))
 
 
 @pytest.mark.parametrize(("upgraded", "times"), [(False, 1), (True, 2)], ids=["first run", "later run"])

@@ -9,20 +9,21 @@ import struct
 import threading
 from contextlib import suppress
 
+from tests.servers import Listener
+
 # Lingering for 0 seconds makes close() send RST.
 _RESET = struct.pack("ii", 1, 0)
 
 
-class Line:
+class Line(Listener):
     """Another port of 127.0.0.1 that leads to this one. A connection's name is the port that its far end sees."""
 
     def __init__(self, port: int) -> None:
+        super().__init__()
         self._target = ("127.0.0.1", port)
         self._lock = threading.Lock()
         self._open: dict[int, tuple[socket.socket, socket.socket]] = {}
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port: int = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, name="line", daemon=True).start()
+        self.open()
 
     def reset_one(self, luck: random.Random) -> int | None:
         """Resets one of the open connections at both ends and returns its name; None where there is none."""
@@ -37,19 +38,8 @@ class Line:
                     end.shutdown(socket.SHUT_RD)
             return name
 
-    def close(self) -> None:
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        with client, suppress(OSError), socket.create_connection(self._target) as server:
+    def serve(self, client: socket.socket) -> None:
+        with socket.create_connection(self._target) as server:
             name = server.getsockname()[1]
             for end in (client, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

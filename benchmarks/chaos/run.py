@@ -279,13 +279,9 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--quick", action="store_true", help="about a minute in all; for CI")
     parser.add_argument("--seed", type=int, default=14)
-    parser.add_argument("--seconds", type=float, help="for each notifier, with as many tasks a second")
     parser.add_argument("--only", metavar="WORD", default="", help="only the notifiers whose name has the word")
     arguments = parser.parse_args(argv)
     amount = QUICK if arguments.quick else FULL
-    if arguments.seconds:
-        factor = arguments.seconds / amount.seconds
-        amount = Amount(arguments.seconds, *(round(count * factor) for count in amount[1:]))
     names = chosen(parser, arguments.only, VARIANTS, str)
     print(f"seed {arguments.seed}, {amount.seconds:g} s or more each, {os.cpu_count()} cores", flush=True)
     outcomes = {}

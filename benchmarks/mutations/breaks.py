@@ -138,19 +138,19 @@ TEXT = r'''
 +tasks = more
 ## Secrets.
 # a password is not masked
-? test_slack_notifier.py::test_secret_in_an_error_is_masked
+? tests/secrets/test_masking.py::test_what_stands_around_a_secret_stays
 -passw(?:or)?[dt]|pass(?:phrase|code)
 +pass(?:phrase|code)
 # a JSON web token is not masked
-? test_slack_notifier.py::test_secret_in_an_error_is_masked
+? tests/secrets/test_masking.py::test_a_token_is_known_by_its_shape
 -r"eyJ[\w-]
 +r"eyJ-[\w-]
 # a token of Slack's is not masked
-? test_slack_notifier.py::test_secret_in_an_error_is_masked
+? tests/secrets/test_masking.py::test_a_token_is_known_by_its_shape
 -xapp-|xox|xoxe\.|
 +xoxe\.|
 # a key of AWS is not masked
-? test_slack_notifier.py::test_secret_in_an_error_is_masked
+? tests/secrets/test_masking.py::test_a_token_is_known_by_its_shape
 -A[KS]IA|AIza|
 +ASIA|AIza|
 # a private key is not masked
@@ -158,15 +158,15 @@ TEXT = r'''
 -(["private key"]
 +(["private-key"]
 # user and password stay in a URL
-? test_slack_notifier.py::test_secret_in_an_error_is_masked
+? tests/secrets/test_masking.py::test_what_stands_around_a_secret_stays
 -    (["@", "%40"], _LOGIN, rf"{_MASK_REST}@"),
 -
 # a webhook of Slack's stays
-? test_slack_notifier.py::test_secret_in_an_error_is_masked
+? tests/secrets/test_masking.py::test_what_stands_around_a_secret_stays
 -(["/t", "%2ft"], ␠
 +(["/t-"], ␠
 # the word token masks how many there are
-? test_slack_notifier.py::test_innocent_text_stays_whole
+? tests/secrets/test_masking.py::test_what_people_search_for_stays
 -token(?!s|i)
 +token
 ## Messages.
@@ -309,7 +309,7 @@ TEXT = r'''
 -greatest(complete - interval '{LATE_MINUTES} minutes', first_run
 +greatest(now() - interval '{LATE_MINUTES} minutes', first_run
 # only what is later than the last report is looked at
-? tests/test_ledger.py::test_a_row_that_is_committed_late_is_not_lost
+? tests/test_silence.py::test_a_failure_that_is_committed_late_is_reported_by_the_next_run
 -greatest(complete - interval '{LATE_MINUTES} minutes', first_run
 +greatest(complete, first_run
 # a part that is told counts as all
@@ -321,11 +321,11 @@ TEXT = r'''
 -AND {_IS_OF_USER} AND (recorded.at IS NULL
 +AND {_IS_OF_USER} AND (true
 # a failure's second text is told as another failure
-? tests/test_ledger.py::test_a_failed_row_that_is_written_again_is_news_after_30_minutes_or_with_another_cause
+? tests/test_ledger.py::test_a_task_that_failed_again_is_news_after_30_minutes_or_with_another_cause
 -
 -          AND (failed.at >= recorded.at + interval '1 minute' OR recorded.cause = '')
 # another cause is no news
-? tests/test_ledger.py::test_a_failed_row_that_is_written_again_is_news_after_30_minutes_or_with_another_cause
+? tests/test_ledger.py::test_a_task_that_failed_again_is_news_after_30_minutes_or_with_another_cause
 -OR recorded.cause IS DISTINCT FROM {CAUSE}
 +OR recorded.cause IS NULL
 # a failure of a worker whose clock is ahead is told again and again
@@ -346,7 +346,7 @@ TEXT = r'''
 -OR ended.event_at < now() - interval '1 day' THEN
 +THEN
 # a task that failed stays stuck in the ledger
-? tests/test_ledger.py::test_a_stuck_task_that_was_reported_as_failed_since_is_no_recovery_of_the_stuck_alert
+? tests/test_ledger.py::test_each_turn_of_a_task_is_named_once_in_the_message_it_belongs_to[stuck, failed, ended]
 -CASE WHEN NOT failed.is_muted THEN {_STUCK_ROW.format(_ID)} END AS replaced
 +NULL::tid[] AS replaced
 # what was reported as stuck and fails muted gets no recovery
@@ -405,7 +405,7 @@ TEXT = r'''
 -(recorded.at IS NULL OR recorded.cause <> stuck.cause
 +(recorded.at IS NULL
 # a stuck task that failed has recovered
-? tests/test_ledger.py::test_a_stuck_task_that_failed_is_reported_as_failed_only
+? tests/test_ledger.py::test_each_turn_of_a_task_is_named_once_in_the_message_it_belongs_to[stuck, failed]
 -        WHERE {_ENDED_WELL_LATELY} AND {_IS_OF_USER}
 +        WHERE tasks.status::text IN ('failed', {_ENDED_WELL}) AND tasks.updated_at >= {_BEGINNING} AND {_IS_OF_USER}
 # a failure that never started is a sign of a worker
@@ -563,7 +563,7 @@ TEXT = r'''
 +return ""
 ## Delivery.
 # urllib3 logs the webhook's path
-? tests/test_secrets.py::test_program_spreads_no_secret_through_any_failure_at_debug
+? tests/test_secrets.py::test_answer_spreads_no_secret[ok]
 -return threading.get_ident() not in _delivering or str(record.msg).startswith("Starting new HTTP")
 +return True
 # an answer that quotes the webhook is logged
