@@ -152,7 +152,9 @@ class Reading:
         # A task that changed after its claim must not be counted; where it is, it has been told of all the same.
         gone = {self.case.gone.id: self.case.gone} if self.case.gone else {}
         rows = {**gone, **self.may, **self.must}
-        order = dict.fromkeys([*(key for key in self.listed if key in rows), *self.must, *gone, *self.may])
+        # It may be of the first report, which went out just before a reminder.
+        others = [*self.may, *gone] if "still" in self.said else [*gone, *self.may]
+        order = dict.fromkeys([*(key for key in self.listed if key in rows), *self.must, *others])
         return [rows[key] for key in order][: self.number("count")]
 
     def of_cause(self, cause: str) -> tuple[int, int]:
