@@ -302,8 +302,8 @@ class Log(logging.Handler):
         me = threading.get_ident()
         return [r for r in self.records[start:] if r.thread == me and r.name == "slack_notifier"]
 
-    def attempts(self, host: str) -> int:
-        texts = [r.getMessage() for r in self.records if r.name == "urllib3.connectionpool"]
+    def attempts(self, host: str, start: int) -> int:
+        texts = [r.getMessage() for r in self.records[start:] if r.name == "urllib3.connectionpool"]
         return sum(text.startswith("Starting new HTTP connection") and text.endswith(f": {host}") for text in texts)
 
 
@@ -336,20 +336,21 @@ def alert_database(server_url: str) -> Iterator[str]:
     drop_database(url)
 
 
-def attempts(scene: Scene, log: Log, webhook: str) -> int:
-    """Requests that arrived; where there is no server, connections that were tried."""
+def attempts(scene: Scene, log: Log, webhook: str, start: int) -> int:
+    """Requests that arrived; where there is no server, connections that were tried since the record `start` of the log:
+    a port may have been another server's before."""
     if scene.fronts:
         front = scene.fronts[0]
-        return front.connections if front.listening else log.attempts(f"127.0.0.1:{front.port}")
+        return front.connections if front.listening else log.attempts(f"127.0.0.1:{front.port}", start)
     host = urlsplit(webhook).hostname
-    return len(scene.slack.requests) if host == "127.0.0.1" else log.attempts(f"{host}:80")
+    return len(scene.slack.requests) if host == "127.0.0.1" else log.attempts(f"{host}:80", start)
 
 
 class Unhurried(SlackNotifier):
     """Calls that no machine is too slow for."""
 
-    def _run(self, seconds: float, **how: bool) -> slack_notifier.Run:
-        return super()._run(3600, **how)
+    def run(self, seconds: float, timeout: float = 30, **how: bool) -> slack_notifier.Run:
+        return super().run(3600, timeout, **how)
 
 
 def outcome_of(row: Row, log: Log, database_url: str = "") -> Outcome:
@@ -365,7 +366,7 @@ def outcome_of(row: Row, log: Log, database_url: str = "") -> Outcome:
         delivered = send()
         seconds = monotonic() - started
         records = log.mine(start)
-        requests = attempts(scene, log, webhook)
+        requests = attempts(scene, log, webhook, start)
         payloads = [slack_notifier.json.loads(request.body) for request in scene.slack.requests]
         methods = {request.method for request in scene.slack.requests}
         again, told_once_more = [], False
