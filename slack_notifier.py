@@ -535,7 +535,7 @@ def _incoming_webhook(name: str, url: str) -> str:
 def _user_webhooks(env: Environment, name: str) -> dict[str, str]:
     try:
         # To open a pipe that nobody writes to takes for ever.
-        with open(env[name] if os.path.isfile(env[name]) else "", encoding="utf-8") as file:
+        with open(env[name] if os.path.isfile(env[name]) else "", encoding="utf-8-sig") as file:
             users = json.load(file)
     except (OSError, ValueError, RecursionError) as error:
         place = f", line {error.lineno} column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
@@ -543,7 +543,7 @@ def _user_webhooks(env: Environment, name: str) -> dict[str, str]:
     texts: list[Any] = [*users, *users.values()] if isinstance(users, dict) else [None]
     if not all(isinstance(text, str) for text in texts) or "" in users or re.search(_NO_TEXT, "".join(texts)):
         raise SettingError(f"{name} must hold a JSON object: user API key → webhook URL")
-    return {user: _incoming_webhook(f"each URL in {name}", url.strip()) for user, url in users.items()}
+    return {user: _incoming_webhook(f"{name}: each URL", url.strip()) for user, url in users.items()}
 
 
 def _word(env: Environment, name: str, rule: tuple[str, str]) -> str:
@@ -642,9 +642,11 @@ VARIABLES: Mapping[str, Variable] = {
 
 
 def variables_in_words(environ: Environment) -> str:
-    """Lists for a log the variables that are set, with their values but those of secrets."""
+    """Lists for a log the variables that are set, with their values but those of secrets, and what may be one in the
+    wrong place: a URL, or a JSON file in place of its path."""
     env = set_variables(environ).items()
-    return "; ".join(name if VARIABLES[name].secret else f"{name}: {redact(one_line(text))}" for name, text in env)
+    secret = {name for name, text in env if VARIABLES[name].secret or re.match(r"[{\[]|\w+://", text)}
+    return "; ".join(name if name in secret else f"{name}: {redact(one_line(text))}" for name, text in env)
 
 
 def _minutes(value: float) -> float:
@@ -2016,9 +2018,8 @@ INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified
 SELECT destination, 'muted', %(words)s, now() + interval '1 hour' * coalesce(nullif(%(hours)s, 0), -200), now()
 FROM unnest(%(destinations)s::text[]) AS destination ORDER BY destination
 {_REPLACE};
-UPDATE slack_notifications SET times = NULL WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM slack_notifications
-    WHERE destination = ANY(%(destinations)s) AND alert = 'failed' AND task_id = '' FOR UPDATE SKIP LOCKED));
+UPDATE slack_notifications SET times = NULL
+WHERE %(hours)s = 0 AND destination = ANY(%(destinations)s) AND alert = 'failed' AND task_id = '';
 SELECT now() + interval '1 hour' * %(hours)s AS until, count(*) AS matching FROM tasks
 WHERE tasks.status::text = 'failed' AND tasks.updated_at >= now() - interval '1 day'
   AND strpos(lower({SHOWN_ERROR} COLLATE "default"), lower(%(words)s COLLATE "default")) > 0
@@ -2819,7 +2820,8 @@ def _smtp(email: Email, message: Message | None, reason: str, until: Deadline, s
 def preview_as_text(message: Message) -> str:
     """Returns what the blocks show, as they have room for more tasks than the text."""
     rows = [block.get("fields") or block.get("elements") or [block["text"]] for block in message.blocks]
-    return plain("\n".join(" | ".join(content["text"] for content in row) for row in rows) or message.text) + "\n"
+    text = "\n".join(" | ".join(_without_bold(content["text"]) for content in row) for row in rows)
+    return plain(text or message.text) + "\n"
 
 
 class Outbox:
@@ -3397,7 +3399,7 @@ class SlackNotifier:
 # ---- Check -----------------------------------------------------------------------------------------------------------
 
 
-def check(settings: Settings, errors: Sequence[str]) -> Iterator[Finding]:
+def check(settings: Settings, errors: Sequence[str], timeout: float) -> Iterator[Finding]:
     """Yields findings on everything that a run relies on, in the time of a run. Posts nothing and changes nothing."""
     until = Deadline.after(RUN_SECONDS - LEEWAY_SECONDS)
     source = _env_file() or "no .env, neither in the current folder nor beside the program"
@@ -3406,11 +3408,11 @@ def check(settings: Settings, errors: Sequence[str]) -> Iterator[Finding]:
     yield from _exposed_files()
     yield from _unknown_variables(os.environ)
     yield from (Finding(BAD, error) for error in errors)
-    wrong = {error.partition(" ")[0] for error in errors}
+    wrong = {error.partition(" ")[0].rstrip(":") for error in errors}
     good = variables_in_words({name: text for name, text in os.environ.items() if name not in wrong})
     yield Finding(GOOD, f"Set: {good or 'nothing'}")
     if settings.database_url:
-        yield from _check_database(settings, until.capped(RUN_SECONDS / 3))
+        yield from _check_database(settings, until.capped(RUN_SECONDS / 3), timeout)
     yield from _check_destinations(settings, until.before(2 * PROBE_SECONDS))
     if settings.email:
         yield _check_mail(settings.email, until)
@@ -3422,7 +3424,7 @@ def check(settings: Settings, errors: Sequence[str]) -> Iterator[Finding]:
         yield Finding(GOOD, f"Quiet hours from {start:%H:%M} to {end:%H:%M} {zone}: {now}")
 
 
-def _check_database(settings: Settings, until: Deadline) -> Iterator[Finding]:
+def _check_database(settings: Settings, until: Deadline, timeout: float) -> Iterator[Finding]:
     """Looks at the tables and claims as a run does, rolled back. An error that ends it is the last finding."""
     try:
         with Ledger(settings.database_url, until, dry_run=True) as ledger:
@@ -3446,14 +3448,14 @@ def _check_database(settings: Settings, until: Deadline) -> Iterator[Finding]:
                     yield Finding(DOUBTFUL, "Everybody may create tables in the schema of the ledger", remedy)
             # Without a ledger, what is rolled back takes a temporary one.
             if state["may_create_temporary"] or not state["unborn"]:
-                yield from _check_runs(ledger, settings, until)
+                yield from _check_runs(ledger, settings, until, timeout)
     except NotifierError as error:
         yield Finding(BAD, error.reason, error.remedy)
 
 
-def _check_runs(ledger: Ledger, settings: Settings, until: Deadline) -> Iterator[Finding]:
+def _check_runs(ledger: Ledger, settings: Settings, until: Deadline, timeout: float) -> Iterator[Finding]:
     """Yields when a run last completed for the first destinations, and what one would report to them now."""
-    run = Run(settings, RUN_SECONDS, None, DEFAULT_TIMEOUT_MINUTES, patient=False, paced=False)
+    run = Run(settings, RUN_SECONDS, None, timeout, patient=False, paced=False)
     if not run.has_destinations():
         return
     ledger.thorough = False
@@ -3639,27 +3641,36 @@ def _why_not(settings: Settings, ledger: Ledger, task: Row, kind: str, rows: Row
     end_of_grace = min(changed_at, now) + timedelta(minutes=settings.grace_minutes)
     first_run = next((row["event_at"] for row in rows if not row["alert"]), now)
     told = next((row["event_at"] for row in rows if row["alert"] == kind and row["task_id"]), None)
-    muted = [row for row in rows if row["alert"] == "muted" and row["task_id"].lower() in (task["error"] or "").lower()]
+    muted = _mute_of(task, rows) if kind == "failed" else ""
     found = ledger.fetch(FOUND[kind], alert=kind, reported_as="")
     if first_run == now:
         return "not reported: no run has reported to it yet"
     if not found and told:
-        why = "not reported again: it failed within a minute of that, or with the same cause within 30 minutes"
-        return why if kind == "failed" and told < changed_at else ""
+        why = muted or "it failed within a minute of that, or with the same cause within 30 minutes"
+        return f"not reported again: {why}" if kind == "failed" and told < changed_at else ""
     if not found and first_run - timedelta(minutes=FAILED_WINDOW_MINUTES) < changed_at < now - timedelta(days=7):
         return "no longer known: the ledger forgets after 7 days"
     if not found:
         since = f"30 minutes before the first run, at {format_time(first_run)}, and 2 hours before the last"
         return f"not reported: it changed before the time that runs look at, which begins {since}"
-    if found[0]["cause"] == "" and muted:
-        last = max(muted, key=lambda row: row["event_at"])
-        words, until = redact(last["task_id"]), format_time(last["event_at"])
-        return f"not reported: '{words}' {'is' if now < last['event_at'] else 'was'} muted until {until}"
+    if muted:
+        return f"not reported: {muted}"
     if settings.quiet_hours and now in settings.quiet_hours:
         return f"not reported: quiet hours until {settings.quiet_hours.end:%H:%M}, unless the alert is critical"
     if kind == "failed" and now < end_of_grace:
         return f"not reported: its grace ends at {format_time(end_of_grace)}, or earlier, unless the alert is critical"
     return "not reported: the next run does"
+
+
+def _mute_of(task: Row, rows: Rows) -> str:
+    """Returns which words of the error are muted, or were when it failed, and until when; '' where none are."""
+    error, failed_at = (task["error"] or "").lower(), min(task["changed_at"], task["now"])
+    mutes = [row for row in rows if row["alert"] == "muted" and row["event_at"] >= failed_at]
+    for row in mutes:
+        if row["task_id"].lower() in error:
+            is_now = "is" if task["now"] < row["event_at"] else "was"
+            return f"'{redact(row['task_id'])}' {is_now} muted until {format_time(row['event_at'])}"
+    return ""
 
 
 def mute(run: Run, words: str, hours: float) -> int:
@@ -3769,8 +3780,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parse_arguments(argv)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     settings, errors = _read_settings(arguments)
+    timeout = arguments.timeout or DEFAULT_TIMEOUT_MINUTES
     if arguments.check:
-        return print_findings(check(settings, errors), as_json=arguments.json)
+        return print_findings(check(settings, errors, timeout), as_json=arguments.json)
     for doubt in [*_exposed_files(), *_unknown_variables(name for name in os.environ if name.startswith("SLACK_"))]:
         logger.warning("%s: %s", doubt.what, doubt.remedy)
     for error in errors:
@@ -3788,7 +3800,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     if arguments.timeout and settings.queued_minutes and settings.in_progress_minutes:
         logger.warning("--timeout is not used: SLACK_QUEUED_MINUTES and SLACK_IN_PROGRESS_MINUTES are set")
-    outcomes = notifier.watch(arguments.alerts, arguments.timeout or DEFAULT_TIMEOUT_MINUTES)
+    outcomes = notifier.watch(arguments.alerts, timeout)
     if not any(outcome.error or outcome.total for outcome in outcomes):
         logger.info("No %s tasks to report", " or ".join(alert.kind for alert in arguments.alerts))
     return int(any(outcome.error for outcome in outcomes))

@@ -333,6 +333,7 @@ def test_test_flag_sends_a_sample_even_where_the_notice_is_off(run, slack, flag,
 @pytest.mark.parametrize(("flag", "title"), EVENTS)
 def test_test_flag_with_dry_run_prints_the_sample(run, slack, flag, title):
     done = run(flag, "--dry-run", SLACK_WEBHOOK=slack.webhook())
+    assert "Scenes: 3 | Duration: 45s\n" in done.out
     assert (done.code, slack.requests) == (0, [])
     assert done.out.startswith(title)
     payload = json.loads(run(flag, "--dry-run", "--json").out)

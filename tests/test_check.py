@@ -136,6 +136,17 @@ def test_doubts_alone_are_exit_0(mark, code):
         ),
         ({"SLACK_WEBHOOK": ""}, ["✗ no webhook to send to: set SLACK_WEBHOOK, or use --webhook-url or --dry-run"]),
         ({"DATABASE_URL": ""}, ["✗ DATABASE_URL environment variable not set"]),
+        (
+            {"SLACK_USER_WEBHOOKS_FILE": '{"key-of-a-user": "https://hooks.slack.com/services/T/B/x"}'},
+            ["✗ SLACK_USER_WEBHOOKS_FILE must name a readable JSON file (FileNotFoundError)"],
+        ),
+        (
+            {"SLACK_TIMEZONE": "https://hc-ping.com/secret-of-heart"},
+            [
+                "✗ SLACK_TIMEZONE must be an IANA name that this machine knows, such as Europe/Berlin (is tzdata",
+                "  installed?)",
+            ],
+        ),
     ],
 )
 def test_mistake_in_a_variable_is_named(checked, ready, environment, lines):
@@ -249,7 +260,7 @@ def test_locked_table_is_a_line(ready, make_tasks, settings, monkeypatch):
     other = make_tasks(settings.database_url)
     other.connection.autocommit = False
     other.execute("LOCK TABLE tasks")
-    *_, found = slack_notifier._check_database(settings, Deadline.after(30))
+    *_, found = slack_notifier._check_database(settings, Deadline.after(30), 30)
     assert found.mark == BAD
     assert re.match(r"Cannot read the tasks: the table tasks is locked by session \d+ ", found.what)
 
@@ -336,7 +347,7 @@ def test_a_run_that_is_at_work_is_said_and_not_waited_for(checked, ready, slack,
         at_work = threading.Thread(target=notifier.send_failed_tasks_notification)
         at_work.start()
         held.wait_received()
-        found = [*slack_notifier._check_database(settings, Deadline.after(30))]
+        found = [*slack_notifier._check_database(settings, Deadline.after(30), 30)]
         held.go()
         at_work.join()
     name = f"SLACK_WEBHOOK ({fingerprint(slack.webhook())})"
@@ -348,7 +359,7 @@ def test_of_many_destinations_the_first_ten_are_tried(ready, slack, settings):
     for user in users:
         ready.fail(user_api_key=user)
     settings = settings._replace(user_webhooks=users)
-    found = [*slack_notifier._check_database(settings, Deadline.after(60))]
+    found = [*slack_notifier._check_database(settings, Deadline.after(60), 30)]
     lines = [finding.what for finding in found if re.search("a run now|more$", finding.what)]
     assert len(lines) == 11
     assert re.match(r"Reports to SLACK_WEBHOOK \(.*would report 13 failed tasks$", lines[0])
@@ -552,6 +563,6 @@ def test_check_is_over_in_time_whatever_hangs(monkeypatch, tmp_path):
             }
         )
         started = monotonic()
-        found = list(check(settings, []))
+        found = list(check(settings, [], 30))
         assert monotonic() - started < 12
     assert [finding.mark for finding in found].count(BAD) == 43

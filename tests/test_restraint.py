@@ -6,11 +6,24 @@ import json
 import os
 import re
 import resource
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import BLIND, FAILED, HEALED, RECOVERED, SEES_AGAIN, STUCK, WRONG_SETTING, title, told, value
+from support import (
+    BLIND,
+    FAILED,
+    HEALED,
+    RECOVERED,
+    SEES_AGAIN,
+    STUCK,
+    WRONG_SETTING,
+    title,
+    told,
+    value,
+    wait_for_blocked,
+)
 
 import slack_notifier
 from slack_notifier import Settings, SlackNotifier
@@ -325,6 +338,26 @@ def test_a_mute_that_is_ended_at_once_leaves_nothing_out(notifier, slack, tasks)
         assert slack_notifier.mute(notifier.run(10), "http 429", hours) == 0
     assert notifier.send_combined_notification()["error"] is None
     assert told(slack, FAILED) == [[task]]
+
+
+def test_a_mute_that_ends_while_a_run_posts_leaves_nothing_out(notifier, slack, tasks, becomes, pass_time, cli):
+    again = tasks.fail(error="disk full", updated=0)
+    assert notifier.send_combined_notification()["error"] is None
+    pass_time(10)
+    assert slack_notifier.mute(notifier.run(10), "http 429", 1) == 0
+    tasks.execute("UPDATE tasks SET error = %s", [LOUD])
+    becomes(again, "failed")
+    other = tasks.fail(error="disk full")
+    assert "not reported again: 'http 429' is muted until" in explained(cli, again)
+    with slack.hold() as held, ThreadPoolExecutor(2) as threads:
+        run = threads.submit(notifier.send_combined_notification)
+        held.wait_received()
+        end = threads.submit(slack_notifier.mute, notifier.run(10), "http 429", 0)
+        wait_for_blocked(tasks.connection, 1)
+        held.go()
+        assert (run.result()["error"], end.result()) == (None, 0)
+    assert notifier.send_combined_notification()["error"] is None
+    assert told(slack, FAILED) == [[again], [other], [again]]
 
 
 @pytest.mark.parametrize("status", ["failed", "queued"])

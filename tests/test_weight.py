@@ -14,22 +14,22 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_870
+MOST_LINES = 3_882
 MOST_LINES_OF_A_PART = {
     "head": 196,
     "Deadlines": 114,
-    "Settings": 346,
+    "Settings": 348,
     "Text": 198,
     "Secrets": 128,
     "Messages": 406,
-    "SQL": 668,
+    "SQL": 667,
     "Database": 501,
-    "Delivery": 338,
+    "Delivery": 339,
     "Run": 383,
     "SlackNotifier": 118,
     "Check": 186,
-    "Explain and mute": 105,
-    "Command line": 183,
+    "Explain and mute": 114,
+    "Command line": 184,
 }
 MOST_LINES_OF_A_FUNCTION = 40
 
