@@ -543,7 +543,7 @@ def _user_webhooks(env: Environment, name: str) -> dict[str, str]:
     texts: list[Any] = [*users, *users.values()] if isinstance(users, dict) else [None]
     if not all(isinstance(text, str) for text in texts) or "" in users or re.search(_NO_TEXT, "".join(texts)):
         raise SettingError(f"{name} must hold a JSON object: user API key → webhook URL")
-    return {user: _incoming_webhook(f"{name}: each URL", url.strip()) for user, url in users.items()}
+    return {user: _incoming_webhook(f"{name}: a URL", url.strip()) for user, url in users.items()}
 
 
 def _word(env: Environment, name: str, rule: tuple[str, str]) -> str:

@@ -508,6 +508,8 @@ def test_a_call_at_the_end_of_a_program_delivers(host):
 INTERRUPTED = """
 import builtins, os, runpy, signal, sys
 
+# What runs in the background is deaf to it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 real = builtins.__import__
 
 def load(name, *rest, **named):

@@ -305,7 +305,7 @@ def test_workflow_trigger_is_refused_as_argument_and_for_a_user(cli, tmp_path, w
     assert "Workflow Builder" in done.log
     path = tmp_path / "users.json"
     path.write_text(json.dumps({USER: url}))
-    with pytest.raises(ValueError, match=r"SLACK_USER_WEBHOOKS_FILE is a trigger of Workflow Builder"):
+    with pytest.raises(ValueError, match=r"SLACK_USER_WEBHOOKS_FILE: a URL is a trigger of Workflow Builder"):
         Settings.from_environment({"SLACK_USER_WEBHOOKS_FILE": str(path)})
 
 
