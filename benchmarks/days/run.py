@@ -205,7 +205,7 @@ class Days:
         due = to.due(alert, table, self.world.now) if alert in to.kinds else Due({}, {})
         statuses = {"failed": ("failed",), "stuck": tuple(OPEN)}.get(alert, ENDED_WELL)
         gone = self.gone if self.gone and not as_claimed and self.gone.status in statuses else None
-        return Case(to, alert, self.world.now, table, due, gone)
+        return Case(to, alert, self.world.now, table, due, self.table, gone)
 
     def _judge(self, reading: Reading) -> None:
         self.counts["messages"] += 1

@@ -72,13 +72,15 @@ def words(text: str) -> set[str]:
 
 class Case(NamedTuple):
     """A message and the moment at which it was claimed: what the table held, and what its channel had been told.
-    `gone`: a task that changed between the claim and the look at its tasks, as it was before."""
+    `after`: what the table held when the run looked whether workers are there. `gone`: a task that changed between the
+    claim and that, as it was before."""
 
     to: Destination
     alert: str
     now: datetime
     table: Table
     due: Due
+    after: Table
     gone: Row | None = None
 
 
@@ -415,7 +417,7 @@ class Reading:
     def _(self) -> Why:
         case, waiting = self.case, any(map(waits_too_long, self.must.values()))
         if case.alert in ("failed", "stuck") and "workers" not in self.said and waiting:
-            last = max(filter(None, (last_activity(case.table), may_be_activity(case.table, case.now))), default=None)
+            last = max(filter(None, (last_activity(case.table), may_be_activity(case.after, case.now))), default=None)
             if last is None or case.now - last > WINDOW:
                 yield f"no worker has started or ended a task since {last}"
 
