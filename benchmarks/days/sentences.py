@@ -280,7 +280,7 @@ class Reading:
     @sentence("no worker", rf"(?P<workers>{NO_WORKER} (?:since {TIME}|yet): are the workers running\?)", *ALERTS[:2])
     def _(self, found: Found) -> Why:
         case, since = self.case, moment(found[2]) if found[2] else None
-        last, rows = last_activity(case.table), case.table.rows.values()
+        last, rows = last_activity(case.table, case.now), case.table.rows.values()
         if last and (since is None or last >= since + SECOND):
             yield f"a worker started or ended a task at {last}"
         elif since:
@@ -417,7 +417,9 @@ class Reading:
     def _(self) -> Why:
         case, waiting = self.case, any(map(waits_too_long, self.must.values()))
         if case.alert in ("failed", "stuck") and "workers" not in self.said and waiting:
-            last = max(filter(None, (last_activity(case.table), may_be_activity(case.after, case.now))), default=None)
+            last = max(
+                filter(None, (last_activity(case.table, case.now), may_be_activity(case.after, case.now))), default=None
+            )
             if last is None or case.now - last > WINDOW:
                 yield f"no worker has started or ended a task since {last}"
 

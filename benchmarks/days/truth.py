@@ -166,9 +166,11 @@ class Destination:
         return ended & sure, ended & {task_id for task_id, _ in self.heard}
 
 
-def last_activity(table: Table) -> datetime | None:
-    """When a worker last started or ended a task that still is in the table, by the workers' clocks."""
-    return max((row.acted for row in table.rows.values() if row.acted), default=None)
+def last_activity(table: Table, now: datetime) -> datetime | None:
+    """When a worker last started or ended a task that still is in the table, by the workers' clocks. A row with an odd
+    date does not say it."""
+    rows = [row for row in table.rows.values() if row.updated_at <= now + HOUR]
+    return max((row.acted for row in rows if row.acted), default=None)
 
 
 def may_be_activity(table: Table, now: datetime) -> datetime | None:
