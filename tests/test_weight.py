@@ -14,7 +14,7 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_882
+MOST_LINES = 3_887
 MOST_LINES_OF_A_PART = {
     "head": 196,
     "Deadlines": 114,
@@ -22,8 +22,8 @@ MOST_LINES_OF_A_PART = {
     "Text": 198,
     "Secrets": 128,
     "Messages": 406,
-    "SQL": 667,
-    "Database": 501,
+    "SQL": 671,
+    "Database": 502,
     "Delivery": 339,
     "Run": 383,
     "SlackNotifier": 118,
