@@ -492,16 +492,20 @@ def test_page_opens_at_its_top(slack, tmp_path):
     post(slack.webhook(), {**PLAIN, "text": "first\n" * 60})
     post(slack.webhook(), {**PLAIN, "text": "last"})
     slack.log += [f"12:00 INFO line {number}" for number in range(100)]
-    take(Picture("top.png", str, 900, 500), slack.page, find_browser() or "", tmp_path)
+
+    def pictures():
+        """Of a busy machine's browser, one may differ in a shade."""
+        for _ in range(3):
+            take(Picture("top.png", str, 900, 500), slack.page, find_browser() or "", tmp_path)
+            yield (tmp_path / "top.png").read_bytes()
+
+    top = set(pictures())
     # What is at the end does not show.
     slack.requests[-1].payload = {**PLAIN, "text": "different"}
     slack.log[-1] = "12:00 ERROR different"
-    take(Picture("same.png", str, 900, 500), slack.page, find_browser() or "", tmp_path)
+    assert any(picture in top for picture in pictures())
     slack.log[0] = "12:00 ERROR different"
-    take(Picture("other.png", str, 900, 500), slack.page, find_browser() or "", tmp_path)
-    top, same, other = ((tmp_path / f"{name}.png").read_bytes() for name in ("top", "same", "other"))
-    assert top == same
-    assert top != other
+    assert not any(picture in top for picture in pictures())
 
 
 def test_channel_name_is_escaped(slack):
