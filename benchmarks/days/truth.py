@@ -107,16 +107,15 @@ class Destination:
         """Whether a younger task is stuck in the status in which this one was."""
         return any(OPEN[row.status] == told.cause and row.sign_of_life >= told.event for row in stuck)
 
-    def known_stuck(self, table: Table, now: datetime) -> Rows:
-        """The stuck tasks that a reminder may bring: those reported, but not just now."""
+    def known_stuck(self, table: Table, now: datetime, least: timedelta = JUST_NOW) -> Rows:
+        """The stuck tasks that were reported so long ago; by default those that a reminder may bring."""
         known = {key: row for key, row in self.all_stuck(table, now).items() if not self._is_newly_stuck(row)}
-        return {key: row for key, row in known.items() if now - self.stuck[key].at >= JUST_NOW}
+        return {key: row for key, row in known.items() if now - self.stuck[key].at >= least}
 
     def reminders(self, table: Table, now: datetime) -> tuple[Rows, Rows]:
         """The stuck tasks of which the last report is four hours old; and those whose reminder is overdue by now, as
         reminders may thin out to one after as long again, at most a day."""
-        old = {key: row for key, row in self.all_stuck(table, now).items() if not self._is_newly_stuck(row)}
-        due = {key: row for key, row in old.items() if now - self.stuck[key].at >= REMIND}
+        due = self.known_stuck(table, now, REMIND)
         pauses = {key: min(DAY, self.stuck[key].at - self.stuck[key].event) for key in due}
         return due, {key: row for key, row in due.items() if now - self.stuck[key].at >= pauses[key]}
 
