@@ -2015,7 +2015,7 @@ DELETE FROM slack_notifications WHERE ctid = ANY(ARRAY(
 ))
 """
 
-# Mutes failures whose error holds the words, or (0 hours) makes it as if they never had been; the next run looks once
+# Mutes failures whose error holds the words; 0 hours: ends that before any look begins, and the next run looks once
 # more. Says how many of the last day hold the words. MUTED: what is muted now.
 MUTE = f"""
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
@@ -3134,7 +3134,7 @@ class Run:
         """Posts or mails the message of a claim; False where it waits."""
         alert, settings = ledger.alert, self.settings
         subject = plural(news.total, f"{alert.name} task")
-        critical, wait = self._critical_reason(alert, news), self.reason_to_wait(alert, news)
+        critical, wait = self.urgency(alert, news)
         if wait:
             logger.info("%s: %s kept for later", wait, subject)
             return False
@@ -3153,22 +3153,21 @@ class Run:
         self.outbox.post(destination, message, subject, post_by, or_mail=True)
         return True
 
-    def _critical_reason(self, alert: Alert, news: News) -> str:
-        if not alert.followers:
-            return ""
-        return critical_reason(news, self.limits, self.settings.critical_count, self.settings.critical_share)
-
-    def reason_to_wait(self, alert: Alert, news: News) -> str:
-        """Returns why an alert that is not critical waits for a later run; '' where it does not. A task that fails
-        again and again ends the grace too: the alert has not been complete for too long."""
-        if self._critical_reason(alert, news):
-            return ""
-        if news.claimed_at in (self.settings.quiet_hours or ()):
-            return "Quiet hours"
-        grace = timedelta(minutes=self.settings.grace_minutes)
+    def urgency(self, alert: Alert, news: News) -> tuple[str, str]:
+        """Returns why an alert is critical, and why one that is not waits for a later run; '' where it is not so. A
+        task that fails again and again ends the grace too: the alert has not been complete for too long."""
+        settings, critical = self.settings, ""
+        if alert.followers:
+            critical = critical_reason(news, self.limits, settings.critical_count, settings.critical_share)
+        if critical:
+            return critical, ""
+        if news.claimed_at in (settings.quiet_hours or ()):
+            return "", "Quiet hours"
+        grace = timedelta(minutes=settings.grace_minutes)
         longest = grace + timedelta(minutes=FAILED_WINDOW_MINUTES)
         is_young = news.claimed_at - news.oldest < grace and news.claimed_at - news.complete < longest
-        return "Grace" if grace and alert is FAILED and is_young else ""
+        wait = "Grace" if grace and alert is FAILED and is_young else ""
+        return "", wait
 
     def has_destinations(self) -> bool:
         return bool(self.settings.webhooks or self.settings.user_webhooks or self.dry_run)
@@ -3217,8 +3216,8 @@ class Run:
 
     def _say(self, alerts: Sequence[Alert], message: Message) -> bool:
         """Sends a message about the monitor itself to Slack, or by e-mail where no webhook takes it."""
-        title = f"'{message.text.partition(chr(10))[0]}'"
-        if self.send([alert.kind for alert in alerts], title, lambda: message, or_mail=True):
+        title = message.text.partition("\n")[0]
+        if self.send([alert.kind for alert in alerts], f"'{title}'", lambda: message, or_mail=True):
             return True
         if self.settings.email and not self.dry_run:
             # For settings where only single users have webhooks. What went by e-mail already does not go twice.
@@ -3485,7 +3484,7 @@ def _check_runs(ledger: Ledger, settings: Settings, until: Deadline, timeout: fl
         for alert in alerts:
             with ledger.claim([alert], to, until, run.rules) as news:
                 if news:
-                    wait = run.reason_to_wait(alert, news)
+                    _, wait = run.urgency(alert, news)
                     kept = f" (kept for later: {wait.lower()})" if wait else ""
                     found.append(plural(news.total, f"{alert.name} task") + kept)
         would = f"a run now would report {' and '.join(found) or 'nothing'}"
@@ -3619,23 +3618,24 @@ def _explained(run: Run, ledger: Ledger, task: Row, work: Mapping[Destination, S
     yield f"Task {one_line(task['id'])}: {status} since {format_time(task['changed_at'])} ({age})"
     if task["error"]:
         yield f"Error: {plain(error_line(task['error']))}"
-    kind, stuck_at = "failed" if status == "failed" else "", format_time(task["stuck_at"])
+    kind = "failed" if status == "failed" else ""
     if task["is_stuck"]:
         kind = "stuck"
-        yield f"Stuck since {stuck_at} ({format_age(task['stuck_at'], task['now'])})"
+        yield f"Stuck since {format_time(task['stuck_at'])} ({format_age(task['stuck_at'], task['now'])})"
     elif task["is_open"]:
-        yield f"It is stuck from {stuck_at} on, unless it gives a sign of life"
+        yield f"It is stuck from {format_time(task['stuck_at'])} on, unless it gives a sign of life"
     elif not kind:
         yield "Runs report tasks that are failed, queued, in_progress or inprogress, no others"
-    if kind and not any(alert.kind == kind for alerts in work.values() for alert in alerts):
+    concerned = [place for place, alerts in work.items() if kind in [alert.kind for alert in alerts]]
+    if kind and not concerned:
         yield f"There is no webhook for this user's {kind} tasks"
-    for place, alerts in work.items():
+    for place in work:
         rows = ledger.fetch(RECORDS, destination=place.fingerprint, user=ledger.text(place.user))
         for row in rows:
             if row["task_id"] and row["alert"] != "muted":
                 how = "left out as muted" if row["cause"] == "" else f"reported as {row['alert']}"
                 yield f"{place}: {how} at {format_time(row['notified_at'])}"
-        why = _why_not(run.settings, ledger, task, kind, rows) if kind in [alert.kind for alert in alerts] else ""
+        why = _why_not(run.settings, ledger, task, kind, rows) if place in concerned else ""
         if why:
             yield f"{place}: {why}"
 
@@ -3670,9 +3670,8 @@ def _why_not(settings: Settings, ledger: Ledger, task: Row, kind: str, rows: Row
 def _mute_of(task: Row, rows: Rows) -> str:
     """Returns which words of the error are muted, or were when it failed, and until when; '' where none are."""
     error, failed_at = (task["error"] or "").lower(), min(task["changed_at"], task["now"])
-    mutes = [row for row in rows if row["alert"] == "muted" and row["event_at"] >= failed_at]
-    for row in mutes:
-        if row["task_id"].lower() in error:
+    for row in rows:
+        if row["alert"] == "muted" and row["event_at"] >= failed_at and row["task_id"].lower() in error:
             is_now = "is" if task["now"] < row["event_at"] else "was"
             return f"'{redact(row['task_id'])}' {is_now} muted until {format_time(row['event_at'])}"
     return ""

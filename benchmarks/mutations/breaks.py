@@ -699,8 +699,10 @@ TEXT = r'''
 +            return True
 # many recoveries break the quiet hours
 ? tests/test_routes.py::test_quiet_hours_hold_the_recovery
--        if not alert.followers:
--            return ""
+-        if alert.followers:
+-            critical =
++        if news:
++            critical =
 # a report that was not recorded is not said to repeat
 ? tests/test_crash.py::test_a_failed_commit_is_an_error_that_names_the_possible_repeat
 -        ledger.has_posted = True
@@ -748,8 +750,8 @@ TEXT = r'''
 +WHEN recorded.at <= now() OR recorded.event_at > coalesce(
 # failures do not wait for their grace
 ? tests/test_restraint.py::test_what_a_retry_heals_within_the_grace_is_not_reported_and_the_rest_once
--return "Grace" if grace
-+return "" if grace
+-wait = "Grace" if grace
++wait = "" if grace
 # a grace has no end
 ? tests/test_restraint.py::test_a_task_that_fails_every_few_minutes_ends_its_grace
 - and news.claimed_at - news.complete < longest
