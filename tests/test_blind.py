@@ -155,15 +155,6 @@ def test_slack_that_refuses_is_not_blindness(tasks, notifier, slack):
     assert slack.messages() == []
 
 
-@pytest.mark.slow
-def test_dry_run_shows_the_blind_alert_and_sends_nothing(slack, gone, impatient, printed, heart):
-    settings = Settings(database_url=gone.address, heartbeat_url=heart.address).with_webhook(slack.webhook())
-    SlackNotifier(settings=settings, dry_run=True).send_combined_notification()
-    assert BLIND in printed()
-    assert slack.requests == []
-    assert heart.beats == []
-
-
 # ---- Heartbeat -------------------------------------------------------------------------------------------------------
 
 
