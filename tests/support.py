@@ -21,7 +21,7 @@ from servers import Listener
 import slack_notifier
 from sandbox.postgres import elapse as elapse
 from sandbox.slack import SlackStandIn
-from slack_notifier import SlackNotifier
+from slack_notifier import STORM_BURST, SlackNotifier
 
 PROGRAM = Path(__file__).parent.parent / "slack_notifier.py"
 
@@ -97,6 +97,15 @@ def report(notifier: SlackNotifier, times: int = 1) -> None:
     """Runs of the monitor's, without an error."""
     for _ in range(times):
         assert notifier.send_combined_notification()["error"] is None
+
+
+def fail_and_call(notifier: SlackNotifier, tasks: Any, times: int = STORM_BURST) -> list[str]:
+    """Tasks fail one after the other, and the worker of each calls; returns their ids."""
+    failed = []
+    for _ in range(times):
+        failed.append(tasks.fail(updated=0))
+        assert notifier.send_failed_tasks_notification()
+    return failed
 
 
 # ---- The database and its clock --------------------------------------------------------------------------------------
