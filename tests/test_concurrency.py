@@ -10,9 +10,9 @@ import psycopg2
 import pytest
 from support import (
     EXACTLY_ONCE,
+    NOW,
     RECOVERED,
     STUCK,
-    ids,
     ledger,
     recorded,
     tally,
@@ -27,7 +27,6 @@ from slack_notifier import SlackNotifier
 pytestmark = pytest.mark.usefixtures("room")
 
 AT_ONCE = 8
-NOW = "now() AT TIME ZONE 'UTC'"
 
 
 def no_deadlock(tasks) -> bool:
@@ -50,9 +49,10 @@ def requested_or_over(slack, requests: int, runs) -> bool:
 
 
 @pytest.mark.slow(15)
-def test_8_processes_at_once_tell_each_failure_once(start, slack, tasks, figures):
+def test_8_processes_at_once_tell_each_failure_stuck_task_and_recovery_once(start, slack, tasks, figures):
     rounds = 2
     failed: list[str] = []
+    stuck = [tasks.add("queued", created=40) for _ in range(4)] + [tasks.add("in_progress", started=50)]
     # Long enough that the runs of a round meet in the middle of each other.
     slack.answer(times=None, delay=0.05)
     for _ in range(rounds):
@@ -64,25 +64,41 @@ def test_8_processes_at_once_tell_each_failure_once(start, slack, tasks, figures
             wait_until(partial(requested_or_over, slack, seen, runs))
             failed += [tasks.fail() for _ in range(3)]
         all_end_well(runs, or_busy=True)
+        tasks.execute(f"UPDATE tasks SET status = 'finished', updated_at = {NOW} WHERE id = ANY(%s)", [stuck])
     slack.answer_normally()
     all_end_well([start()])
     result = tally(told(slack), failed)
     figures(
         runs=rounds * AT_ONCE + 1,
-        failures=len(failed),
+        tasks=len(failed + stuck),
         messages=len(slack.messages()),
         missed=len(result.missed),
         repeated=len(result.repeated),
     )
-    assert len(slack.messages()) > rounds, "the runs did not meet new failures"
+    assert len(told(slack)) > rounds, "the runs did not meet new failures"
     assert result == EXACTLY_ONCE
+    assert told(slack, STUCK) == told(slack, RECOVERED) == [sorted(stuck)]
     assert no_deadlock(tasks)
+    # A row for each task that was reported, and one for each alert.
+    assert [row[1] for row in ledger(tasks.connection) if not row[2]] == [
+        "",
+        "cause",
+        "failed",
+        "healed",
+        "recovered",
+        "stuck",
+    ]
+    assert {task_id for _, task_id in recorded(tasks.connection)} == {*failed, *stuck}
+    assert len(recorded(tasks.connection)) == len(failed + stuck)
 
 
 @pytest.mark.slow
-def test_first_calls_while_slack_is_slow_wait_for_no_lock_on_the_new_ledger(slack, tasks, settings, caplog):
-    failed = tasks.fail()
-    slack.answer(delay=2, times=1)
+def test_many_first_calls_at_the_same_instant_all_succeed_and_wait_for_no_lock_also_while_slack_is_slow(
+    slack, tasks, settings, figures, caplog
+):
+    """Threads meet closer than processes do."""
+    rounds = 4
+    failed: list[str] = []
     barrier = threading.Barrier(AT_ONCE)
 
     def first_call(_: int) -> bool:
@@ -90,44 +106,16 @@ def test_first_calls_while_slack_is_slow_wait_for_no_lock_on_the_new_ledger(slac
         return SlackNotifier(settings=settings).send_failed_tasks_notification()
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        assert all(threads.map(first_call, range(AT_ONCE)))
-    assert told(slack) == [[failed]]
-    assert "lock timeout" not in caplog.text
-
-
-@pytest.mark.slow
-def test_many_first_runs_at_the_same_instant_all_succeed(slack, tasks, settings, figures):
-    """Threads meet closer than processes do."""
-    rounds = 4
-    failed: list[str] = []
-    barrier = threading.Barrier(AT_ONCE)
-
-    def first_run() -> bool:
-        barrier.wait()
-        return SlackNotifier(settings=settings).send_failed_tasks_notification()
-
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        for _ in range(rounds):
+        for number in range(rounds):
             tasks.clear()
             tasks.execute("DROP TABLE IF EXISTS slack_notifications")
             failed.append(tasks.fail())
-            runs = [threads.submit(first_run) for _ in range(AT_ONCE)]
-            assert all(run.result() for run in runs)
+            slack.answer(delay=0 if number else 2)
+            assert all(threads.map(first_call, range(AT_ONCE)))
     result = tally(told(slack), failed)
     figures(runs=AT_ONCE * rounds, failures=len(failed), missed=len(result.missed), repeated=len(result.repeated))
     assert result == EXACTLY_ONCE
-
-
-def test_stuck_and_recovered_tasks_are_told_once_by_4_processes(start, slack, tasks, figures):
-    stuck = [tasks.add("queued", created=40) for _ in range(4)] + [tasks.add("in_progress", started=50)]
-    slack.answer(times=None, delay=0.05)
-    all_end_well([start() for _ in range(4)])
-    assert told(slack, STUCK) == [sorted(stuck)]
-    tasks.execute(f"UPDATE tasks SET status = 'finished', updated_at = {NOW}")
-    all_end_well([start() for _ in range(4)])
-    assert told(slack, STUCK) == told(slack, RECOVERED) == [sorted(stuck)]
-    assert no_deadlock(tasks)
-    figures(runs=2 * 4, tasks=len(stuck), missed=0, repeated=0)
+    assert "lock timeout" not in caplog.text
 
 
 @pytest.mark.parametrize("is_killed", [False, True], ids=["told", "killed"])
@@ -204,12 +192,3 @@ def test_two_destinations_do_not_wait_for_each_other(start, slack, tasks, slow):
     for channel in (slow, quick):
         assert told(slack, channel=channel) == [sorted(failed)]
         assert told(slack, STUCK, channel) == [[stuck]]
-
-
-def test_the_ledger_holds_a_row_for_each_told_task_and_one_for_each_alert(start, slack, tasks):
-    failed = [tasks.fail() for _ in range(3)]
-    all_end_well([start() for _ in range(4)])
-    states = [row[1] for row in ledger(tasks.connection) if not row[2]]
-    assert states == ["", "cause", "failed", "healed", "recovered", "stuck"]
-    assert sorted(recorded(tasks.connection)) == sorted(("failed", task_id) for task_id in failed)
-    assert [sorted(ids(message)) for message in slack.messages()] == [sorted(failed)]

@@ -257,7 +257,7 @@ TEXT = r'''
 -ADD COLUMN IF NOT EXISTS cause text, ADD COLUMN
 +ADD COLUMN
 # two first runs stumble over each other
-? tests/test_concurrency.py::test_many_first_runs_at_the_same_instant_all_succeed
+? tests/test_concurrency.py::test_many_first_calls_at_the_same_instant_all_succeed_and_wait_for_no_lock_also_while_slack_is_slow
 -SELECT pg_advisory_xact_lock(hashtext('slack_notifications'))
 +SELECT 1
 # an older version's later report does not count
@@ -716,11 +716,11 @@ TEXT = r'''
 -destinations.update(dict.fromkeys(self.destinations(kind)))
 +destinations.update(dict.fromkeys(self.settings.destinations(kind)))
 # a bad run has a good heartbeat
-? tests/test_blind.py::test_heartbeat_tells_good_from_bad_runs
+? tests/test_blind.py::test_heartbeat_is_good_where_each_destination_was_reported_to
 -url = re.sub("/*(?=[?#]|$)", "/fail", url, count=1)
 +pass
 # a bad heartbeat is part of the query
-? tests/test_blind.py::test_heartbeat_tells_good_from_bad_runs
+? tests/test_blind.py::test_heartbeat_is_good_where_each_destination_was_reported_to
 -re.sub("/*(?=[?#]|$)", "/fail", url, count=1)
 +re.sub("/*$", "/fail", url, count=1)
 ## Restraint.
