@@ -5,29 +5,15 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import secrets
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from support import (
-    FAILED,
-    HEALED,
-    NOW,
-    RECOVERED,
-    STUCK,
-    ids,
-    ledger,
-    rows,
-    title,
-    value,
-    wait_for_blocked,
-)
+from support import FAILED, HEALED, NOW, RECOVERED, STUCK, ids, ledger, report, rows, title, value, wait_for_blocked
 
 import slack_notifier
 from sandbox.slack import SlackStandIn
@@ -97,7 +83,7 @@ def reported(slack) -> Callable[..., News]:
 
     def reported(*notifiers: Notifier) -> News:
         for notifier in notifiers:
-            assert notifier.send_combined_notification()["error"] is None
+            report(notifier)
         return taken(slack)
 
     return reported
@@ -115,11 +101,10 @@ def taken(slack: SlackStandIn) -> News:
 @pytest.fixture
 def stuck(tasks) -> list[str]:
     """Three tasks, one for each word."""
-    words = ("queued", "in_progress", "inprogress")
-    started = (None, 45, 45)
+    words = {"queued": None, "in_progress": 45, "inprogress": 45}
     return [
-        tasks.add(word, id=f"{place}-{secrets.token_hex(8)}", created=50, started=minutes)
-        for place, (word, minutes) in enumerate(zip(words, started))
+        tasks.add(word, id=f"{place}-{word}", created=50, started=minutes)
+        for place, (word, minutes) in enumerate(words.items())
     ]
 
 
@@ -134,8 +119,8 @@ def ends(tasks: Any, task_ids: list[str], minutes: float = 0) -> None:
     tasks.execute(f"UPDATE tasks SET status = 'finished', updated_at = {moment} WHERE id = ANY(%s)", [task_ids])
 
 
-def no_trouble(caplog) -> bool:
-    return not [record for record in caplog.records if record.levelno >= logging.WARNING]
+def troubles(caplog) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 # ---- Forward ---------------------------------------------------------------------------------------------------------
@@ -152,7 +137,7 @@ def test_what_an_older_version_reported_is_not_reported_again(
         pass_time(minutes)
         assert reported(notifier) == {}
     assert value(tasks.connection, OLD_NAMES) == 0
-    assert no_trouble(caplog)
+    assert troubles(caplog) == []
 
 
 @pytest.mark.parametrize("minutes", [0, 20])
@@ -165,8 +150,7 @@ def test_what_recovers_after_an_older_version_reported_it_is_named_once(
     if not is_first:
         assert reported(notifier) == {}
     ends(tasks, stuck + failed, minutes)
-    assert reported(notifier) == {RECOVERED: [stuck], HEALED: [failed]}
-    assert reported(notifier) == {}
+    assert reported(notifier, notifier) == {RECOVERED: [stuck], HEALED: [failed]}
 
 
 @pytest.mark.parametrize(
@@ -181,8 +165,7 @@ def test_of_a_pause_between_the_versions_only_old_recoveries_after_version_1_are
     ends(tasks, stuck + failed, minutes)
     late = tasks.fail(updated=100)
     recoveries = {RECOVERED: [stuck], HEALED: [failed]} if is_named else {}
-    assert reported(notifier) == {FAILED: [[late]], **recoveries}
-    assert reported(notifier) == {}
+    assert reported(notifier, notifier) == {FAILED: [[late]], **recoveries}
 
 
 @pytest.mark.parametrize(("minutes", "is_due"), [(239, False), (241, True)])
@@ -210,8 +193,7 @@ def test_a_task_stuck_in_another_status_or_anew_is_news(old, notifier, tasks, re
     assert reported(old) == {STUCK: [[task_id]]}
     pass_time(60)
     tasks.execute(f"UPDATE tasks SET {change}")
-    assert reported(notifier) == ({STUCK: [[task_id]]} if is_news else {})
-    assert reported(notifier) == {}
+    assert reported(notifier, notifier) == ({STUCK: [[task_id]]} if is_news else {})
 
 
 def test_a_stuck_task_that_fails_and_recovers_is_named_in_one_message(old, notifier, tasks, reported, pass_time, slack):
@@ -223,8 +205,7 @@ def test_a_stuck_task_that_fails_and_recovers_is_named_in_one_message(old, notif
     assert taken(slack) == {FAILED: [[task_id]]}
     pass_time(5)
     ends(tasks, [task_id])
-    assert reported(notifier) == {HEALED: [[task_id]]}
-    assert reported(notifier) == {}
+    assert reported(notifier, notifier) == {HEALED: [[task_id]]}
 
 
 # Their fingerprints of this one differ.
@@ -247,32 +228,22 @@ def test_a_task_that_fails_again_after_the_upgrade_is_news_once_even_with_the_sa
     assert reported(notifier) == {}
 
 
-def test_causes_are_counted_from_the_upgrade_on_and_marked_a_day_later(
-    version_2, notifier, tasks, reported, slack, pass_time
-):
-    def texts() -> list[str]:
-        assert notifier.send_combined_notification()["error"] is None
-        found = [message["text"] for message in slack.messages()]
-        slack.clear()
-        return found
-
-    pass_a_day = partial(pass_time, 24 * 60)
+def test_causes_are_counted_from_the_upgrade_on_and_marked_a_day_later(version_2, notifier, tasks, slack, pass_time):
     tasks.fail(error="known cause")
-    reported(version_2)
-    pass_a_day()
-    pass_a_day()
-    tasks.fail(error="known cause")
-    tasks.fail(error="first cause")
-    (text,) = texts()
-    assert "in 7 days" not in text
-    assert "🆕" not in text
+    report(version_2)
+    pass_time(2 * 24 * 60)
+    for error in ("known cause", "first cause"):
+        tasks.fail(error=error)
+    report(notifier)
     pass_time(24 * 60 + 1)
-    tasks.fail(error="known cause")
-    tasks.fail(error="new cause")
-    (text,) = texts()
+    for error in ("known cause", "new cause"):
+        tasks.fail(error=error)
+    report(notifier)
+    _, first, second = (message["text"] for message in slack.messages())
+    assert ("in 7 days" in first, "🆕" in first) == (False, False)
     # The one that version 2 reported does not count.
-    assert "known cause (2× in 7 days)" in text
-    assert "new cause 🆕" in text
+    assert "known cause (2× in 7 days)" in second
+    assert "new cause 🆕" in second
 
 
 # ---- Several first runs ----------------------------------------------------------------------------------------------
@@ -319,15 +290,6 @@ def overlap(tasks, slack) -> Callable[..., tuple[Any, Any]]:
     return overlap
 
 
-def test_a_first_run_that_waits_for_another_repeats_nothing(old, notifier, tasks, reported, slack, overlap, stuck):
-    assert reported(old) == {STUCK: [stuck]}
-    new = tasks.add("queued", created=40)
-    combined = notifier.send_combined_notification
-    results = overlap(combined, combined)
-    assert [(result["error"], result["stuck_tasks_count"]) for result in results] == [(None, 1), (None, 0)]
-    assert taken(slack) == {STUCK: [[new]]}
-
-
 @pytest.mark.parametrize("version", COMMITS)
 def test_a_table_that_an_older_version_is_just_creating_is_upgraded(
     module_of, notifier, settings, tasks, slack, make_tasks, version
@@ -350,7 +312,7 @@ def test_an_owner_needs_no_right_to_create_tables(old, settings, tasks, role, re
     assert reported(old) == {STUCK: [stuck], FAILED: [failed]}
     tasks.execute(f"GRANT SELECT ON tasks TO {role.name}; ALTER TABLE slack_notifications OWNER TO {role.name}")
     assert reported(SlackNotifier(settings=settings._replace(database_url=role.url))) == {}
-    assert no_trouble(caplog)
+    assert troubles(caplog) == []
 
 
 @pytest.fixture
@@ -367,40 +329,36 @@ def test_a_table_in_a_later_schema_of_the_search_path_is_upgraded_there(
     url = f"{settings.database_url}?options=-csearch_path%3D{earlier_schema},public"
     assert reported(SlackNotifier(settings=settings._replace(database_url=url))) == {}
     assert value(tasks.connection, f"SELECT to_regclass('{earlier_schema}.slack_notifications') IS NULL")
-    assert no_trouble(caplog)
+    assert troubles(caplog) == []
 
 
 # ---- A role that does not own the table ------------------------------------------------------------------------------
 
 
 def test_a_role_that_does_not_own_the_table_alerts_without_memory_until_the_owner_has_upgraded_it(
-    old, notifier, settings, tasks, role, reported, slack, stuck, failed, caplog
+    old, notifier, settings, tasks, role, reported, stuck, failed, caplog
 ):
     assert reported(old) == {STUCK: [stuck], FAILED: [failed]}
     tasks.execute(f"GRANT SELECT ON tasks TO {role.name}")
     tasks.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO {role.name}")
     before = ledger(tasks.connection)
     restricted = SlackNotifier(settings=settings._replace(database_url=role.url))
-    remedy = (
-        "ALTER TABLE slack_notifications ADD COLUMN IF NOT EXISTS cause text, ADD COLUMN IF NOT EXISTS times bigint"
-    )
+    columns = ("cause text", "times bigint")
+    remedy = "ALTER TABLE slack_notifications " + ", ".join(f"ADD COLUMN IF NOT EXISTS {column}" for column in columns)
     for _ in range(2):
         caplog.clear()
         assert reported(restricted) == {STUCK: [stuck], FAILED: [failed]}
-        (warning,) = (record for record in caplog.records if record.levelno >= logging.WARNING)
-        assert warning.levelno == logging.WARNING
-        reason = "Cannot remember what was reported, so alerts repeat with every run"
-        assert warning.getMessage() == f"{reason}: {remedy}"
+        (warning,) = troubles(caplog)
+        assert warning == f"Cannot remember what was reported, so alerts repeat with every run: {remedy}"
     assert ledger(tasks.connection) == before
     tasks.execute(remedy)
     caplog.clear()
     new = tasks.fail()
-    assert reported(restricted) == {FAILED: [[new]]}
-    assert reported(restricted) == {}
+    assert reported(restricted, restricted) == {FAILED: [[new]]}
     ends(tasks, [stuck[0], failed[0]])
     assert reported(restricted) == {RECOVERED: [[stuck[0]]], HEALED: [[failed[0]]]}
     assert value(tasks.connection, OLD_NAMES) == 0
-    assert no_trouble(caplog)
+    assert troubles(caplog) == []
 
 
 # ---- Both at work ----------------------------------------------------------------------------------------------------
@@ -420,10 +378,9 @@ def test_in_turns_the_older_version_repeats_stuck_tasks_and_neither_a_failure(
             assert reported(notifier) == {}
         else:
             assert reported(notifier) == {FAILED: [failed], STUCK: [stuck]}
-            assert reported(old) == {STUCK: [sorted(all_stuck)]}
-            assert reported(old) == {}
+            assert reported(old, old) == {STUCK: [sorted(all_stuck)]}
         pass_time(10)
-    assert no_trouble(caplog)
+    assert troubles(caplog) == []
 
 
 @pytest.mark.parametrize(("is_old_first", "times"), [(True, 2), (False, 1)], ids=["old first", "new first"])
@@ -494,7 +451,7 @@ def test_a_stuck_task_that_version_1_is_just_reporting_is_reported_by_both(
     with slack.hold() as held, ThreadPoolExecutor(1) as pool:
         one = pool.submit(version_1.send_stuck_tasks_notification)
         held.wait_received()
-        assert notifier.send_combined_notification()["error"] is None
+        report(notifier)
         held.go()
         assert one.result()
     assert taken(slack) == {STUCK: [[stuck]] * 2}
@@ -515,7 +472,7 @@ def test_back_to_an_older_version_stuck_tasks_are_reported_once_more_and_failure
     assert reported(old) == {FAILED: [[new]]}
     ends(tasks, stuck[:1])
     assert reported(old) == {RECOVERED: [stuck[:1]]}
-    assert no_trouble(caplog)
+    assert troubles(caplog) == []
 
 
 @pytest.mark.parametrize(("minutes", "is_due"), [(239, False), (241, True)])
@@ -532,29 +489,26 @@ def test_back_and_forward_again_the_older_versions_reports_count(
     assert reported(notifier) == ({STUCK: [stuck]} if is_due else {})
 
 
-def test_an_older_versions_earlier_report_does_not_count(notifier, tasks, reported):
+@pytest.mark.parametrize(
+    ("older", "is_own_kept"),
+    [
+        # Version 1 waits for nobody, so it may commit what it began to report before this version did.
+        pytest.param("('stuck:queued', interval '1 second')", True, id="this version's"),
+        # As version 1 leaves them of a task that was stuck as queued before.
+        pytest.param("('stuck:queued', interval '1 hour'), ('stuck:in_progress', '0')", False, id="version 1's later"),
+    ],
+)
+def test_of_all_reports_of_a_task_the_last_one_counts(notifier, tasks, reported, older, is_own_kept):
     task_id = tasks.add("in_progress", created=50, started=40)
     assert reported(notifier) == {STUCK: [[task_id]]}
-    # Version 1 waits for nobody, so it may commit what it began to report before this version did.
+    own = "WHERE alert = 'stuck' AND task_id <> ''"
     tasks.execute(
         "INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at) "
-        "SELECT destination, 'stuck:queued', task_id, event_at, notified_at - interval '1 second' "
-        "FROM slack_notifications WHERE alert = 'stuck' AND task_id <> ''"
+        "SELECT destination, name, task_id, event_at, notified_at - earlier "
+        f"FROM slack_notifications, (VALUES {older}) AS older (name, earlier) {own}"
     )
-    assert reported(notifier) == {}
-
-
-def test_the_last_of_an_older_versions_reports_of_a_task_counts(notifier, tasks, reported):
-    task_id = tasks.add("in_progress", created=50, started=40)
-    assert reported(notifier) == {STUCK: [[task_id]]}
-    # As version 1 leaves them of a task that was stuck as queued before.
-    tasks.execute(
-        "INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at) "
-        "SELECT destination, name, task_id, event_at, notified_at - earlier FROM slack_notifications, "
-        "(VALUES ('stuck:queued', interval '1 hour'), ('stuck:in_progress', '0')) AS old (name, earlier) "
-        "WHERE alert = 'stuck' AND task_id <> ''; "
-        "DELETE FROM slack_notifications WHERE alert = 'stuck' AND task_id <> ''"
-    )
+    if not is_own_kept:
+        tasks.execute(f"DELETE FROM slack_notifications {own}")
     assert reported(notifier) == {}
 
 
@@ -571,7 +525,7 @@ def test_a_dry_run_changes_nothing_and_shows_what_the_first_run_reports(
     before = ledger(tasks.connection), rows(tasks.connection, columns)
     printed()
     for _ in range(2):
-        assert SlackNotifier(settings=settings, dry_run=True).send_combined_notification()["error"] is None
+        report(SlackNotifier(settings=settings, dry_run=True))
         text = printed()
         shown = {task_id for task_id in [*stuck, *failed, newly_failed, newly_stuck] if task_id in text}
         assert shown == {newly_failed, newly_stuck, stuck[0], failed[0]}

@@ -265,11 +265,11 @@ TEXT = r'''
 -SET event_at = excluded.event_at, notified_at = excluded.notified_at, cause = excluded.cause"""
 +SET event_at = excluded.event_at, cause = excluded.cause"""
 # an older version's earlier report counts
-? tests/test_upgrade.py::test_an_older_versions_earlier_report_does_not_count
+? tests/test_upgrade.py::test_of_all_reports_of_a_task_the_last_one_counts[this version's]
 -{_REPLACE} WHERE recorded.notified_at < excluded.notified_at
 +{_REPLACE}
 # of an older version's two reports of a task the earlier one counts
-? tests/test_upgrade.py::test_the_last_of_an_older_versions_reports_of_a_task_counts
+? tests/test_upgrade.py::test_of_all_reports_of_a_task_the_last_one_counts[version 1's later]
 -FROM moved ORDER BY task_id, notified_at DESC
 +FROM moved ORDER BY task_id, notified_at
 # older versions' rows are looked for among all that was told
