@@ -118,8 +118,7 @@ def test_many_first_calls_at_the_same_instant_all_succeed_and_wait_for_no_lock_a
     assert "lock timeout" not in caplog.text
 
 
-@pytest.mark.parametrize("is_killed", [False, True], ids=["told", "killed"])
-def test_a_run_that_waited_finds_the_tasks_taken_or_tells_them_if_the_first_is_killed(start, slack, tasks, is_killed):
+def test_a_run_that_waited_tells_the_tasks_if_the_first_is_killed(start, slack, tasks):
     failed = [tasks.fail() for _ in range(3)]
     with slack.hold() as held:
         first = start()
@@ -127,11 +126,8 @@ def test_a_run_that_waited_finds_the_tasks_taken_or_tells_them_if_the_first_is_k
         second = start()
         wait_for_blocked(tasks.connection, 1)
         assert len(slack.requests) == 1
-        if is_killed:
-            first.kill()
-        else:
-            held.go()
-        all_end_well([second] if is_killed else [first, second])
+        first.kill()
+        all_end_well([second])
     assert told(slack) == [sorted(failed)]
 
 

@@ -9,29 +9,13 @@ import json
 import time
 
 import pytest
-from support import BLIND, FAILED, RECOVERED, STUCK, report, tally, told, wait_until
+from support import BLIND, FAILED, RECOVERED, STUCK, report, tally, told
 
 pytestmark = pytest.mark.usefixtures("room")
 
 # With its end on the line: other statements hold the word. The first is that of the ledger's opening, the second that
 # of the failed tasks.
 COMMIT = "COMMIT\0"
-
-
-@pytest.mark.parametrize("is_accepted", [False, True])
-def test_killed_while_slack_holds_the_request_repeats_it_only_where_slack_accepts_it_later(
-    start, notifier, slack, tasks, is_accepted
-):
-    failed = [tasks.fail() for _ in range(3)]
-    with slack.hold() as held:
-        run = start()
-        held.wait_received()
-        run.kill()
-        if is_accepted:
-            held.go()
-            wait_until(slack.messages)
-    report(notifier, 2)
-    assert told(slack) == [sorted(failed)] * (1 + is_accepted)
 
 
 class Scene:

@@ -25,7 +25,6 @@ from support import (
     rows,
     summary,
     tally,
-    title,
     titles,
     told,
     value,
@@ -103,22 +102,13 @@ def test_a_task_that_failed_again_is_news_after_30_minutes_or_with_another_cause
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("errors", "times"),
-    [
-        pytest.param(["an error", "an error"], 4, id="with the same error"),
-        pytest.param(["an error", "another error"], 12, id="with another error each time"),
-    ],
-)
-def test_a_row_that_is_written_every_10_minutes_is_told_every_30_or_when_its_cause_changes(
-    notifier, slack, tasks, pass_time, fails_again, errors, times
-):
-    task_id = tasks.fail(updated=0, error=errors[0])
-    for number in range(1, 13):
+def test_a_failure_that_is_written_every_10_minutes_is_told_every_30(notifier, slack, tasks, pass_time, fails_again):
+    task_id = tasks.fail(updated=0, error="an error")
+    for _ in range(12):
         assert notifier.send_failed_tasks_notification()
         pass_time(10.01)
-        fails_again(task_id, errors[number % 2])
-    assert told(slack) == [[task_id]] * times
+        fails_again(task_id, "an error")
+    assert told(slack) == [[task_id]] * 4
 
 
 # ---- Catch-up --------------------------------------------------------------------------------------------------------
@@ -156,23 +146,24 @@ def test_after_3_days_without_cron_everything_is_in_one_message_once(notifier, s
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first_run", [False, True], ids=["later on", "from the very first run on"])
-def test_slack_down_for_several_runs_then_up_tells_all_in_one_message(
-    notifier, slack, tasks, pass_time, figures, first_run
+def test_slack_down_for_several_runs_then_up_tells_all_in_one_message_of_each_kind(
+    notifier, slack, tasks, becomes, pass_time, first_run
 ):
-    told_before = [] if first_run else [[tasks.fail()]]
-    if told_before:
-        assert notifier.send_failed_tasks_notification()
+    recovered = [] if first_run else [[tasks.add("queued", created=40)]]
+    if recovered:
+        report(notifier)
+        becomes(recovered[0][0], "finished")
     slack.answer(404, "no_service", times=None)
-    failed = []
+    failed, stuck = [], tasks.add("in_progress", started=40)
     for _ in range(6):
         failed.append(tasks.fail(updated=1))
-        assert notifier.send_failed_tasks_notification() is False
+        result = notifier.send_combined_notification()
+        assert (result["failed_notification_sent"], result["stuck_notification_sent"]) == (False, False)
         pass_time(15)
     slack.answer_normally()
-    for _ in range(3):
-        assert notifier.send_failed_tasks_notification()
-    assert told(slack) == [*told_before, sorted(failed)]
-    figures(runs=9 + len(told_before), failures=6 + len(told_before), missed=0, repeated=0)
+    report(notifier, 3)
+    assert told(slack, FAILED) == [sorted(failed)]
+    assert (told(slack, STUCK), told(slack, RECOVERED)) == ([*recovered, [stuck]], recovered)
 
 
 # ---- Late commits and clocks -----------------------------------------------------------------------------------------
@@ -287,22 +278,6 @@ def test_a_task_that_is_still_stuck_is_told_again_after_the_interval(notifier, s
 
 
 @pytest.mark.slow
-def test_reminders_thin_out_to_one_a_day(settings, slack, tasks, pass_time, figures):
-    notifier = SlackNotifier(settings=settings._replace(remind_minutes=60))
-    task_id = tasks.add("queued", created=40)
-    times, runs = [], 4 * 24 * 3
-    for run in range(runs):
-        assert notifier.send_stuck_tasks_notification()
-        times += [run * 15] * (len(slack.messages()) - len(times))
-        pass_time(15)
-    assert told(slack, STUCK) == [[task_id]] * len(times)
-    # Hours from one report to the next: the time that it has been stuck for, rounded up to the next run, at most a day.
-    pauses = [(later - earlier) / 60 for earlier, later in zip(times, times[1:])]
-    assert pauses == [1, 1.75, 3.5, 7, 14, 24]
-    figures(runs=runs, reminders=len(pauses))
-
-
-@pytest.mark.slow
 def test_without_reminders_a_stuck_task_is_told_once_for_ever(settings, slack, tasks, pass_time):
     notifier = SlackNotifier(settings=settings._replace(remind_minutes=0))
     stuck = []
@@ -336,10 +311,8 @@ def test_a_stuck_task_is_told_once_and_recovers_once_whatever_timeouts_its_calle
         assert notifier.send_stuck_tasks_notification(timeout)
     becomes(task_id, "finished")
     assert notifier.send_stuck_tasks_notification(last_timeout)
-    assert [(title(message), ids(message)) for message in slack.messages()] == [
-        (STUCK, [task_id]),
-        (RECOVERED, [task_id]),
-    ]
+    assert titles(slack) == [STUCK, RECOVERED]
+    assert told(slack, STUCK) == told(slack, RECOVERED) == [[task_id]]
 
 
 def test_a_task_that_finished_is_named_once_as_recovered_and_does_not_count_as_stuck(
@@ -416,22 +389,6 @@ def test_a_task_that_is_stuck_again_is_told_again_and_its_recovery_if_that_is_sw
         pass_time(31)
     assert told(slack, STUCK) == [[task_id]] * 3
     assert told(slack, RECOVERED) == [[task_id]] * (3 if is_on else 0)
-
-
-@pytest.mark.slow
-def test_slack_down_holds_stuck_and_recovered_tasks(notifier, slack, tasks, becomes):
-    first, second = tasks.add("queued", created=40), tasks.add("queued", created=50)
-    assert notifier.send_stuck_tasks_notification()
-    becomes(first, "finished")
-    third = tasks.add("in_progress", started=40)
-    slack.answer(404, "no_service", times=None)
-    for _ in range(3):
-        assert notifier.send_stuck_tasks_notification() is False
-    slack.answer_normally()
-    for _ in range(3):
-        assert notifier.send_stuck_tasks_notification()
-    assert told(slack, STUCK) == [sorted([first, second]), [third]]
-    assert told(slack, RECOVERED) == [[first]]
 
 
 def test_a_refused_failed_alert_does_not_hold_back_the_stuck_one(notifier, slack, tasks):

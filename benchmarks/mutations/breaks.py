@@ -277,7 +277,7 @@ TEXT = r'''
 -AND alert IN ('stuck:queued', 'stuck:in_progress') RETURNING *
 +AND starts_with(alert, 'stuck:') RETURNING *
 # two runs tell a destination at once
-? tests/test_concurrency.py::test_a_run_that_waited_finds_the_tasks_taken_or_tells_them_if_the_first_is_killed
+? tests/test_concurrency.py::test_a_run_beside_a_held_one_still_learns_of_later_failures
 -NOT {_IS_RATE_LIMITED} FOR UPDATE SKIP LOCKED
 +NOT {_IS_RATE_LIMITED}
 # a storm has no limit
@@ -725,7 +725,7 @@ TEXT = r'''
 +re.sub("/*$", "/fail", url, count=1)
 ## Restraint.
 # reminders never thin out
-? tests/test_ledger.py::test_reminders_thin_out_to_one_a_day
+? tests/test_restraint.py::test_sixteen_tasks_that_died_one_after_the_other_give_few_reminders_in_two_weeks
 -least(interval '1 day', recorded.notified_at - recorded.event_at)
 +interval '0'
 # each task has a reminder of its own
