@@ -42,9 +42,7 @@ def texts(message: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.slow
-def test_program_that_cannot_read_says_so_in_slack_or_by_email_with_how_long_it_tried(
-    run, slack, gone, mail, trusted, heart, watch
-):
+def test_program_that_cannot_read_says_so_in_slack_or_by_email(run, slack, gone, mail, trusted, heart, watch):
     slack.answer(404, "no_service", channel="dead", times=None)
     common = {
         "DATABASE_URL": url_of(gone.address, login=f"postgres:{PASSWORD}"),
@@ -189,9 +187,7 @@ def test_only_runs_of_the_monitor_have_a_heartbeat(tasks, settings, heart):
         ("http://hc..example", None, "the URL cannot be used"),
     ],
 )
-def test_heartbeat_that_is_not_taken_is_a_warning_and_changes_nothing(
-    tasks, settings, slack, heart, caplog, watch, url, status, reason
-):
+def test_heartbeat_not_taken_is_only_a_warning(tasks, settings, slack, heart, caplog, watch, url, status, reason):
     watch.secrets.add("secret-of-heart")
     task = tasks.fail()
     heart.status = status

@@ -93,9 +93,7 @@ def test_8_processes_at_once_tell_each_failure_stuck_task_and_recovery_once(star
 
 
 @pytest.mark.slow
-def test_many_first_calls_at_the_same_instant_all_succeed_and_wait_for_no_lock_also_while_slack_is_slow(
-    slack, tasks, settings, figures, caplog
-):
+def test_many_first_calls_at_the_same_instant_succeed_and_wait_for_no_lock(slack, tasks, settings, figures, caplog):
     """Threads meet closer than processes do."""
     rounds = 4
     failed: list[str] = []

@@ -44,9 +44,7 @@ class Scene:
 
 @pytest.mark.slow(15)
 @pytest.mark.parametrize("first_run", [False, True], ids=["later run", "first run"])
-def test_killed_at_every_statement_misses_nothing(
-    start, slack, tasks, proxy, notifier, database_url, figures, first_run
-):
+def test_killed_at_any_statement_misses_nothing(start, slack, tasks, proxy, notifier, database_url, figures, first_run):
     """Before each statement, and after each commit: after another statement is before the next one, or the post.
 
     A first run, until its first alert is told: what follows is as in a later one.

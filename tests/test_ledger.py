@@ -54,9 +54,7 @@ def completed_at(connection, alert: str = "failed") -> str:
 # ---- Failed ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_first_run_for_failed_tasks_is_one_also_where_stuck_ones_were_reported_for_weeks(
-    notifier, slack, tasks, pass_time
-):
+def test_a_first_run_for_failed_tasks_is_one_though_stuck_ones_were_told_for_weeks(notifier, slack, tasks, pass_time):
     assert notifier.send_stuck_tasks_notification()
     pass_time(14 * 24 * 60)
     tasks.fail(updated=24 * 60)
@@ -117,9 +115,7 @@ def test_a_failure_that_is_written_every_10_minutes_is_told_every_30(notifier, s
 @pytest.mark.parametrize(
     ("minutes", "wording"), [(29, "1 task failed in the last 30 minutes:"), (31, "1 task failed since {}:")]
 )
-def test_the_wording_is_the_usual_one_where_all_of_it_is_within_30_minutes(
-    notifier, slack, tasks, pass_time, minutes, wording
-):
+def test_wording_is_the_usual_one_where_all_is_within_30_minutes(notifier, slack, tasks, pass_time, minutes, wording):
     assert notifier.send_failed_tasks_notification()
     pass_time(120)
     tasks.fail(updated=minutes)
@@ -146,9 +142,7 @@ def test_after_3_days_without_cron_everything_is_in_one_message_once(notifier, s
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first_run", [False, True], ids=["later on", "from the very first run on"])
-def test_slack_down_for_several_runs_then_up_tells_all_in_one_message_of_each_kind(
-    notifier, slack, tasks, becomes, pass_time, first_run
-):
+def test_slack_down_then_up_tells_all_in_a_message_of_each_kind(notifier, slack, tasks, becomes, pass_time, first_run):
     recovered = [] if first_run else [[tasks.add("queued", created=40)]]
     if recovered:
         report(notifier)
@@ -185,12 +179,10 @@ def test_a_worker_with_a_skewed_clock_is_told_once(notifier, slack, tasks, pass_
     assert tally(told(slack), failed) == EXACTLY_ONCE
 
 
-@pytest.mark.parametrize("claim_tasks", [2, 200], ids=["at the end of a part", "among all"])
-def test_a_failure_of_the_future_hides_none_that_comes_before_it(
-    notifier, slack, tasks, pass_time, monkeypatch, claim_tasks
-):
+@pytest.mark.parametrize("most", [2, 200], ids=["at the end of a part", "among all"])
+def test_a_failure_of_the_future_hides_none_that_comes_before_it(notifier, slack, tasks, pass_time, monkeypatch, most):
     """Nothing runs until shortly before it: what is told is complete until now at the most."""
-    monkeypatch.setattr(slack_notifier, "CLAIM_TASKS", claim_tasks)
+    monkeypatch.setattr(slack_notifier, "CLAIM_TASKS", most)
     first = [tasks.fail(updated=5), tasks.fail(updated=-120)]
     assert notifier.send_failed_tasks_notification()
     pass_time(110)
@@ -302,22 +294,18 @@ def test_a_reminder_names_all_that_are_still_stuck(notifier, slack, tasks, pass_
     assert "2 tasks still stuck for more than 30 minutes:" in slack.messages()[-1]["text"]
 
 
-@pytest.mark.parametrize(("status", "last_timeout"), [("queued", 10), ("in_progress", 30), ("inprogress", 10_000)])
-def test_a_stuck_task_is_told_once_and_recovers_once_whatever_timeouts_its_callers_have(
-    notifier, slack, tasks, becomes, status, last_timeout
-):
+@pytest.mark.parametrize(("status", "last"), [("queued", 10), ("in_progress", 30), ("inprogress", 10_000)])
+def test_a_stuck_task_is_told_once_whatever_timeouts_callers_have(notifier, slack, tasks, becomes, status, last):
     task_id = tasks.add(status, created=40)
     for timeout in (30, 120, 30, 10, 10_000):
         assert notifier.send_stuck_tasks_notification(timeout)
     becomes(task_id, "finished")
-    assert notifier.send_stuck_tasks_notification(last_timeout)
+    assert notifier.send_stuck_tasks_notification(last)
     assert titles(slack) == [STUCK, RECOVERED]
     assert told(slack, STUCK) == told(slack, RECOVERED) == [[task_id]]
 
 
-def test_a_task_that_finished_is_named_once_as_recovered_and_does_not_count_as_stuck(
-    notifier, slack, tasks, becomes, pass_time
-):
+def test_a_task_that_finished_is_named_once_as_recovered_and_is_not_counted(notifier, slack, tasks, becomes, pass_time):
     finished, still_stuck = tasks.add("queued", created=40), tasks.add("queued", created=50)
     assert notifier.send_combined_notification()["stuck_tasks_count"] == 2
     becomes(finished, "finished")
@@ -343,9 +331,7 @@ TURNS = {
 
 
 @pytest.mark.parametrize("turns", TURNS)
-def test_each_turn_of_a_task_is_named_once_in_the_message_it_belongs_to(
-    notifier, slack, tasks, becomes, pass_time, turns
-):
+def test_each_turn_of_a_task_is_named_once_in_the_message_for_it(notifier, slack, tasks, becomes, pass_time, turns):
     task_id = tasks.add("queued", created=100)
     steps, calls, expected = TURNS[turns]
     for step in steps:
@@ -374,9 +360,7 @@ def test_a_stuck_task_that_was_deleted_is_forgotten_in_silence(notifier, slack, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("is_on", [True, False], ids=["recoveries on", "recoveries off"])
-def test_a_task_that_is_stuck_again_is_told_again_and_its_recovery_if_that_is_switched_on(
-    settings, slack, tasks, becomes, pass_time, is_on
-):
+def test_a_task_stuck_again_is_told_again_and_recovers_if_that_is_on(settings, slack, tasks, becomes, pass_time, is_on):
     notifier = SlackNotifier(settings=settings._replace(notify_on_recovery=is_on))
     task_id = tasks.add("queued", created=40)
     for _ in range(3):
@@ -432,9 +416,7 @@ def test_a_destination_dead_for_ten_days_gets_all_of_it_and_nothing_twice(notifi
     assert told(slack, channel="other") == [sorted(failed), sorted(missed)]
 
 
-def test_a_stuck_task_is_told_to_each_destination_and_recovers_where_it_was_told(
-    notifier, other, slack, tasks, becomes
-):
+def test_a_stuck_task_is_told_to_each_destination_and_recovers_where_told(notifier, other, slack, tasks, becomes):
     task_id = tasks.add("queued", created=40)
     assert notifier.send_stuck_tasks_notification()
     becomes(task_id, "finished")
@@ -447,9 +429,7 @@ def test_a_stuck_task_is_told_to_each_destination_and_recovers_where_it_was_told
 # ---- Traces ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_dry_run_shows_what_the_next_run_would_tell_and_leaves_no_trace(
-    notifier, settings, slack, tasks, becomes, printed
-):
+def test_a_dry_run_shows_what_the_next_run_tells_without_a_trace(notifier, settings, slack, tasks, becomes, printed):
     dry = SlackNotifier(settings=settings, dry_run=True)
     told_before, recovered = tasks.fail(), tasks.add("queued", created=40)
     for _ in range(2):
@@ -514,9 +494,7 @@ def test_a_dead_webhook_keeps_no_recovery_from_the_others(settings, slack, tasks
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("days", "is_kept"), [(6.9, True), (8, False)])
-def test_rows_are_deleted_after_a_week_unless_they_are_still_needed(
-    notifier, slack, tasks, becomes, pass_time, days, is_kept
-):
+def test_rows_are_deleted_after_a_week_unless_still_needed(notifier, slack, tasks, becomes, pass_time, days, is_kept):
     old = [tasks.fail(updated=1), tasks.add("queued", created=40)]
     still_stuck = tasks.add("queued", created=40)
     report(notifier)
@@ -584,9 +562,7 @@ READ_ONLY = "ALTER ROLE {{role}} SET default_transaction_read_only = {}"
     ],
     ids=["no table", "no right", "read only"],
 )
-def test_a_role_that_may_not_write_reports_the_last_30_minutes_with_each_run_and_its_warning_names_the_remedy(
-    restricted, role, slack, tasks, caplog, change, remedy
-):
+def test_who_may_not_write_alerts_and_warns_with_the_remedy(restricted, role, slack, tasks, caplog, change, remedy):
     tasks.execute(change.replace("{role}", role.name))
     failed, stuck = tasks.fail(updated=29), tasks.add("queued", created=40)
     tasks.fail(updated=31)

@@ -43,9 +43,7 @@ def run_for(notifier: SlackNotifier, pass_time: Any, minutes: int, every: int = 
 
 
 @pytest.mark.slow(12)
-def test_sixteen_tasks_that_died_one_after_the_other_give_few_reminders_in_two_weeks(
-    notifier, slack, tasks, pass_time, figures
-):
+def test_sixteen_tasks_that_died_in_turn_give_few_reminders_in_two_weeks(notifier, slack, tasks, pass_time, figures):
     for _ in range(16):
         tasks.add("inprogress", created=0, started=0)
         run_for(notifier, pass_time, 15)
@@ -100,9 +98,7 @@ def test_more_reminders_than_a_claim_takes_go_out_in_parts(notifier, slack, task
     assert told(slack, STUCK) == [sorted(stuck[:3]), sorted(stuck[3:])] * 2
 
 
-def test_of_more_than_a_claim_takes_only_those_that_are_due_are_in_a_reminder(
-    notifier, slack, tasks, pass_time, monkeypatch
-):
+def test_of_more_than_a_claim_takes_only_those_due_are_in_a_reminder(notifier, slack, tasks, pass_time, monkeypatch):
     monkeypatch.setattr(slack_notifier, "CLAIM_TASKS", 4)
     due = tasks.add("queued", created=40)
     assert notifier.send_stuck_tasks_notification()
@@ -165,9 +161,7 @@ def test_a_queue_that_moves_slowly_gives_no_recovery_before_its_end(notifier, sl
     assert len(slack.messages()) == 15
 
 
-def test_a_recovery_waits_for_a_younger_task_that_is_stuck_for_a_day_at_most(
-    notifier, slack, tasks, becomes, pass_time
-):
+def test_a_recovery_waits_for_a_younger_stuck_task_for_a_day_at_most(notifier, slack, tasks, becomes, pass_time):
     old, _ = tasks.add("queued", created=90), tasks.add("queued", created=40)
     assert notifier.send_stuck_tasks_notification()
     becomes(old, "finished")
@@ -188,9 +182,7 @@ def patient(settings: Settings) -> SlackNotifier:
     return SlackNotifier(settings=settings._replace(grace_minutes=10))
 
 
-def test_what_a_retry_heals_within_the_grace_is_not_reported_and_the_rest_once(
-    patient, slack, tasks, becomes, pass_time, caplog
-):
+def test_what_heals_within_its_grace_is_not_told_and_the_rest_once(patient, slack, tasks, becomes, pass_time, caplog):
     report(patient)
     healed, failed = tasks.fail(updated=1), tasks.fail(updated=0)
     assert patient.send_failed_tasks_notification()
@@ -455,9 +447,7 @@ def test_what_no_webhook_took_counts_as_not_said_and_what_one_took_as_said(setti
     assert titles(slack) == [BLIND, SEES_AGAIN]
 
 
-def test_a_dry_run_says_it_each_time_sends_nothing_and_notes_nothing(
-    settings, slack, tasks, blind, printed, heart, tmp_path
-):
+def test_a_dry_run_says_it_each_time_and_sends_and_notes_nothing(settings, slack, blind, printed, heart, tmp_path):
     blind(True)
     notifier = SlackNotifier(settings=settings._replace(heartbeat_url=heart.address), dry_run=True)
     for _ in range(2):

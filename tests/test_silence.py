@@ -176,9 +176,7 @@ OTHER_TASKS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", OTHER_TASKS)
-def test_what_is_committed_late_is_reported_once_whatever_kind_of_table_the_tasks_are(
-    settings, slack, tasks, make_tasks, role, kind
-):
+def test_what_is_committed_late_is_reported_once_in_any_kind_of_table(settings, slack, tasks, make_tasks, role, kind):
     tasks.execute(OTHER_TASKS[kind].format(role=role.name) + f"; GRANT CREATE ON SCHEMA public TO {role.name}")
     notifier = SlackNotifier(settings=settings._replace(database_url=role.url))
     with standing_clock(tasks.connection) as clock:
@@ -284,12 +282,10 @@ def state_rows(tasks: Any) -> set[str]:
     return {row[0] for row in ledger(tasks.connection)}
 
 
-def test_a_thousand_users_channels_cost_an_idle_run_three_round_trips(
-    settings, many, slack, tasks, proxy, database_url, figures
-):
+def test_a_thousand_users_channels_cost_an_idle_run_three_round_trips(settings, many, slack, tasks, proxy, figures):
     round_trips = []
     for channels in (settings, many):
-        notifier = SlackNotifier(settings=channels._replace(database_url=proxy.url(database_url)))
+        notifier = SlackNotifier(settings=channels._replace(database_url=proxy.url(channels.database_url)))
         report(notifier)
         proxy.run_freely()
         report(notifier)

@@ -106,9 +106,7 @@ def test_runs_good_news_and_stuck_alerts_use_up_no_message_of_a_storm(notifier, 
     assert told(slack) == [[task_id] for task_id in failed]
 
 
-def test_a_storm_holds_back_no_other_destination_no_combined_call_and_not_the_program(
-    notifier, other, slack, tasks, cli
-):
+def test_a_storm_holds_back_no_other_destination_no_combined_call_and_no_program(notifier, other, slack, tasks, cli):
     fail_and_call(notifier, tasks, STORM_BURST + 1)
     assert other.send_failed_tasks_notification()
     assert counted(slack, channel="other") == [STORM_BURST + 1]
@@ -341,13 +339,11 @@ def test_very_many_tasks_of_one_updated_at_do_not_stop_the_recoveries_after_them
 
 
 @pytest.mark.parametrize("alert", ["failed", "stuck"])
-def test_a_session_that_holds_a_row_of_the_ledger_is_not_taken_for_tasks_that_cannot_be_read(
-    notifier, settings, slack, tasks, caplog, monkeypatch, alert
-):
+def test_a_session_that_holds_a_row_of_the_ledger_is_not_blindness(notifier, slack, tasks, monkeypatch, alert):
     monkeypatch.setattr(slack_notifier, "LOCK_WAIT_SECONDS", 0.3)
     report(notifier)
     failed = tasks.fail()
-    with closing(psycopg2.connect(settings.database_url)) as other, other.cursor() as cursor:
+    with closing(psycopg2.connect(notifier.settings.database_url)) as other, other.cursor() as cursor:
         cursor.execute("SELECT FROM slack_notifications WHERE alert = %s AND task_id = '' FOR UPDATE", [alert])
         result = notifier.send_combined_notification()
         assert "a session holds its rows in slack_notifications" in result["error"]
