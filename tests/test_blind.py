@@ -30,12 +30,6 @@ def gone(tasks, database_url):
     front.close()
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorter pauses between the attempts to connect."""
-    monkeypatch.setattr(slack_notifier, "DATABASE_PAUSES_SECONDS", (0.1, 0.2))
-
-
 def texts(message: dict[str, Any]) -> list[str]:
     header, body, footer = message["blocks"]
     return [header["text"]["text"], body["text"]["text"], footer["elements"][0]["text"]]
@@ -85,7 +79,8 @@ def test_program_that_cannot_read_says_so_in_slack_or_by_email(run, slack, gone,
 
 
 @pytest.mark.slow
-def test_blind_alert_reaches_each_webhook_of_the_kinds_once(slack, gone, impatient):
+def test_blind_alert_reaches_each_webhook_of_the_kinds_once(slack, gone, monkeypatch):
+    monkeypatch.setattr(slack_notifier, "DATABASE_PAUSES_SECONDS", (0.1, 0.2))
     slack.answer(404, "no_service", channel="failed", times=None)
     webhooks = {"": [slack.webhook("all")], "failed": [slack.webhook("failed"), slack.webhook("all")]}
     users = {"a-user-s-key": slack.webhook("user")}

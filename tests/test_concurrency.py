@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import psycopg2
 import pytest
@@ -44,10 +43,6 @@ def all_end_well(runs, *, or_busy: bool = False) -> None:
         assert "WARNING" not in ended.log
 
 
-def requested_or_over(slack, requests: int, runs) -> bool:
-    return len(slack.requests) >= requests or not any(run.running for run in runs)
-
-
 @pytest.mark.slow(15)
 def test_8_processes_at_once_tell_each_failure_stuck_task_and_recovery_once(start, slack, tasks, figures):
     rounds = 2
@@ -61,7 +56,7 @@ def test_8_processes_at_once_tell_each_failure_stuck_task_and_recovery_once(star
         runs = [start() for _ in range(AT_ONCE)]
         # While one of them is telling, more tasks fail; three times at most, or the runs might never end.
         for seen in range(requests + 1, requests + 4):
-            wait_until(partial(requested_or_over, slack, seen, runs))
+            wait_until(lambda n=seen, runs=runs: len(slack.requests) >= n or not any(run.running for run in runs))
             failed += [tasks.fail() for _ in range(3)]
         all_end_well(runs, or_busy=True)
         tasks.execute(f"UPDATE tasks SET status = 'finished', updated_at = {NOW} WHERE id = ANY(%s)", [stuck])

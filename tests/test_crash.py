@@ -18,28 +18,17 @@ pytestmark = pytest.mark.usefixtures("room")
 COMMIT = "COMMIT\0"
 
 
-class Scene:
-    """Three failures, a stuck task and a recovered one, all of which the next run has to tell."""
-
-    def __init__(self, tasks, slack, notifier, *, first_run: bool) -> None:
-        tasks.clear()
-        tasks.execute("DROP TABLE IF EXISTS slack_notifications")
-        slack.clear()
-        self.recovered: list[str] = []
-        if not first_run:
-            self.recovered = [tasks.add("queued", created=40)]
-            assert notifier.send_combined_notification()["stuck_notification_sent"]
-            tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now()")
-            slack.clear()
-        self.failed = [tasks.fail() for _ in range(3)]
-        self.stuck = [tasks.add("in_progress", started=40)]
-
-    def tally(self, slack) -> dict[str, tuple[list[str], ...]]:
-        return {
-            FAILED: tally(told(slack, FAILED), self.failed),
-            STUCK: tally(told(slack, STUCK), self.stuck),
-            RECOVERED: tally(told(slack, RECOVERED), self.recovered),
-        }
+def set_the_scene(tasks, slack, notifier, *, first_run: bool) -> dict[str, list[str]]:
+    """Three failures, a stuck task and a recovered one, all of which the next run has to tell, by title."""
+    tasks.clear()
+    tasks.execute("DROP TABLE IF EXISTS slack_notifications")
+    recovered = [] if first_run else [tasks.add("queued", created=40)]
+    if recovered:
+        report(notifier)
+        tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now()")
+    slack.clear()
+    failed = [tasks.fail() for _ in range(3)]
+    return {FAILED: failed, STUCK: [tasks.add("in_progress", started=40)], RECOVERED: recovered}
 
 
 @pytest.mark.slow(15)
@@ -49,7 +38,7 @@ def test_killed_at_any_statement_misses_nothing(start, slack, tasks, proxy, noti
 
     A first run, until its first alert is told: what follows is as in a later one.
     """
-    Scene(tasks, slack, notifier, first_run=first_run)
+    set_the_scene(tasks, slack, notifier, first_run=first_run)
     through = proxy.url(database_url)
     proxy.run_freely()
     assert start(DATABASE_URL=through).end().code == 0
@@ -60,18 +49,19 @@ def test_killed_at_any_statement_misses_nothing(start, slack, tasks, proxy, noti
     kills += [(number, statement, True) for number, statement, _ in kills if statement == COMMIT.encode()]
     repeated = 0
     for number, statement, answered in kills:
-        scene = Scene(tasks, slack, notifier, first_run=first_run)
+        due = set_the_scene(tasks, slack, notifier, first_run=first_run)
         proxy.stop(number=number, answered=answered)
         run = start(DATABASE_URL=through)
         assert proxy.stopped.wait(60), f"statement {number} was not sent"
         run.kill()
         report(notifier, 2)
-        for kind in scene.tally(slack).values():
-            assert (kind.missed, kind.unexpected) == ([], []), f"killed at statement {number}: {statement!r}"
+        for kind, expected in due.items():
+            found = tally(told(slack, kind), expected)
+            assert (found.missed, found.unexpected) == ([], []), f"killed at statement {number}: {statement!r}"
             # Posted and not yet committed: between the two there is nothing.
             may_repeat = statement == COMMIT.encode() and not answered
-            assert may_repeat or not kind.repeated, f"repeated, killed at statement {number}: {statement!r}"
-            repeated += len(kind.repeated)
+            assert may_repeat or not found.repeated, f"repeated, killed at statement {number}: {statement!r}"
+            repeated += len(found.repeated)
     figures(kills=len(kills), runs=3 * len(kills), tasks=5 * len(kills), missed=0, repeated=repeated)
 
 

@@ -282,18 +282,6 @@ def test_without_reminders_a_stuck_task_is_told_once_for_ever(settings, slack, t
     assert told(slack, STUCK) == [[task_id] for task_id in stuck]
 
 
-def test_a_reminder_names_all_that_are_still_stuck(notifier, slack, tasks, pass_time):
-    first = tasks.add("queued", created=40)
-    assert notifier.send_stuck_tasks_notification()
-    pass_time(200)
-    second = tasks.add("queued", created=40)
-    assert notifier.send_stuck_tasks_notification()
-    pass_time(50)
-    assert notifier.send_stuck_tasks_notification()
-    assert told(slack, STUCK) == [[first], [second], sorted([first, second])]
-    assert "2 tasks still stuck for more than 30 minutes:" in slack.messages()[-1]["text"]
-
-
 @pytest.mark.parametrize(("status", "last"), [("queued", 10), ("in_progress", 30), ("inprogress", 10_000)])
 def test_a_stuck_task_is_told_once_whatever_timeouts_callers_have(notifier, slack, tasks, becomes, status, last):
     task_id = tasks.add(status, created=40)

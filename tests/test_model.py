@@ -457,13 +457,11 @@ class Story(RuleBasedStateMachine):
         self.born += 1
         self.change(Task(f"task-{self.born}", user, "queued", None, self.now, None, self.now))
 
-    @precondition(lambda self: self.tasks)
     @rule(number=st.integers(0, MOST_TASKS - 1), status=st.sampled_from(["inprogress", "in_progress"]))
     def start(self, number: int, status: str) -> None:
         task = self.pick(number)
         self.change(task, status=status, started=task.started or self.now)
 
-    @precondition(lambda self: self.tasks)
     @rule(
         number=st.integers(0, MOST_TASKS - 1),
         cause=st.sampled_from([*ERRORS]),
@@ -473,17 +471,14 @@ class Story(RuleBasedStateMachine):
     def fail(self, number: int, cause: str, clock_off: int) -> None:
         self.change(self.pick(number), status="failed", cause=cause, updated=self.now + timedelta(seconds=clock_off))
 
-    @precondition(lambda self: self.tasks)
     @rule(number=st.integers(0, MOST_TASKS - 1))
     def touch(self, number: int) -> None:
         self.change(self.pick(number))
 
-    @precondition(lambda self: self.tasks)
     @rule(number=st.integers(0, MOST_TASKS - 1))
     def queue_again(self, number: int) -> None:
         self.change(self.pick(number), status="queued")
 
-    @precondition(lambda self: self.tasks)
     @rule(number=st.integers(0, MOST_TASKS - 1), status=st.sampled_from(["finished", "finished", "cancelled"]))
     def finish(self, number: int, status: str) -> None:
         self.change(self.pick(number), status=status)
@@ -545,7 +540,6 @@ class Story(RuleBasedStateMachine):
         worker = alerts != COMBINED
         self.run(Call(alerts, worker=worker, quiet=trouble == "quiet", dry=trouble == "dry", refused=refused))
 
-    @precondition(lambda self: self.tasks)
     @rule(cause=st.sampled_from([*ERRORS]))
     def fail_one_after_the_other(self, cause: str) -> None:
         """Each worker calls when its task fails."""
@@ -582,24 +576,11 @@ FAIL_OTHERWISE: Step = ("fail", 0, "server", 0)
 # The first run tells of a task that is stuck.
 STUCK_TASK: Step = ("begin", [100], "queued", True)
 OF_ALL_KINDS: list[Step] = [
-    STUCK_TASK,
-    ("finish", 0, "finished"),
-    RUN,
-    CREATE,
-    ("a_long_while", 1801),
-    RUN,
-    ("a_long_while", 14401),
-    ("mute", "codec", 2),
-    FAIL,
-    RUN,
-    ("a_long_while", 14401),
-    FAIL,
-    ("report_in_vain", COMBINED, "quiet"),
-    ("report_in_vain", COMBINED, "alerts mine"),
-    ("kill", True),
-    RUN,
-    ("finish", 0, "finished"),
-    RUN,
+    *[STUCK_TASK, ("finish", 0, "finished"), RUN],
+    *[CREATE, ("a_long_while", 1801), RUN, ("a_long_while", 14401)],
+    *[("mute", "codec", 2), FAIL, RUN, ("a_long_while", 14401)],
+    *[FAIL, ("report_in_vain", COMBINED, "quiet"), ("report_in_vain", COMBINED, "alerts mine"), ("kill", True), RUN],
+    *[("finish", 0, "finished"), RUN],
 ]
 
 

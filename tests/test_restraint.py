@@ -75,15 +75,19 @@ def test_a_reminder_is_never_critical_and_calls_nobody(settings, slack, tasks, p
     assert re.search(r"for 5 h \d+ min", texts[1])
 
 
-def test_what_is_newly_stuck_is_reported_alone_and_in_no_reminder_at_once(notifier, slack, tasks, pass_time):
-    old = tasks.add("queued", created=40)
-    assert notifier.send_combined_notification()["stuck_tasks_count"] == 1
-    pass_time(241)
-    new = tasks.add("queued", created=40)
-    assert notifier.send_combined_notification()["stuck_tasks_count"] == 2
-    assert told(slack, STUCK) == [[old], [new], [old]]
-    assert "1 more task stuck for" in slack.messages()[1]["text"]
-    assert "1 task still stuck for" in slack.messages()[2]["text"]
+def test_a_reminder_names_all_that_are_still_stuck_but_those_reported_just_now(notifier, slack, tasks, pass_time):
+    stuck = []
+    for minutes, count in ((0, 1), (241, 2), (200, 1), (50, 3)):
+        pass_time(minutes)
+        if minutes != 50:
+            stuck.append(tasks.add("queued", created=40))
+        assert notifier.send_combined_notification()["stuck_tasks_count"] == count
+    first, second, third = stuck
+    assert told(slack, STUCK) == [[first], [second], [first], [third], sorted(stuck)]
+    texts = [message["text"] for message in slack.messages()]
+    assert "1 more task stuck for" in texts[1]
+    assert "1 task still stuck for" in texts[2]
+    assert "3 tasks still stuck for more than 30 minutes:" in texts[4]
 
 
 def test_more_reminders_than_a_claim_takes_go_out_in_parts(notifier, slack, tasks, pass_time, monkeypatch):
@@ -266,19 +270,15 @@ def test_a_mute_stands_in_the_log_and_in_check_until_it_is_ended(cli, tasks):
     assert "'http 429' is not muted" in done.log
 
 
-def test_a_mute_is_for_the_webhooks_of_the_settings_only(settings, slack, tasks):
+def test_a_mute_is_for_the_webhooks_of_the_settings_not_for_users_channels(settings, slack, tasks, caplog):
     both = settings._replace(user_webhooks={"key-of-a-user": slack.webhook("mine")})
-    notifier = SlackNotifier(settings=both)
+    notifier, of_users = SlackNotifier(settings=both), SlackNotifier(settings=both._replace(webhooks={}))
     assert slack_notifier.mute(notifier.run(10), "http 429", 1) == 0
     task = tasks.fail(error=LOUD)
     report(notifier)
     assert slack.messages() == []
     assert told(slack, FAILED, "mine") == [[task]]
-
-
-def test_users_channels_alone_cannot_be_muted(settings, slack, tasks, caplog):
-    users = settings._replace(webhooks={}, user_webhooks={"key-of-a-user": slack.webhook("mine")})
-    assert slack_notifier.mute(SlackNotifier(settings=users).run(10), "http 429", 1) == 1
+    assert slack_notifier.mute(of_users.run(10), "http 429", 1) == 1
     assert "Users' channels cannot be muted, and there is no other webhook; set SLACK_WEBHOOK" in caplog.messages
 
 
@@ -398,10 +398,15 @@ def test_who_may_not_write_the_ledger_cannot_mute(cli, tasks, notifier, role):
 
 
 @pytest.fixture
-def blind(tasks: Any) -> Any:
-    """Makes the tasks unreadable, and readable again."""
+def hidden(tasks: Any) -> Any:
+    """The tasks cannot be read; hidden(False) makes them readable again."""
     changes = {True: "tasks RENAME TO hidden", False: "hidden RENAME TO tasks"}
-    return lambda is_so: tasks.execute(f"ALTER TABLE {changes[is_so]}")
+
+    def hidden(is_so: bool) -> None:
+        tasks.execute(f"ALTER TABLE {changes[is_so]}")
+
+    hidden(True)
+    return hidden
 
 
 @pytest.fixture
@@ -416,39 +421,36 @@ def clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     return advance
 
 
-def test_a_night_without_a_database_is_said_once_an_hour_and_its_end_once(notifier, slack, tasks, blind, clock):
-    blind(True)
+def test_a_night_without_a_database_is_said_once_an_hour_and_its_end_once(notifier, slack, tasks, hidden, clock):
     for _ in range(4 * 8):
         assert notifier.send_combined_notification()["error"]
         clock(15)
     assert titles(slack) == [BLIND] * 8
-    blind(False)
+    hidden(False)
     report(notifier, 2)
     assert titles(slack)[8:] == [SEES_AGAIN]
     assert "It could not for 8 h 0 min." in slack.messages()[-1]["text"]
-    blind(True)
+    hidden(True)
     assert notifier.send_combined_notification()["error"]
     assert titles(slack)[9:] == [BLIND]
 
 
 @pytest.mark.parametrize("channels", [["alerts"], ["dead", "alerts"]], ids=["the only webhook", "one of two"])
-def test_what_no_webhook_took_counts_as_not_said_and_what_one_took_as_said(settings, slack, tasks, blind, channels):
+def test_what_no_webhook_took_counts_as_not_said_and_what_one_took_as_said(settings, slack, tasks, hidden, channels):
     webhooks = {"": [slack.webhook(channel) for channel in channels]}
     notifier = SlackNotifier(settings=settings._replace(webhooks=webhooks))
-    blind(True)
     # None takes it in the first run, the last one does in the second.
     slack.answer(404, "no_service", times=2 * len(channels) - 1)
     for _ in range(3):
         assert notifier.send_combined_notification()["error"]
     assert titles(slack) == [BLIND]
-    blind(False)
+    hidden(False)
     slack.answer(404, "no_service")
     report(notifier, 3)
     assert titles(slack) == [BLIND, SEES_AGAIN]
 
 
-def test_a_dry_run_says_it_each_time_and_sends_and_notes_nothing(settings, slack, blind, printed, heart, tmp_path):
-    blind(True)
+def test_a_dry_run_says_it_each_time_and_sends_and_notes_nothing(settings, slack, hidden, printed, heart, tmp_path):
     notifier = SlackNotifier(settings=settings._replace(heartbeat_url=heart.address), dry_run=True)
     for _ in range(2):
         notifier.send_combined_notification()
@@ -456,17 +458,15 @@ def test_a_dry_run_says_it_each_time_and_sends_and_notes_nothing(settings, slack
     assert slack.requests == heart.beats == [*tmp_path.glob("slack_notifier-*")] == []
 
 
-def test_runs_of_one_kind_with_a_channel_each_both_say_it(cli, slack, tasks, blind):
+def test_runs_of_one_kind_with_a_channel_each_both_say_it(cli, slack, tasks, hidden):
     own = {"SLACK_WEBHOOK_FAILED": slack.webhook("failed"), "SLACK_WEBHOOK_STUCK": slack.webhook("stuck")}
-    blind(True)
     for _ in range(2):
         for kind in ("--failed-only", "--stuck-only"):
             assert cli(kind, **own).code == 1
     assert titles(slack, "failed") == titles(slack, "stuck") == [BLIND]
 
 
-def test_a_note_on_a_full_disk_keeps_what_it_says(notifier, slack, tasks, blind, clock):
-    blind(True)
+def test_a_note_on_a_full_disk_keeps_what_it_says(notifier, slack, tasks, hidden, clock):
     assert notifier.send_combined_notification()["error"]
     clock(90)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -475,14 +475,13 @@ def test_a_note_on_a_full_disk_keeps_what_it_says(notifier, slack, tasks, blind,
         assert notifier.send_combined_notification()["error"]
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    blind(False)
+    hidden(False)
     report(notifier)
     assert titles(slack) == [BLIND, BLIND, SEES_AGAIN]
     assert "It could not for 1 h 30 min." in slack.messages()[-1]["text"]
 
 
-def test_two_installations_share_no_note(settings, notifier, slack, tasks, blind):
-    blind(True)
+def test_two_installations_share_no_note(settings, notifier, slack, tasks, hidden):
     other = SlackNotifier(settings=settings._replace(webhooks={"": [slack.webhook("others")]}))
     for _ in range(2):
         for each in (notifier, other):
@@ -491,8 +490,7 @@ def test_two_installations_share_no_note(settings, notifier, slack, tasks, blind
 
 
 @pytest.mark.parametrize("trick", ["link", "hard link", "pipe", "folder", "open to others", "no times", "ahead"])
-def test_a_note_that_is_not_ours_is_neither_read_nor_written(notifier, slack, tasks, blind, tmp_path, caplog, trick):
-    blind(True)
+def test_a_note_that_is_not_ours_is_neither_read_nor_written(notifier, slack, tasks, hidden, tmp_path, caplog, trick):
     assert notifier.send_combined_notification()["error"]
     (note,) = tmp_path.glob("slack_notifier-*")
     assert note.stat().st_mode & 0o777 == 0o600
@@ -519,10 +517,9 @@ def test_a_note_that_is_not_ours_is_neither_read_nor_written(notifier, slack, ta
     assert victim.read_text() == before
 
 
-def test_where_no_note_can_be_kept_each_run_says_it(notifier, slack, tasks, blind, monkeypatch):
+def test_where_no_note_can_be_kept_each_run_says_it(notifier, slack, tasks, hidden, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", "/nowhere")
     monkeypatch.setenv("TMPDIR", "/nowhere")
-    blind(True)
     for _ in range(2):
         assert notifier.send_combined_notification()["error"]
     assert titles(slack) == [BLIND] * 2
@@ -588,21 +585,16 @@ def test_explain_says_why_a_task_was_not_reported(cli, notifier, tasks, environm
     assert re.search(words, explained(cli, task_id, **environment))
 
 
-@pytest.mark.parametrize(
-    ("minutes", "words"),
-    [
-        (1, "not reported again: it failed within a minute of that, or with the same cause within 30 minutes"),
-        (40, "not reported: the next run does"),
-    ],
-)
-def test_explain_of_a_task_that_failed_again(cli, notifier, tasks, pass_time, minutes, words):
+def test_explain_of_a_task_that_failed_again(cli, notifier, tasks, pass_time):
     task = tasks.fail(updated=0)
     report(notifier)
-    pass_time(minutes)
-    tasks.execute("UPDATE tasks SET updated_at = now() AT TIME ZONE 'UTC'")
-    text = explained(cli, task)
-    assert "reported as failed at " in text
-    assert words in text
+    for minutes, words in (
+        (1, "not reported again: it failed within a minute of that, or with the same cause within 30 minutes"),
+        (39, "not reported: the next run does"),
+    ):
+        pass_time(minutes)
+        tasks.execute("UPDATE tasks SET updated_at = now() AT TIME ZONE 'UTC'")
+        assert re.search(f"reported as failed at .*{words}", explained(cli, task))
 
 
 @pytest.mark.parametrize("moment", ["NULL", "'infinity'", "'0044-03-15 BC'"])

@@ -278,10 +278,6 @@ def many(settings: Settings, slack: SlackStandIn) -> Settings:
     return settings._replace(user_webhooks=users)
 
 
-def state_rows(tasks: Any) -> set[str]:
-    return {row[0] for row in ledger(tasks.connection)}
-
-
 def test_a_thousand_users_channels_cost_an_idle_run_three_round_trips(settings, many, slack, tasks, proxy, figures):
     round_trips = []
     for channels in (settings, many):
@@ -292,12 +288,12 @@ def test_a_thousand_users_channels_cost_an_idle_run_three_round_trips(settings, 
         round_trips.append(len(proxy.statements))
     figures(without=round_trips[0], with_users=round_trips[1])
     assert round_trips[1] <= round_trips[0] + 4
-    assert len(state_rows(tasks)) == 2
+    assert len({row[0] for row in ledger(tasks.connection)}) == 2
     failed = tasks.fail(user_api_key="pr_live_7_secret")
     tasks.fail(user_api_key="nobody")
     report(notifier)
     assert told(slack, channel="user-7") == [[failed]]
-    assert len(state_rows(tasks)) == 3
+    assert len({row[0] for row in ledger(tasks.connection)}) == 3
 
 
 def test_keys_of_users_are_not_sent_to_the_database_where_only_one_has_news(many, tasks, proxy, database_url):
@@ -392,14 +388,10 @@ def test_a_task_that_fails_at_once_on_a_quiet_night_asks_for_no_worker(at_night,
     assert " · Critical: no worker seen · " in slack.messages()[1]["text"]
 
 
-@pytest.mark.parametrize(
-    "seen",
-    [{"status": "queued", "started": 80, "updated": 5}, {"status": "retrying", "updated": 5}],
-    ids=["queued again", "retrying"],
-)
-def test_work_of_any_kind_is_a_sign_of_a_worker(notifier, slack, tasks, seen):
+@pytest.mark.parametrize(("status", "started"), [("queued", 80), ("retrying", None)])
+def test_work_of_any_kind_is_a_sign_of_a_worker(notifier, slack, tasks, status, started):
     tasks.add("queued", created=60)
-    tasks.add(created=90, **seen)
+    tasks.add(status, created=90, started=started, updated=5)
     report(notifier)
     assert [DOWN in message["text"] for message in slack.messages()] == [False]
 

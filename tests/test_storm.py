@@ -63,8 +63,7 @@ def test_a_storm_is_three_messages_at_once_and_one_a_minute_from_then_on(tasks, 
         assert STORM_BURST <= messages <= STORM_BURST + minutes + 1
         assert {request.status for request in slack.requests} == {200}
         assert calls[-1].seconds < CALL_SECONDS
-        result = SlackNotifier(slack.webhook(), settings=settings).send_combined_notification()
-        assert result["error"] is None
+        report(SlackNotifier(slack.webhook(), settings=settings))
         assert sum(counted(slack)) == 160 == len(set(rows(tasks.connection, TOLD)))
         figures(
             failures=160,
@@ -174,8 +173,7 @@ def test_many_channels_of_a_slow_slack_are_all_served_in_one_run(settings, slack
     monkeypatch.setattr(slack_notifier, "RUN_SECONDS", 45)
     task_id = tasks.fail()
     slack.answer(delay=1, times=None)
-    result = SlackNotifier(settings=many(settings, slack, 48)).send_combined_notification()
-    assert result["error"] is None
+    report(SlackNotifier(settings=many(settings, slack, 48)))
     assert all(told(slack, channel=f"team-{number}") == [[task_id]] for number in range(48))
 
 

@@ -729,7 +729,7 @@ TEXT = r'''
 -least(interval '1 day', recorded.notified_at - recorded.event_at)
 +interval '0'
 # each task has a reminder of its own
-? tests/test_ledger.py::test_a_reminder_names_all_that_are_still_stuck
+? tests/test_restraint.py::test_a_reminder_names_all_that_are_still_stuck_but_those_reported_just_now
 -OR bool_or({_IS_DUE}) OVER ()
 +OR false
 # a reminder of more than a claim takes repeats its first part
@@ -737,7 +737,7 @@ TEXT = r'''
 -AND count(*) OVER () < %(part)s AS is_news
 +AS is_news
 # what was reported just now is in the reminder
-? tests/test_restraint.py::test_what_is_newly_stuck_is_reported_alone_and_in_no_reminder_at_once
+? tests/test_restraint.py::test_a_reminder_names_all_that_are_still_stuck_but_those_reported_just_now
 -AND recorded.notified_at < now() - interval '5 minutes'
 +␠
 # the two kinds of stuck have one limit
