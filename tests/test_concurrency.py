@@ -144,7 +144,6 @@ def test_a_run_beside_a_held_one_still_learns_of_later_failures(start, slack, ta
 def test_runs_that_find_the_tasks_in_another_order_do_not_deadlock(start, slack, tasks, notifier):
     """Two runs are stopped midway at the same task; between them the first of the others moved to the table's end."""
     assert notifier.send_failed_tasks_notification()
-    midway = tasks.connection
     failed = [tasks.fail(id=f"task-{letter}") for letter in "abc"]
     # As another run would hold it: task-b is told, and not yet committed.
     blocker = psycopg2.connect(notifier.settings.database_url)
@@ -154,11 +153,11 @@ def test_runs_that_find_the_tasks_in_another_order_do_not_deadlock(start, slack,
             "FROM slack_notifications WHERE task_id = ''"
         )
     first = start()
-    wait_for_blocked(midway, 1)
+    wait_for_blocked(tasks.connection, 1)
     for task_id in ("task-a", "task-b"):
         tasks.execute("UPDATE tasks SET error = 'again' WHERE id = %s", [task_id])
     second = start()
-    wait_for_blocked(midway, 2)
+    wait_for_blocked(tasks.connection, 2)
     blocker.rollback()
     blocker.close()
     all_end_well([first, second])

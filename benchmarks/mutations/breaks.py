@@ -533,7 +533,7 @@ TEXT = r'''
 +                # Statements of their own see what the run has committed for which the lock has waited.
 +                statements = [look]
 # a worker's call waits for another run
-? tests/test_storm.py::test_a_call_waits_for_no_other_run
+? tests/test_storm.py::test_a_call_beside_one_that_delivers_waits_for_nothing_and_holds_no_connection
 -self.call_wait if self.paced else LOCK_WAIT_SECONDS
 +LOCK_WAIT_SECONDS
 # a rate-limited call waits as for another run
