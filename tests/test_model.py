@@ -677,9 +677,7 @@ PATCHES: dict[str, tuple[Patch, list[Step]]] = {
     ),
     "a task that got its turn has recovered": (
         Patch(
-            "RECOVERED_NEWS",
-            "WHEN recorded.event_at > coalesce(",
-            "WHEN recorded.at <= now() OR recorded.event_at > coalesce(",
+            "RECOVERED_NEWS", "recorded.event_at > coalesce(", "recorded.at <= now() OR recorded.event_at > coalesce("
         ),
         [("begin", [100, 31], "queued", True), ("finish", 0, "finished"), RUN],
     ),

@@ -793,7 +793,7 @@ TEXT = r'''
 -if (found.st_uid, found.st_nlink, found.st_mode) != (os.geteuid(), 1, 0o100600):
 +if False:
 # two installations share a note
-? tests/test_restraint.py::test_two_installations_share_no_note
+? tests/test_restraint.py::test_runs_with_a_channel_each_share_no_note
 -str(os.geteuid()), *sorted(webhooks)]
 +str(os.geteuid())]
 # a message about the monitor that one dead webhook does not take counts as unsaid
