@@ -3,6 +3,7 @@ is not."""
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import logging
 import subprocess
@@ -31,25 +32,23 @@ Notifier = Any
 @pytest.fixture(scope="session")
 def module_of(tmp_path_factory) -> Callable[[str], Any]:
     """The module of an older version, from the history."""
-    modules: dict[str, Any] = {}
 
+    @functools.cache
     def module_of(version: str) -> Any:
-        if version not in modules:
-            command = ["git", "show", f"{COMMITS[version]}:slack_notifier.py"]
-            try:
-                shown = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=True)
-            except (OSError, subprocess.CalledProcessError):
-                pytest.skip(f"no history here: {' '.join(command)}")
-            # Its loggers are below that of this version, whose records are watched for secrets.
-            path = tmp_path_factory.mktemp("old") / f"{version.replace(' ', '_')}.py"
-            path.write_bytes(shown.stdout)
-            spec = importlib.util.spec_from_file_location(f"slack_notifier.{path.stem}", path)
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[spec.name] = module
-            spec.loader.exec_module(module)
-            assert f'__version__ = "{version[-1]}.' in shown.stdout.decode()
-            modules[version] = module
-        return modules[version]
+        command = ["git", "show", f"{COMMITS[version]}:slack_notifier.py"]
+        try:
+            shown = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip(f"no history here: {' '.join(command)}")
+        assert f'__version__ = "{version[-1]}.' in shown.stdout.decode()
+        # Its loggers are below that of this version, whose records are watched for secrets.
+        path = tmp_path_factory.mktemp("old") / f"{version.replace(' ', '_')}.py"
+        path.write_bytes(shown.stdout)
+        spec = importlib.util.spec_from_file_location(f"slack_notifier.{path.stem}", path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        return module
 
     return module_of
 
