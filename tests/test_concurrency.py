@@ -7,19 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
 import pytest
-from support import (
-    EXACTLY_ONCE,
-    NOW,
-    RECOVERED,
-    STUCK,
-    ledger,
-    recorded,
-    tally,
-    told,
-    value,
-    wait_for_blocked,
-    wait_until,
-)
+from support import EXACTLY_ONCE, RECOVERED, STUCK, ledger, recorded, tally, told, value, wait_for_blocked, wait_until
 
 from slack_notifier import SlackNotifier
 
@@ -59,7 +47,7 @@ def test_8_processes_at_once_tell_each_failure_stuck_task_and_recovery_once(star
             wait_until(lambda n=seen, runs=runs: len(slack.requests) >= n or not any(run.running for run in runs))
             failed += [tasks.fail() for _ in range(3)]
         all_end_well(runs, or_busy=True)
-        tasks.execute(f"UPDATE tasks SET status = 'finished', updated_at = {NOW} WHERE id = ANY(%s)", [stuck])
+        tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now() WHERE id = ANY(%s)", [stuck])
     slack.answer_normally()
     all_end_well([start()])
     result = tally(told(slack), failed)

@@ -76,14 +76,17 @@ def test_a_reminder_is_never_critical_and_calls_nobody(settings, slack, tasks, p
 
 
 def test_a_reminder_names_all_that_are_still_stuck_but_those_reported_just_now(notifier, slack, tasks, pass_time):
-    stuck = []
-    for minutes, count in ((0, 1), (241, 2), (200, 1), (50, 3)):
-        pass_time(minutes)
-        if minutes != 50:
-            stuck.append(tasks.add("queued", created=40))
-        assert notifier.send_combined_notification()["stuck_tasks_count"] == count
-    first, second, third = stuck
-    assert told(slack, STUCK) == [[first], [second], [first], [third], sorted(stuck)]
+    first = tasks.add("queued", created=40)
+    assert notifier.send_combined_notification()["stuck_tasks_count"] == 1
+    pass_time(241)
+    second = tasks.add("queued", created=40)
+    assert notifier.send_combined_notification()["stuck_tasks_count"] == 2
+    pass_time(200)
+    third = tasks.add("queued", created=40)
+    report(notifier)
+    pass_time(50)
+    report(notifier)
+    assert told(slack, STUCK) == [[first], [second], [first], [third], sorted([first, second, third])]
     texts = [message["text"] for message in slack.messages()]
     assert "1 more task stuck for" in texts[1]
     assert "1 task still stuck for" in texts[2]
