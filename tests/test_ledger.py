@@ -340,7 +340,7 @@ def test_a_stuck_task_that_was_deleted_is_forgotten_in_silence(notifier, slack, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("is_on", [True, False], ids=["recoveries on", "recoveries off"])
-def test_a_task_stuck_again_is_told_again_and_recovers_if_that_is_on(settings, slack, tasks, becomes, pass_time, is_on):
+def test_a_task_stuck_again_is_told_again_recoveries_only_if_on(settings, slack, tasks, becomes, pass_time, is_on):
     notifier = SlackNotifier(settings=settings._replace(notify_on_recovery=is_on))
     task_id = tasks.add("queued", created=40)
     for _ in range(3):

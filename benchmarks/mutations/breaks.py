@@ -668,7 +668,7 @@ TEXT = r'''
 -self.error = self.error or other.error
 +self.error = other.error
 # recoveries cannot be switched off
-? tests/test_ledger.py::test_a_task_stuck_again_is_told_again_and_recovers_if_that_is_on
+? tests/test_ledger.py::test_a_task_stuck_again_is_told_again_recoveries_only_if_on
 -if self.settings.notify_on_recovery or not one.reported_as
 +if True
 # an alert that fails holds back the others
