@@ -712,9 +712,7 @@ def one_line(value: object) -> str:
     if len(text) > LINE_CHARACTERS:
         # A word that is cut goes: the beginning of a token has no shape by which to mask it.
         text = re.sub(r"\s\S{0,200}\Z", "", text[:LINE_CHARACTERS])
-    text = " ".join(text.split())
-    if not (text.isascii() and text.isprintable()):
-        text = re.sub(_INVISIBLE, "", text)
+    text = re.sub(_INVISIBLE, "", " ".join(text.split()))
     return text.replace("`", "'").strip()
 
 
@@ -762,10 +760,11 @@ def cause_text(error: object) -> str:
 
 def _lines(text: str) -> str:
     """Returns the lines of a text after their marks, masked as if they were one, without those that are not shown."""
-    text = re.sub(_INVISIBLE, "", shorten(text, SHOWN_CHARACTERS, 0.5, SHOWN_JOINT)).replace("`", "'")
+    text = shorten(text, SHOWN_CHARACTERS, 0.5, SHOWN_JOINT).replace("`", "'")
+    # The frames of a stack but its last: they are not shown, so nothing else need read them.
+    text = re.sub(rf'({re.escape(TRACEBACK)}:\n)(?:  File "[^\n]*\n(?:    [^\n]*\n)*)+(?=  File ")', r"\1", text)
     # The sides of boxes and exception groups. Then line breaks that are written out: an indented line follows some.
-    text = re.sub("(?m)^[ \t]*[|+] ?|[\u2500-\u257f]+", "", text)
-    # (Without an assignment in an expression: an old Python has to read this file to say that it is too old.)
+    text = re.sub("(?m)^[ \t]*[|+] ?|[\u2500-\u257f]+", "", re.sub(_INVISIBLE, "", text))
     found, letters = re.search(_WRITTEN_BREAK, text), {"n": "\n", "r": " ", "t": " "}
     while found:
         text = text[: found.start()] + re.sub(r'(?<!\\)"(?=, ?"|\}|\s*$)', "\n", text[found.start() :], count=1)
@@ -1084,7 +1083,7 @@ def _mrkdwn(text: str) -> Block:
 
 def size(text: str) -> int:
     """Counts characters as Slack may count them: UTF-16 units of the escaped text."""
-    return len(text) if text.isascii() else len(text) + len(re.findall("[\U00010000-\U0010ffff]", text))
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def bold(text: str) -> str:

@@ -228,13 +228,14 @@ def many_stuck(bench: Bench) -> Iterator[Line]:
 
 def a_message(bench: Bench) -> Iterator[Line]:
     now = datetime.now(timezone.utc)
-    stack = '  File "/app/video/pipeline.py", line 88, in render\n    combined = self._concatenate(files)\n' * 15
+    frame = '  File "/app/video/pipeline.py", line 88, in render\n    combined = self._concatenate(files)\n'
+    stack = f"{slack_notifier.TRACEBACK}:\n{frame * 15}"
     tasks = [
         {
             "id": f"6f1c2a94-8d3b-4e57-9a60-2b7de15c0f{number:02}",
             "user_api_key": f"pr_live_4c81f0a27be94d{number:02}",
             "status": "failed",
-            "error": f"RuntimeError: ffmpeg <{number}> failed\nTraceback (most recent call last):\n{stack}",
+            "error": f"ffmpeg <{number}> failed\n{stack}RuntimeError: ffmpeg <{number}> failed\n",
             "log_uri": f"https://console.example.com/logs/6f1c2a94?task={number}",
             "created_at": now - timedelta(minutes=number + 10),
             "updated_at": now - timedelta(minutes=number),

@@ -87,12 +87,12 @@ TEXT = r'''
 +return text.replace("<", "&lt;").replace(">", "&gt;").replace("&", "&amp;")
 # a backtick ends the code span
 ? test_slack_notifier.py::test_error_line_tells_what_went_wrong
--SHOWN_JOINT)).replace("`", "'")
-+SHOWN_JOINT))
+-SHOWN_JOINT).replace("`", "'")
++SHOWN_JOINT)
 # invisible characters stay
 ? tests/secrets/test_masking.py::test_a_token_is_known_by_its_shape[with zero-width spaces]
--text = re.sub(_INVISIBLE, "", text)
-+pass
+-    text = re.sub(_INVISIBLE, "", " ".join(text.split()))
++    text = " ".join(text.split())
 # a short key is shown whole
 ? test_slack_notifier.py::test_masked_key_shows_its_start
 -8 if len(text) >= 12 else len(text) // 2
@@ -188,7 +188,8 @@ TEXT = r'''
 +MESSAGE_CHARACTERS = 90_000
 # emoji count as one character
 ? tests/test_size.py::test_tasks_of_the_longest_lines_are_as_many_as_fit
-- + len(re.findall("[\U00010000-\U0010ffff]", text))
+-len(text.encode("utf-16-le", "surrogatepass")) // 2
++len(text)
 # a task's own $ is a template's
 ? tests/test_settings.py::test_template_value_is_not_a_template
 -text = Template(template).safe_substitute(values, **more, seen=seen).strip()
