@@ -524,7 +524,7 @@ def _webhooks(env: Environment, name: str, kind: str = "") -> dict[str, list[str
 def _incoming_webhook(name: str, url: str) -> str:
     is_slack = _is_slack(url)
     # Over http:// whoever listens would learn the webhook.
-    if not re.fullmatch(_HTTP_URL, url) or (is_slack and url.lower().startswith("http:")):
+    if not re.fullmatch(_HTTP_URL, url) or "," in url or (is_slack and url.lower().startswith("http:")):
         raise SettingError(f"{name} must be an incoming webhook: https://hooks.slack.com/services/…")
     if is_slack and re.match("[^/]+//[^/?#]+/(?:triggers|workflows)/", url):
         remedy = "create an incoming webhook, https://hooks.slack.com/services/…"

@@ -280,6 +280,7 @@ def test_flag_has_several_words(name, word, value):
         (b'{"": "https://hooks.slack.com/services/T/B/topsecret"}', "JSON object"),
         (b'{"topsecret": "no url"}', "must be an incoming webhook"),
         (b'{"key": ""}', "must be an incoming webhook"),
+        (b'{"key": "https://a.example/1,https://a.example/2"}', "must be an incoming webhook"),
         # Half of a character can be written in JSON, but nowhere else; a NUL not in PostgreSQL.
         (b'{"\\ud800": "https://hooks.slack.com/services/T/B/topsecret"}', "JSON object"),
         (b'{"a\\u0000": "https://hooks.slack.com/services/T/B/topsecret"}', "JSON object"),
