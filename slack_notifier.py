@@ -1083,7 +1083,7 @@ def _mrkdwn(text: str) -> Block:
 
 def size(text: str) -> int:
     """Counts characters as Slack may count them: UTF-16 units of the escaped text."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+    return len(text) if text.isascii() else len(text) + len(re.findall("[\U00010000-\U0010ffff]", text))
 
 
 def bold(text: str) -> str:
