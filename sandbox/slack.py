@@ -21,13 +21,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Optional
+from typing import Any, NamedTuple
 
 from sandbox import view
-from sandbox.request import Request
-from sandbox.rules import Refused, checked, pings
-
-__all__ = ["Held", "Request", "SlackStandIn", "pings"]
+from sandbox.rules import Refused, checked
+from sandbox.rules import pings as pings
+from sandbox.view import Request as Request
 
 HOME_CHANNEL = "alerts"
 LOST = {"hang": "never answered", "close": "the connection ended", "reset": "the connection was reset"}
@@ -82,26 +81,22 @@ class Held:
 class _Script:
     """How to treat a request; None and "": as Slack would."""
 
-    status: Optional[int] = None  # noqa: UP045
-    body: Optional[str] = None  # noqa: UP045
+    status: int | None = None
+    body: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    times: Optional[int] = 1  # noqa: UP045
+    times: int | None = 1
     delay: float = 0.0
-    fault: Optional[str] = None  # noqa: UP045
-    channel: Optional[str] = None  # noqa: UP045
-    held: Optional[Held] = None  # noqa: UP045
-
-    def suits(self, request: Request) -> bool:
-        return self.channel in (None, request.channel)
+    fault: str | None = None
+    channel: str | None = None
+    held: Held | None = None
 
 
-@dataclass(frozen=True)
-class _Answer:
+class _Answer(NamedTuple):
     status: int
     body: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    reason: Optional[str] = None  # noqa: UP045
-    payload: Optional[dict[str, Any]] = None  # noqa: UP045
+    headers: Mapping[str, str]
+    reason: str | None = None
+    payload: dict[str, Any] | None = None
 
 
 class SlackStandIn:
@@ -121,8 +116,9 @@ class SlackStandIn:
         self.log: list[str] = []
         self._scripts: list[_Script] = []
         self._allowances: dict[str, _Allowance] = {}
-        self._released = threading.Event()
-        self._closed = False
+        # Set when requests in flight must end.
+        self.patience = threading.Event()
+        self.closed = False
         self._server = _Server(("127.0.0.1", port), self)
         # The first channel of the page.
         self.webhook(HOME_CHANNEL)
@@ -137,8 +133,7 @@ class SlackStandIn:
 
     def close(self) -> None:
         """Ends the server and every request in flight, without waiting for their clients."""
-        with self._changed:
-            self._closed = True
+        self.closed = True
         self.answer_normally()
         self.release()
         self._server.shutdown()
@@ -226,16 +221,15 @@ class SlackStandIn:
             yield held
         finally:
             held.drop()
-            with self._changed:
-                if script in self._scripts:
-                    self._scripts.remove(script)
+            with self._changed, suppress(ValueError):
+                self._scripts.remove(script)
 
     def release(self) -> None:
         """Ends every delay, hanging and dripping request now."""
         with self._changed:
-            self._released.set()
-            if not self._closed:
-                self._released = threading.Event()
+            self.patience.set()
+            if not self.closed:
+                self.patience = threading.Event()
 
     def clear(self) -> None:
         """Starts afresh: no requests, no messages, no scripted answers; the webhooks stay."""
@@ -258,7 +252,7 @@ class SlackStandIn:
             return request, self._next_script(request)
 
     def _next_script(self, request: Request) -> _Script:
-        script = next((script for script in self._scripts if script.suits(request)), _Script(times=None))
+        script = next((each for each in self._scripts if each.channel in (None, request.channel)), _Script(times=None))
         if script.times is not None:
             script.times -= 1
             if script.times <= 0:
@@ -286,19 +280,9 @@ class SlackStandIn:
             _check_content_type(request)
             payload = checked(request.body)
         except Refused as refused:
-            return _Answer(refused.status, refused.word, script.headers, refused.reason)
+            return _Answer(400, refused.word, script.headers, refused.reason)
         body = "ok" if script.body is None else script.body
         return _Answer(script.status or 200, body, script.headers, None, payload)
-
-    def patience(self) -> threading.Event:
-        """Set when requests in flight must end."""
-        with self._changed:
-            return self._released
-
-    @property
-    def closed(self) -> bool:
-        with self._changed:
-            return self._closed
 
 
 class _Allowance:
@@ -381,7 +365,7 @@ class _Handler(BaseHTTPRequestHandler):
         if stand_in.closed:
             self.close_connection = True
             return
-        patience = stand_in.patience()
+        patience = stand_in.patience
         request, script = stand_in.receive(self.command, self.path, dict(self.headers), body)
         if script.held and not script.held.pass_through():
             self._leave(request, "held, then dropped")
