@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sandbox.__main__ import environment
-from sandbox.postgres import add_tasks, create_database, create_tasks_table, postgres_server
+from sandbox.postgres import add_tasks, postgres_server, tasks_database
 from sandbox.scenarios import MEMORY, VOICE, Stage
 from sandbox.slack import SlackStandIn
 
@@ -171,9 +171,8 @@ def main() -> None:
         for picture in ALERTS if folder else PICTURES:
             slack.clear()
             slack.log.clear()
-            database = create_database(server.url)
-            create_tasks_table(database)
-            picture.play(Stage(slack, database, environment(database, slack.webhook())))
+            with tasks_database(server.url) as database:
+                picture.play(Stage(slack, database, environment(database, slack.webhook())))
             take(picture, slack.page, browser, folder or DOCS)
 
 

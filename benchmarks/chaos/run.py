@@ -23,7 +23,7 @@ from benchmarks.chaos.accounts import Account, Evidence, Fault, Post, account
 from benchmarks.chaos.callers import Callers
 from benchmarks.chaos.line import Line
 from benchmarks.chaos.variants import BEFORE, THE_NOTIFIER, VARIANTS, write_variant
-from benchmarks.chaos.world import Amount, Worker, World, repeat_until
+from benchmarks.chaos.world import WATCH_CLAIMS, Amount, Worker, World, repeat_until
 from benchmarks.choice import chosen
 from sandbox.postgres import postgres_server
 from sandbox.slack import Request, SlackStandIn
@@ -76,7 +76,7 @@ class Chaos:
             self.callers.run_once([webhook], self.world.url)
             (name,) = self.world.destinations() - set(self.channels)
             self.channels[name] = channel
-        self.world.watch_claims()
+        self.world.execute(WATCH_CLAIMS)
 
     def _live_through(self, amount: Amount) -> None:
         worker = Worker(self.world, amount, random.Random(self.luck.random()))
@@ -141,7 +141,7 @@ class Chaos:
         """Runs until all is told. A ✅ waits for younger tasks that are stuck, so these are then given up."""
         self._run_until_quiet()
         still_open = "status NOT IN ('failed', 'finished')"
-        self.world.fetch(f"UPDATE tasks SET status = 'cancelled' WHERE {still_open} RETURNING id")
+        self.world.execute(f"UPDATE tasks SET status = 'cancelled' WHERE {still_open} RETURNING id")
         self._run_until_quiet()
 
     def _run_until_quiet(self) -> None:
@@ -156,7 +156,7 @@ class Chaos:
         raise SystemExit(f"There is still something to tell after {SETTLING_RUNS} undisturbed runs")
 
     def _outcome(self) -> Outcome:
-        rows = self.world.fetch("SELECT id, status FROM tasks ORDER BY id")
+        rows = self.world.execute("SELECT id, status FROM tasks ORDER BY id")
         expected = {
             "failed": [task for task, _ in rows if task.startswith("f-")],
             "stuck": [task for task, _ in rows if task.startswith("s-")],

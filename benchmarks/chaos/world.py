@@ -9,7 +9,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,14 +18,14 @@ import psycopg2
 
 from benchmarks.chaos.accounts import Claim, Fault
 from benchmarks.tables import INDEX
-from sandbox.postgres import WORKER, Server, create_database, create_tasks_table, worker_url
+from sandbox.postgres import WORKER, Server, create_database, create_tasks_table, execute, worker_url
 
 # As a production server has them: a commit that was answered survives whatever becomes of the server.
 _DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
 
 # Every claim is written into the server's log, which no roll-back takes back, and into a table, which only its commit
 # makes last.
-_WATCH_CLAIMS = """
+WATCH_CLAIMS = """
 CREATE TABLE committed_claims (claim uuid);
 CREATE FUNCTION note_claims() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
@@ -127,26 +127,16 @@ class World:
     def _log(self) -> Path:
         return self.server.folder / "log"
 
-    def execute(self, statement: str, parameters: Any = None) -> None:
-        with closing(psycopg2.connect(self.admin_url)) as connection, connection.cursor() as cursor:
-            connection.autocommit = True
-            cursor.execute(statement, parameters)
-
-    def fetch(self, query: str) -> list[tuple[Any, ...]]:
-        with closing(psycopg2.connect(self.admin_url)) as connection, connection, connection.cursor() as cursor:
-            cursor.execute(query)
-            return cursor.fetchall()
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
+        return execute(self.admin_url, statement)
 
     def destinations(self) -> set[str]:
         """The ledger's names of those that have run."""
-        return {name for (name,) in self.fetch("SELECT DISTINCT destination FROM slack_notifications")}
-
-    def watch_claims(self) -> None:
-        self.execute(_WATCH_CLAIMS)
+        return {name for (name,) in self.execute("SELECT DISTINCT destination FROM slack_notifications")}
 
     def claims(self, channels: dict[str, str]) -> list[Claim]:
         """Every claim, in order; `channels` by the ledger's names of the destinations."""
-        committed = {claim for (claim,) in self.fetch("SELECT claim::text FROM committed_claims")}
+        committed = {claim for (claim,) in self.execute("SELECT claim::text FROM committed_claims")}
         merged: dict[tuple[object, ...], Claim] = {}
         for text in re.findall(r"LOG:  claim (\{.*\})", self._log.read_text(encoding="utf-8", errors="replace")):
             found = json.loads(text)
@@ -170,7 +160,7 @@ class World:
         """The callers that hold a claim while they wait for Slack; none where the database does not say."""
         query = "SELECT application_name FROM pg_stat_activity WHERE state = 'idle in transaction' ORDER BY 1"
         try:
-            return [name for (name,) in self.fetch(query)]
+            return [name for (name,) in self.execute(query)]
         except psycopg2.Error:
             return []
 
@@ -184,20 +174,15 @@ class World:
 
     def freeze(self, seconds: float) -> None:
         """Every process of the server stops, and its connections stay open."""
-        postmaster = int((self.server.data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
         with self._fault("frozen database"):
             # First the one that would start others.
-            os.kill(postmaster, signal.SIGSTOP)
-            stopped = [postmaster, *_children(postmaster)]
+            os.kill(self.server.process, signal.SIGSTOP)
+            children = self.server.children
             try:
-                for process in stopped[1:]:
-                    with suppress(ProcessLookupError):
-                        os.kill(process, signal.SIGSTOP)
+                _signal(children, signal.SIGSTOP)
                 time.sleep(seconds)
             finally:
-                for process in stopped:
-                    with suppress(ProcessLookupError):
-                        os.kill(process, signal.SIGCONT)
+                _signal([self.server.process, *children], signal.SIGCONT)
 
     @contextmanager
     def _fault(self, what: str) -> Iterator[None]:
@@ -208,14 +193,10 @@ class World:
             self.faults.append(Fault(what, started, time.time()))
 
 
-def _children(process: int) -> list[int]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            # After the name, which may hold anything: the state and the parent.
-            if int(path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1]) == process:
-                found.append(int(path.parent.name))
-    return found
+def _signal(processes: Iterable[int], number: int) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
 
 
 class Worker(threading.Thread):
@@ -231,7 +212,7 @@ class Worker(threading.Thread):
 
     def run(self) -> None:
         started = time.monotonic()
-        while self._done["f"] < self._amount.failures or self._done["s"] < self._amount.stuck:
+        while self._unfinished():
             part = min(1.0, (time.monotonic() - started) / self._amount.seconds)
             with suppress(psycopg2.Error), closing(psycopg2.connect(self._world.admin_url)) as connection:
                 while part <= 1 and not connection.closed and self._unfinished():
