@@ -17,11 +17,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import slack_notifier
 from benchmarks.choice import chosen
@@ -38,10 +39,8 @@ STORM_LIMIT_SECONDS = 600
 # A run that takes longer is killed.
 RUN_LIMIT_SECONDS = 120
 KILLED = 9
-# So many runs in which nothing more was told are enough to say: never.
-PATIENCE = 3
-# And so many seconds of runs are enough, whatever they told.
-PATIENCE_SECONDS = 300
+# So many runs in which nothing more was told are enough to say: never. So many seconds of runs are enough in any case.
+PATIENCE, PATIENCE_SECONDS = 3, 300
 SLACK_SECONDS = 0.3
 READ_SECONDS = 3
 ADDRESS_SPACE_MB = 320
@@ -98,9 +97,7 @@ class Load:
     """A tasks table, a Slack, and the program that runs beside them with a ledger of its own making."""
 
     def __init__(self, program: Path, tasks: Table, slack: SlackStandIn) -> None:
-        self.program = program
-        self.tasks = tasks
-        self.slack = slack
+        self.program, self.tasks, self.slack = program, tasks, slack
 
     def environment(self, channels: Sequence[str]) -> dict[str, str]:
         webhooks = ",".join(map(self.slack.webhook, channels))
@@ -110,21 +107,20 @@ class Load:
         limited = [found("timeout"), "--signal=KILL", str(RUN_LIMIT_SECONDS), *prefix]
         command = [*limited, sys.executable, str(self.program)]
         cost, code, _ = Program(command, self.environment(channels), self.program.parent).tried()
-        return Ran(cost.wall, cost.memory, code == KILLED, [self.told(channel) for channel in channels])
+        return Ran(cost.wall, cost.memory, code == KILLED, list(map(self.told, channels)))
 
-    def told(self, channel: str = "alerts") -> int:
+    def told(self, channel: str) -> int:
         """The tasks of the failed alerts in a channel."""
         parts = [[part["text"]["text"] for part in m["blocks"][:2]] for m in self.slack.messages(channel)]
         return sum(int(re.findall(r"\d+", count)[0]) for title, count in parts if title.startswith("🚨 Failed"))
 
 
-class Loads:
+class Loads(NamedTuple):
     """What all loads share."""
 
-    def __init__(self, server: Server, program: Path, sizes: Sizes) -> None:
-        self.server = server
-        self.program = program
-        self.sizes = sizes
+    server: Server
+    program: Path
+    sizes: Sizes
 
     @contextmanager
     def load(self, *, tasks: int = 0, slack: SlackStandIn | None = None) -> Iterator[Load]:
@@ -151,23 +147,16 @@ class Call(NamedTuple):
 
 def storm(program: Path, environment: Mapping[str, str], failures: int) -> list[Call]:
     """The calls of eight processes in which so many tasks fail each, in order of how long they took."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(STORM), str(number), str(failures)],
-            env={**environment, "PYTHONPATH": str(program.parent)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        for number in range(STORM_PROCESSES)
-    ]
-    try:
-        printed = [process.communicate(timeout=STORM_LIMIT_SECONDS)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    lines = [line.split() for output in printed for line in output.splitlines()]
-    return sorted(Call(float(seconds), told == "True") for seconds, told in lines)
+
+    def calls(number: int) -> list[Call]:
+        command = [sys.executable, str(STORM), str(number), str(failures)]
+        env = {**environment, "PYTHONPATH": str(program.parent)}
+        pipes: dict[str, Any] = {"capture_output": True, "text": True, "check": False}
+        printed = subprocess.run(command, env=env, timeout=STORM_LIMIT_SECONDS, **pipes).stdout
+        return [Call(float(seconds), told == "True") for seconds, told in map(str.split, printed.splitlines())]
+
+    with ThreadPoolExecutor(STORM_PROCESSES) as pool:
+        return sorted(call for of_one in pool.map(calls, range(STORM_PROCESSES)) for call in of_one)
 
 
 def busiest_minute(slack: SlackStandIn) -> int:
@@ -193,18 +182,17 @@ def a_storm(loads: Loads) -> Lines:
 
 
 def many_channels(loads: Loads) -> Lines:
-    count = loads.sizes.channels
-    yield from in_three_runs(loads, f"{count} channels at {SLACK_SECONDS} s", count, hanging=0)
+    yield from in_three_runs(loads, f"{loads.sizes.channels} channels at {SLACK_SECONDS} s", hanging=0)
 
 
 def hanging_channels(loads: Loads) -> Lines:
-    count, hanging = loads.sizes.channels, loads.sizes.hanging
-    yield from in_three_runs(loads, f"the first {hanging} of {count} channels hang", count, hanging)
+    what = f"the first {loads.sizes.hanging} of {loads.sizes.channels} channels hang"
+    yield from in_three_runs(loads, what, loads.sizes.hanging)
 
 
-def in_three_runs(loads: Loads, what: str, count: int, hanging: int) -> Lines:
+def in_three_runs(loads: Loads, what: str, hanging: int) -> Lines:
     """Something fails before each run, as it does in life."""
-    channels = [f"team-{number}" for number in range(count)]
+    channels = [f"team-{number}" for number in range(loads.sizes.channels)]
     with loads.load() as load:
         for channel in channels[:hanging]:
             load.slack.answer(fault="hang", channel=channel, times=None)
@@ -213,8 +201,7 @@ def in_three_runs(loads: Loads, what: str, count: int, hanging: int) -> Lines:
         for _ in range(3):
             load.tasks.add("failed", 5, TWENTY_MINUTES)
             runs.append(load.run(channels))
-    served = [sum(map(bool, run.told)) for run in runs]
-    others = count - hanging
+    served, others = [sum(map(bool, run.told)) for run in runs], len(channels) - hanging
     yield Line(f"{what}: told after 1 run, after 3", f"{served[0]}, {served[2]} of {others}", served[2] == others)
     yield Line(f"{what}: the longest run", longest(runs))
 
@@ -260,11 +247,9 @@ def until_told(load: Load, count: int, channels: Sequence[str] = ("alerts",)) ->
     """Runs until each channel was told of so many tasks, for some runs of nothing more, or until time is up."""
     told = [[0] * len(channels)]
     runs: list[Ran] = []
-    while (
-        min(told[-1]) < count
-        and sum(run.seconds for run in runs) < PATIENCE_SECONDS
-        and (len(runs) < PATIENCE or told[-1] != told[-1 - PATIENCE])
-    ):
+    while min(told[-1]) < count and sum(run.seconds for run in runs) < PATIENCE_SECONDS:
+        if len(runs) >= PATIENCE and told[-1] == told[-1 - PATIENCE]:
+            break
         runs.append(load.run(channels))
         told.append(runs[-1].told)
     return runs
