@@ -33,8 +33,8 @@ import psycopg2
 
 import slack_notifier
 from benchmarks.choice import chosen
-from benchmarks.delay import Delayed
 from benchmarks.instead import IDLE, alternatives, compare
+from benchmarks.line import Line as NetworkLine
 from benchmarks.measure import Program, compared, in_turns, server_cpu
 from benchmarks.tables import CLAIM_PARAMETERS, TWENTY_MINUTES, Table, table
 from sandbox.postgres import NO_STOCK, Server, postgres_server, stock_programs
@@ -156,7 +156,7 @@ def stock_server(bench: Bench) -> Iterator[Line]:
 
 
 def far_away(bench: Bench) -> Iterator[Line]:
-    far = closing(Delayed(bench.server.port, NETWORK_DELAY_SECONDS))
+    far = closing(NetworkLine(bench.server.port, NETWORK_DELAY_SECONDS))
     with far as line, table(bench.server.url, tasks=bench.sizes.small_table) as tasks:
         url = re.sub(r":\d+/", f":{line.port}/", tasks.url)
         bare, ours = compared(bench.bare(url, "queries.py"), bench.ours(url), bench.sizes.slow_runs)

@@ -36,7 +36,6 @@ from sandbox.slack import SlackStandIn
 from slack_notifier import CALL_SECONDS, EVENT_SECONDS, RUN_SECONDS
 from tests.servers import MailServer, mail_server
 
-# Most cases wait.
 JOBS = 3 * (os.cpu_count() or 2)
 # Other programs share the machine.
 SLOWNESS = 2
@@ -47,7 +46,6 @@ MAY_REPEAT = ("commit", "answer", "reply")
 PIECES = ("answer", "reply")
 # asyncio, under the mail server, complains of each client that goes away.
 logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-# What a log says of each fault.
 NAMES = {
     ERROR: "out of memory|unable to parse|(?i:connection re(fused|set))|not connected|no such host"
     "|Cannot allocate memory|PermissionError|Permission denied",

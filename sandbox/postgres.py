@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
+from uuid import uuid4
 
 import psycopg2
 import psycopg2.extensions
@@ -96,7 +97,7 @@ CREATE TABLE tasks (
 CREATE INDEX ix_tasks_user_api_key ON tasks (user_api_key);
 """
 
-# As many tasks as you like that turned `status` so many minutes ago; a queued one was not started yet.
+# Tasks of these ids that turned `status` so many minutes ago; a queued one was not started yet.
 ADD_TASKS = """
 INSERT INTO tasks (id, user_api_key, status, error, log_uri, created_at, started_at, updated_at)
 SELECT id, 'pr_live_' || left(md5(floor(random() * 3)::text), 16), %(status)s, %(error)s,
@@ -104,12 +105,9 @@ SELECT id, 'pr_live_' || left(md5(floor(random() * 3)::text), 16), %(status)s, %
        turned_at - interval '3 minutes',
        CASE WHEN %(status)s <> 'queued' THEN turned_at - interval '2 minutes' END,
        turned_at
-FROM (
-    SELECT gen_random_uuid()::text AS id,
-           now() AT TIME ZONE 'UTC' - %(minutes_ago)s * interval '1 minute' AS turned_at
-    FROM generate_series(1, %(count)s)
-) AS task
-RETURNING id
+FROM unnest(%(ids)s::text[]) AS id,
+     (SELECT now() AT TIME ZONE 'UTC' - %(minutes_ago)s * interval '1 minute' AS turned_at) AS clock
+ON CONFLICT (id) DO NOTHING
 """
 
 
@@ -370,8 +368,9 @@ def insert_sample(url: str) -> None:
 def add_tasks(url: str, status: str, count: int = 1, *, error: str | None = None, minutes_ago: float = 0) -> list[str]:
     """Adds tasks to a database of the sandbox's; returns their ids."""
     _own_name(url)
-    values = {"status": status, "count": count, "error": error, "minutes_ago": minutes_ago}
-    return [task_id for (task_id,) in execute(url, ADD_TASKS, values)]
+    ids = [str(uuid4()) for _ in range(count)]
+    execute(url, ADD_TASKS, {"ids": ids, "status": status, "error": error, "minutes_ago": minutes_ago})
+    return ids
 
 
 def elapse(connection: psycopg2.extensions.connection, minutes: float) -> None:

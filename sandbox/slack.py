@@ -106,9 +106,8 @@ class SlackStandIn:
     (after a `burst`) on one webhook.
     """
 
-    def __init__(self, port: int = 0, *, rate_limit: bool = False, burst: int = BURST_MESSAGES) -> None:
-        self.rate_limit = rate_limit
-        self.burst = burst
+    def __init__(self, *, rate_limit: bool = False, burst: int = BURST_MESSAGES) -> None:
+        self.rate_limit, self.burst = rate_limit, burst
         self._changed = threading.Condition()
         self._paths: dict[str, str] = {}
         self._requests: list[Request] = []
@@ -119,7 +118,7 @@ class SlackStandIn:
         # Set when requests in flight must end.
         self.patience = threading.Event()
         self.closed = False
-        self._server = _Server(("127.0.0.1", port), self)
+        self._server = _Server(("127.0.0.1", 0), self)
         # The first channel of the page.
         self.webhook(HOME_CHANNEL)
         serve = {"poll_interval": 0.02}
@@ -139,8 +138,6 @@ class SlackStandIn:
         self._server.shutdown()
         self._server.server_close()
 
-    # What a client uses.
-
     @property
     def page(self) -> str:
         """The URL of the page that shows the channels."""
@@ -152,8 +149,6 @@ class SlackStandIn:
             if channel not in self._paths:
                 self._paths[channel] = f"/services/T{_letters(10)}/B{_letters(10)}/{_letters(24, string.ascii_letters)}"
             return self.page.rstrip("/") + self._paths[channel]
-
-    # What a test looks at.
 
     @property
     def requests(self) -> list[Request]:
@@ -176,8 +171,6 @@ class SlackStandIn:
             if not self._changed.wait_for(lambda: len(self._requests) >= n_requests, seconds):
                 raise TimeoutError(f"{len(self._requests)} of {n_requests} requests within {seconds} s")
             return list(self._requests)
-
-    # What a test arranges.
 
     def answer(
         self,
@@ -239,8 +232,6 @@ class SlackStandIn:
             self._requests.clear()
             self._allowances.clear()
 
-    # What the server calls.
-
     def receive(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[Request, _Script]:
         """Records a request and picks how to treat it."""
         with self._changed:
@@ -289,18 +280,14 @@ class _Allowance:
     """A token bucket: a burst, then so many a second."""
 
     def __init__(self, burst: int) -> None:
-        self.burst = burst
-        self.tokens = float(burst)
-        self.since = time.monotonic()
+        self.burst, self.tokens, self.since = burst, float(burst), time.monotonic()
 
     def take(self) -> bool:
-        now = time.monotonic()
-        self.tokens = min(self.burst, self.tokens + (now - self.since) * MESSAGES_PER_SECOND)
-        self.since = now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
+        before, self.since = self.since, time.monotonic()
+        self.tokens = min(self.burst, self.tokens + (self.since - before) * MESSAGES_PER_SECOND)
+        is_allowed = self.tokens >= 1
+        self.tokens -= is_allowed
+        return is_allowed
 
 
 def _check_content_type(request: Request) -> None:
@@ -349,7 +336,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         stand_in = self.server.stand_in
         found = view.resource(self.path, stand_in.channels, stand_in.requests, stand_in.log)
-        self._send(_response(200, found.body, found.headers) if found else _response(404, b"not found", {}))
+        self._send(_response(200, *found) if found else _response(404, b"not found", {}))
 
     def do_POST(self) -> None:
         self._handle_webhook()

@@ -712,13 +712,6 @@ def test_demonstration_once_ends_with_the_exit_code_of_the_notifier():
     assert (code, log.count("Slack message sent successfully")) == (0, 2), log
 
 
-@pytest.mark.slow
-def test_demonstration_names_a_port_that_is_taken(slack):
-    port = slack.page.rstrip("/").rpartition(":")[2]
-    complaint = f"The sandbox did not start: port {port} cannot be used: Address already in use\n"
-    assert ended("sandbox", "--once", "--port", port) == (1, complaint)
-
-
 # ---- The program -----------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from sandbox import mrkdwn
@@ -82,9 +82,8 @@ class Request:
         return self.payload is not None
 
 
-class Resource(NamedTuple):
-    body: bytes
-    headers: Mapping[str, str]
+# The body and the headers of an answer.
+Resource = tuple[bytes, Mapping[str, str]]
 
 
 def resource(address: str, channels: Sequence[str], requests: Sequence[Request], log: Sequence[str]) -> Resource | None:
@@ -102,7 +101,7 @@ def resource(address: str, channels: Sequence[str], requests: Sequence[Request],
 
 
 def _resource(text: str, kind: str) -> Resource:
-    return Resource(text.encode("utf-8"), {**_HEADERS, "Content-Type": f"{kind}; charset=utf-8"})
+    return text.encode("utf-8"), {**_HEADERS, "Content-Type": f"{kind}; charset=utf-8"}
 
 
 def _page(channel: str, channels: Sequence[str], requests: Sequence[Request], wanted: str, log: Sequence[str]) -> str:

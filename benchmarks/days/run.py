@@ -119,8 +119,6 @@ class Days:
         if not self._is_out("cron"):
             self.run(self.luck.choice(COMPLETE))
 
-    # A run
-
     def run(self, who: str) -> None:
         self.counts["runs"] += 1
         out = {to.channel for to in self.destinations if self._is_out("slack")}
@@ -180,8 +178,6 @@ class Days:
         self.table.flush()
         for to in self.destinations:
             to.unsure.add(row.id)
-
-    # What came of it
 
     def _hear(self, request: Request, payload: Payload, sure: bool) -> None:
         to = next(to for to in self.destinations if to.channel == request.channel)

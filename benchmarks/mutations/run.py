@@ -59,12 +59,11 @@ def name(test: str) -> str:
 class Trees:
     """Copies of the project in which the module may be broken, one for each test at a time."""
 
-    def __init__(self, folder: Path, jobs: int, database_url: str) -> None:
+    def __init__(self, folder: Path, database_url: str) -> None:
         self._free: SimpleQueue[Path] = SimpleQueue()
-        self._jobs = jobs
         self._environment = {**os.environ, "TEST_DATABASE_URL": database_url}
         self._whole = (ROOT / MODULE).read_text(encoding="utf-8")
-        for number in range(jobs):
+        for number in range(JOBS):
             tree = folder / f"tree-{number}"
             shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".*", "__pycache__"))
             # The tests read it, and older versions of the module.
@@ -78,7 +77,7 @@ class Trees:
 
     def check(self, tests: Sequence[str], options: Sequence[str]) -> None:
         """Runs the tests with nothing broken."""
-        options = [*options, "-n", str(self._jobs), "-rpfE", "--durations=0", "-vv"]
+        options = [*options, "-n", str(JOBS), "-rpfE", "--durations=0", "-vv"]
         tree = self._free.get()
         code, output = self._test(tree, [*tests, *options], CHECK_SECONDS)
         self._free.put(tree)
@@ -126,7 +125,6 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="every fourth whose test is not a slow one")
     parser.add_argument("--fit", action="store_true", help="only whether each still fits the module; runs no test")
     parser.add_argument("--only", metavar="WORD", default="", help="only those whose description or test has the word")
-    parser.add_argument("--jobs", type=int, default=JOBS, help="so many at a time (default: three for each core)")
     arguments = parser.parse_args(argv)
     breaks = [b for b in BREAKS if arguments.only in b.what + b.test]
     if not breaks:
@@ -135,18 +133,18 @@ def main(argv: Sequence[str]) -> int:
         module = (ROOT / MODULE).read_text(encoding="utf-8")
         verdicts = [shown(fit(module, broken)) for broken in breaks]
     else:
-        verdicts = judged(breaks, arguments.jobs, quick=arguments.quick)
+        verdicts = judged(breaks, quick=arguments.quick)
     missed = [verdict.broken.what for verdict in verdicts if verdict.why]
     found = "fit the module" if arguments.fit else "found by their tests"
     print(f"{len(verdicts) - len(missed)} of {len(verdicts)} breaks {found}" + "".join(f"\n  not: {m}" for m in missed))
     return 1 if missed else 0
 
 
-def judged(breaks: Sequence[Break], jobs: int, *, quick: bool) -> list[Verdict]:
+def judged(breaks: Sequence[Break], *, quick: bool) -> list[Verdict]:
     breaks = breaks[:: QUICK_STEP if quick else 1]
-    with postgres_server() as server, tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
+    with postgres_server() as server, tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(JOBS) as pool:
         # With a password that nothing may show: the tests look for it.
-        trees = Trees(Path(folder), jobs, url_of(server.url, login="postgres:password-of-the-database"))
+        trees = Trees(Path(folder), url_of(server.url, login="postgres:password-of-the-database"))
         trees.check(sorted({b.test for b in breaks}), ["-m", "not slow"] if quick else [])
         if quick:
             breaks = [b for b in breaks if name(b.test) in trees.seconds]
