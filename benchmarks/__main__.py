@@ -35,7 +35,7 @@ import slack_notifier
 from benchmarks.choice import chosen
 from benchmarks.instead import IDLE, alternatives, compare
 from benchmarks.line import Line as NetworkLine
-from benchmarks.measure import Program, compared, in_turns, server_cpu
+from benchmarks.measure import Program, in_turns, server_cpu
 from benchmarks.tables import CLAIM_PARAMETERS, TWENTY_MINUTES, Table, table
 from sandbox.postgres import NO_STOCK, Server, postgres_server, stock_programs
 from sandbox.slack import SlackStandIn
@@ -159,7 +159,7 @@ def far_away(bench: Bench) -> Iterator[Line]:
     far = closing(NetworkLine(bench.server.port, NETWORK_DELAY_SECONDS))
     with far as line, table(bench.server.url, tasks=bench.sizes.small_table) as tasks:
         url = re.sub(r":\d+/", f":{line.port}/", tasks.url)
-        bare, ours = compared(bench.bare(url, "queries.py"), bench.ours(url), bench.sizes.slow_runs)
+        bare, ours = in_turns([bench.bare(url, "queries.py"), bench.ours(url)], bench.sizes.slow_runs)
     bench.expect(messages=0)
     yield ratio("nothing to report, database 25 ms away each way: time", bare.wall, ours.wall, ms, 2.0)
 
@@ -172,7 +172,7 @@ def two_alerts(bench: Bench) -> Iterator[Line]:
         tasks.settle()
         script = bench.bare(tasks.url, "alerts.py", prepare=(bench.slack.clear,))
         module = bench.module(tasks.url, prepare=(bench.slack.clear, tasks.forget))
-        bare, ours = compared(script, module, bench.sizes.runs)
+        bare, ours = in_turns([script, module], bench.sizes.runs)
     bench.expect(messages=2)
     yield ratio("a failed and a stuck alert sent, python -m slack_notifier: CPU", bare.cpu, ours.cpu, ms, 1.3)
 
@@ -186,9 +186,9 @@ def many_failures(bench: Bench) -> Iterator[Line]:
         ours_few = bench.ours(few.url, "--failed-only", prepare=(bench.slack.clear, few.forget))
         ours_many = bench.ours(many.url, "--failed-only", prepare=(bench.slack.clear, many.forget))
         psql = bench.psql(many, f"{slack_notifier.START};{slack_notifier.FAILED.claim}", (many.forget,))
-        ten, all_of_them = compared(ours_few, ours_many, bench.sizes.slow_runs)
+        ten, all_of_them = in_turns([ours_few, ours_many], bench.sizes.slow_runs)
         bench.expect(messages=1)
-        bare, ours = compared(psql, ours_many, bench.sizes.slow_runs)
+        bare, ours = in_turns([psql, ours_many], bench.sizes.slow_runs)
     bench.expect(messages=1)
     what = f"{count:,} new failures"
     yield ratio(f"{what}: peak memory (bare: 10 failures)", ten.memory, all_of_them.memory, mb, 1.2)
@@ -198,7 +198,7 @@ def many_failures(bench: Bench) -> Iterator[Line]:
 def large_table(bench: Bench) -> Iterator[Line]:
     small, large = bench.sizes.small_table, bench.sizes.large_table
     with table(bench.server.url, tasks=small) as few, table(bench.server.url, tasks=large) as many:
-        bare, ours = compared(bench.ours(few.url), bench.ours(many.url), bench.sizes.runs)
+        bare, ours = in_turns([bench.ours(few.url), bench.ours(many.url)], bench.sizes.runs)
     bench.expect(messages=0)
     yield ratio(f"{large:,} tasks, nothing to report: time (bare: {small:,})", bare.wall, ours.wall, ms, 1.2)
 
@@ -211,7 +211,7 @@ def many_stuck(bench: Bench) -> Iterator[Line]:
         many.settle()
         bench.ours(many.url).run()
         bench.expect(messages=1)
-        bare, ours = compared(bench.ours(none.url), bench.ours(many.url), bench.sizes.slow_runs)
+        bare, ours = in_turns([bench.ours(none.url), bench.ours(many.url)], bench.sizes.slow_runs)
     bench.expect(messages=0)
     what = f"{count:,} stuck tasks, all reported: more time (bare: none)"
     yield Line(what, ms(bare.wall), ms(ours.wall), ours.wall - bare.wall, 1.0, "s")

@@ -104,7 +104,7 @@ class Load:
         return {"PATH": os.environ["PATH"], "DATABASE_URL": self.tasks.url, "SLACK_WEBHOOK": webhooks}
 
     def run(self, channels: Sequence[str] = ("alerts",), prefix: Sequence[str] = ()) -> Ran:
-        limited = [found("timeout"), "--signal=KILL", str(RUN_LIMIT_SECONDS), *prefix]
+        limited = ["timeout", "--signal=KILL", str(RUN_LIMIT_SECONDS), *prefix]
         command = [*limited, sys.executable, str(self.program)]
         cost, code, _ = Program(command, self.environment(channels), self.program.parent).tried()
         return Ran(cost.wall, cost.memory, code == KILLED, list(map(self.told, channels)))
@@ -128,16 +128,6 @@ class Loads(NamedTuple):
             new.execute(f"DROP TABLE slack_notifications; GRANT CREATE ON SCHEMA public TO {WORKER}")
             new.execute("ALTER TABLE tasks SET UNLOGGED")
             yield Load(self.program, new, stand_in)
-
-
-def found(program: str) -> str:
-    path = shutil.which(program)
-    if not path:
-        raise SystemExit(f"{program} is not installed")
-    return path
-
-
-# ---- The storm -------------------------------------------------------------------------------------------------------
 
 
 class Call(NamedTuple):
@@ -178,9 +168,6 @@ def a_storm(loads: Loads) -> Lines:
         yield Line(f"{what}: told when the program has run", f"{told} of {count}", told == count)
 
 
-# ---- Many channels ---------------------------------------------------------------------------------------------------
-
-
 def many_channels(loads: Loads) -> Lines:
     yield from in_three_runs(loads, f"{loads.sizes.channels} channels at {SLACK_SECONDS} s", hanging=0)
 
@@ -211,17 +198,14 @@ def longest(runs: Sequence[Ran]) -> str:
     return f"killed after {RUN_LIMIT_SECONDS} s" if any(run.killed for run in runs) else f"{seconds:.1f} s"
 
 
-# ---- Many failures, large tables, slow databases ---------------------------------------------------------------------
-
-
 def ids_of_uuid(loads: Loads) -> Lines:
     count = loads.sizes.failures
     with loads.load(tasks=loads.sizes.table) as load:
         load.tasks.execute("ALTER TABLE tasks ALTER id TYPE uuid USING id::uuid")
         load.tasks.add("failed", count, TWENTY_MINUTES)
         load.tasks.settle()
-        runs = until_told(load, count, ["one", "two", "three"])
-    yield from of_runs(f"uuid ids, {loads.sizes.table:,} tasks, {count:,} failures, 3 channels", runs, count)
+        what = f"uuid ids, {loads.sizes.table:,} tasks, {count:,} failures, 3 channels"
+        yield from until_told(what, load, count, ["one", "two", "three"])
 
 
 def many_failures(loads: Loads) -> Lines:
@@ -231,19 +215,17 @@ def many_failures(loads: Loads) -> Lines:
         load.tasks.add("failed", count, TWENTY_MINUTES)
         load.tasks.execute(CREATE_INDEXES + INDEX)
         load.tasks.settle()
-        runs = until_told(load, count)
-    yield from of_runs(f"{count:,} new failures", runs, count)
+        yield from until_told(f"{count:,} new failures", load, count)
 
 
 def slow_reads(loads: Loads) -> Lines:
     with loads.load() as load:
         load.tasks.add("failed", 5, TWENTY_MINUTES)
         load.tasks.execute(SLOW_VIEW)
-        runs = until_told(load, 5)
-    yield from of_runs(f"5 failures, each read of tasks takes {READ_SECONDS} s", runs, 5)
+        yield from until_told(f"5 failures, each read of tasks takes {READ_SECONDS} s", load, 5)
 
 
-def until_told(load: Load, count: int, channels: Sequence[str] = ("alerts",)) -> list[Ran]:
+def until_told(what: str, load: Load, count: int, channels: Sequence[str] = ("alerts",)) -> Lines:
     """Runs until each channel was told of so many tasks, for some runs of nothing more, or until time is up."""
     told = [[0] * len(channels)]
     runs: list[Ran] = []
@@ -252,17 +234,9 @@ def until_told(load: Load, count: int, channels: Sequence[str] = ("alerts",)) ->
             break
         runs.append(load.run(channels))
         told.append(runs[-1].told)
-    return runs
-
-
-def of_runs(what: str, runs: Sequence[Ran], count: int) -> Lines:
-    last = runs[-1].told
-    yield Line(f"{what}: told by the first run", f"{sum(runs[0].told):,}")
-    yield Line(f"{what}: told in the end", f"{sum(last):,} after {len(runs)}", min(last) == count)
+    yield Line(f"{what}: told by the first run", f"{sum(told[1]):,}")
+    yield Line(f"{what}: told in the end", f"{sum(told[-1]):,} after {len(runs)}", min(told[-1]) == count)
     yield Line(f"{what}: the longest run", longest(runs))
-
-
-# ---- Large failures --------------------------------------------------------------------------------------------------
 
 
 def large_errors(loads: Loads) -> Lines:
@@ -274,7 +248,7 @@ def large_errors(loads: Loads) -> Lines:
         load.tasks.forget()
         long = load.run()
         load.tasks.forget()
-        limited = load.run(prefix=[found("prlimit"), f"--as={ADDRESS_SPACE_MB << 20}"])
+        limited = load.run(prefix=["prlimit", f"--as={ADDRESS_SPACE_MB << 20}"])
     what = f"20 errors of {size} MB"
     told = limited.told[0] - long.told[0]
     yield Line(f"{what}: peak memory (of 20 short ones)", f"{long.memory:.0f} MB ({short.memory:.0f} MB)")

@@ -1,4 +1,4 @@
-"""What a program costs, and its database server, and two programs compared."""
+"""What programs cost, and their database server, measured in turns."""
 
 from __future__ import annotations
 
@@ -50,12 +50,6 @@ class Program(NamedTuple):
         )
         wall, cpu, memory, code = map(float, done.stdout.split())
         return Cost(wall, cpu, memory), int(code), done.stderr
-
-
-def compared(bare: Program, ours: Program, runs: int) -> tuple[Cost, Cost]:
-    """The medians of both."""
-    first, second = in_turns([bare, ours], runs)
-    return first, second
 
 
 def in_turns(programs: Sequence[Program], runs: int) -> list[Cost]:

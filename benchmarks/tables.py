@@ -42,9 +42,7 @@ FROM generate_series(1, %(count)s) AS i, make_interval(secs => %(oldest)s * 60.0
 
 # What the notifier fills into the claim of a failed alert.
 CLAIM_PARAMETERS: dict[str, Any] = {
-    "statement_milliseconds": 0,
-    "lock_milliseconds": 0,
-    "hold_milliseconds": 0,
+    **dict.fromkeys(("statement_milliseconds", "lock_milliseconds", "hold_milliseconds"), 0),
     "destination": "benchmark",
     "destinations": ["benchmark"],
     "user": "",

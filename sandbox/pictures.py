@@ -46,8 +46,9 @@ def past(stage: Stage) -> None:
     stage.later(60 * 26)
 
 
-def last_run(stage: Stage, **settings: str) -> None:
-    """The run that a picture is about: what was sent before does not show."""
+def last_run(stage: Stage, minutes: float = 0, **settings: str) -> None:
+    """The run that a picture is about, so many minutes later: what was sent before does not show."""
+    stage.later(minutes)
     stage.slack.clear()
     stage.run(**settings)
     stage.slack.log.clear()
@@ -63,16 +64,14 @@ def many(stage: Stage) -> None:
     stage.fail(27, MEMORY)
     stage.fail(18, "HTTP 429 from api.elevenlabs.io: Too Many Requests")
     stage.finish(7)
-    stage.later(1)
-    last_run(stage)
+    last_run(stage, 1)
 
 
 def one(stage: Stage) -> None:
     past(stage)
     stage.fail(1, MEMORY)
     stage.finish(11)
-    stage.later(4)
-    last_run(stage)
+    last_run(stage, 4)
 
 
 def mixed(stage: Stage) -> None:
@@ -81,16 +80,14 @@ def mixed(stage: Stage) -> None:
     stage.later(9)
     stage.fail(1, UPLOAD)
     stage.finish(14)
-    stage.later(2)
-    last_run(stage)
+    last_run(stage, 2)
 
 
 def stuck(stage: Stage) -> None:
     add_tasks(stage.database, "queued", 2, minutes_ago=48)
     add_tasks(stage.database, "in_progress", 2, minutes_ago=75)
     stage.finish(6)
-    stage.later(3)
-    last_run(stage)
+    last_run(stage, 3)
 
 
 def idle(stage: Stage) -> None:
@@ -103,8 +100,7 @@ def idle(stage: Stage) -> None:
 def critical(stage: Stage) -> None:
     past(stage)
     stage.fail(9, UPLOAD)
-    stage.later(3)
-    last_run(stage, SLACK_CRITICAL_MENTION="<!here>")
+    last_run(stage, 3, SLACK_CRITICAL_MENTION="<!here>")
 
 
 def recovered(stage: Stage) -> None:
@@ -113,8 +109,7 @@ def recovered(stage: Stage) -> None:
     stage.run()
     stage.later(25)
     stage.recover()
-    stage.later(1)
-    last_run(stage)
+    last_run(stage, 1)
 
 
 def reminder(stage: Stage) -> None:

@@ -54,9 +54,9 @@ def context(*elements: dict[str, Any]) -> dict[str, Any]:
 
 
 def refusal(payload: object) -> str:
-    """The word and reason of the refusal; "" where the payload is taken."""
+    """The word and reason of the refusal; "" where the payload, or the body that is given as it is, is taken."""
     try:
-        rules.checked(json.dumps(payload).encode())
+        rules.checked(payload if isinstance(payload, bytes) else json.dumps(payload).encode())
     except rules.Refused as refused:
         return f"{refused.word} {refused.reason}"
     return ""
@@ -122,7 +122,10 @@ def test_all_blocks_together_have_a_limit_in_which_a_header_costs_more():
 
 # By how the refusal begins.
 PAYLOADS = {
-    "invalid_payload not": [[], {"text": "\ud800"}, {"text": float("nan")}],
+    "invalid_payload not a JSON object": [[]],
+    "invalid_payload not JSON in UTF-8": [
+        *[{"text": "\ud800"}, {"text": float("nan")}, b"", b"{", b"\xff{}", b"payload=%7B%7D", b"[" * 100_000]
+    ],
     "invalid_payload text is": [{"text": 1}],
     "no_text neither": [{}, {"text": ""}, {"text": " ", "blocks": []}],
     "msg_too_long text has": [{"text": "x" * 40_001}],
@@ -138,15 +141,10 @@ PAYLOADS = {
 }
 
 
-@pytest.mark.parametrize(("words", "payload"), [(words, each) for words, them in PAYLOADS.items() for each in them])
-def test_payload_that_slack_refuses_or_would_show_worse(words, payload):
-    assert refusal(payload).startswith(words)
-
-
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff{}", b"payload=%7B%7D", b"[" * 100_000], ids=range(5))
-def test_body_that_is_not_json_is_refused(body):
-    with pytest.raises(rules.Refused, match="invalid_payload"):
-        rules.checked(body)
+@pytest.mark.parametrize("words", PAYLOADS)
+def test_payload_that_slack_refuses_or_would_show_worse(words):
+    for payload in PAYLOADS[words]:
+        assert refusal(payload).startswith(words)
 
 
 @pytest.mark.parametrize(
@@ -205,20 +203,6 @@ LINK = '<a href="{}" target="_blank" rel="noopener noreferrer">{}</a>'
         ("<!subteam^S1>", '<span class="mention">@S1</span>'),
         ("  • two  spaces", "  • two  spaces"),
         ("https://a.b", "https://a.b"),
-    ],
-)
-def test_markup_shows_as_in_slack(words, html):
-    assert mrkdwn.render(words) == html
-
-
-def test_bare_address_is_a_link_unless_verbatim():
-    address = "https://a.b/c_d_e"
-    assert mrkdwn.render(f"see {address}", verbatim=False) == f"see {LINK.format(address, address)}"
-
-
-@pytest.mark.parametrize(
-    ("words", "html"),
-    [
         ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
         ("&lt;script&gt;", "&lt;script&gt;"),
         ("&amp;lt;b&amp;gt; &quot;", "&amp;lt;b&amp;gt; &amp;quot;"),
@@ -230,8 +214,13 @@ def test_bare_address_is_a_link_unless_verbatim():
         ("\x000\x00 `x`", "0 <code>x</code>"),
     ],
 )
-def test_hostile_text_stays_text(words, html):
+def test_markup_shows_as_in_slack_and_hostile_text_as_text(words, html):
     assert mrkdwn.render(words) == html
+
+
+def test_bare_address_is_a_link_unless_verbatim():
+    address = "https://a.b/c_d_e"
+    assert mrkdwn.render(f"see {address}", verbatim=False) == f"see {LINK.format(address, address)}"
 
 
 # ---- The stand-in ----------------------------------------------------------------------------------------------------
@@ -245,6 +234,10 @@ def slack() -> Iterator[SlackStandIn]:
 
 def post(url: str, payload: object = PLAIN, seconds: float = 30) -> requests.Response:
     return requests.post(url, json=payload, timeout=seconds, allow_redirects=False)
+
+
+def page(slack: SlackStandIn, path: str = "") -> str:
+    return requests.get(slack.page + path, timeout=30).text
 
 
 def test_accepted_message_is_answered_and_kept(slack):
@@ -299,10 +292,6 @@ def test_scripted_answer_for_one_channel_until_normal(slack):
     assert [post(slack.webhook("other")).status_code for _ in range(3)] == [500] * 3
     slack.answer_normally()
     assert post(slack.webhook("other")).status_code == 200
-
-
-def page(slack: SlackStandIn, path: str = "") -> str:
-    return requests.get(slack.page + path, timeout=30).text
 
 
 def test_unknown_fault_is_an_error(slack):

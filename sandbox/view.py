@@ -197,5 +197,5 @@ def _block(block: Mapping[str, Any]) -> str:
 
 def _text(text: Mapping[str, Any]) -> str:
     if text["type"] == "plain_text":
-        return mrkdwn.plain(text["text"])
+        return escape(text["text"])
     return mrkdwn.render(text["text"], verbatim=text.get("verbatim", False))
