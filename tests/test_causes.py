@@ -375,6 +375,8 @@ FAILURE, LATELY = task("failed", started=59, updated=5), task("finished", update
     [
         pytest.param([QUEUED], 50, 1, id="nobody works"),
         pytest.param([QUEUED, LATELY], 50, 0, id="one task is stuck"),
+        pytest.param([task("in_progress", 50, started=40), LATELY] * 9, 0, 0, id="9 stuck tasks"),
+        pytest.param([task("in_progress", 50, started=40), LATELY] * 10, 0, 1, id="10 stuck tasks"),
         pytest.param([FAILURE] * 9, 0, 0, id="9 failures"),
         pytest.param([FAILURE] * 10, 0, 1, id="10 failures"),
         pytest.param([FAILURE] * 5 + [LATELY] * 5, 50, 1, id="half of ten failed"),
