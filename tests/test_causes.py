@@ -136,13 +136,8 @@ def test_a_cause_that_is_cut_within_a_name_is_one(causes):
 # ---- Which line of an error is its cause -----------------------------------------------------------------------------
 
 
-def test_the_cause_is_the_exception_and_not_its_stack(causes):
-    assert causes(traceback("RuntimeError: out of memory"), traceback("RuntimeError: out of memory", "")) == [
-        ("RuntimeError: out of memory", 2)
-    ]
-
-
 def test_the_cause_is_what_stands_before_the_stack_with_the_exception(causes):
+    assert causes(traceback("E: out of memory"), traceback("E: out of memory", "")) == [("E: out of memory", 2)]
     first, second = (f"Upload failed\n{traceback(raised)}" for raised in ("E: x", "E: y"))
     assert sorted(causes(first, second, first)) == [("Upload failed: E: x", 2), ("Upload failed: E: y", 1)]
     # One that says the same as the text before it says it once.

@@ -133,7 +133,7 @@ TEXT = r'''
 -THEN split_part(raised, ': ', 1) ELSE {_READ.format("raised")} END
 +THEN '' ELSE '' END
 # a cause is shown without a task
-? tests/test_messages.py::test_each_cause_that_is_shown_has_a_task_however_long_its_links_are
+? tests/test_size.py::test_as_many_causes_as_fit_have_a_task_and_then_as_many_as_fit_however_long_the_links
 -tasks = [*group.tasks[:1], *more]
 +tasks = more
 ## Secrets.
@@ -198,7 +198,7 @@ TEXT = r'''
 -"Logo URL provided": (
 +"Logo: {}": (
 # an asterisk in a cause ends its heading
-? tests/test_messages.py::test_an_asterisk_in_a_cause_does_not_end_its_heading
+? tests/test_messages.py::test_many_failures_stand_under_their_causes
 -return f"*{text.replace('*', '∗')}*"
 +return f"*{text}*"
 # a cause is seen as often as before
@@ -215,7 +215,7 @@ TEXT = r'''
 -news.facts.get("last_activity", news.claimed_at)
 +news.facts.get("last_activity")
 # a part is counted as all
-? tests/test_messages.py::test_a_part_of_the_stuck_tasks_is_said_to_be_one
+? tests/test_messages.py::test_the_summary_says_how_many_and_since_when
 -    if news.partial:
 -        return f"{plural(news.total, 'task')} and more"
 -
