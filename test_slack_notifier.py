@@ -116,25 +116,13 @@ def test_the_cut_of_a_long_error_leaves_no_piece_of_a_secret():
     assert "MIIE" not in error_line("-----BEGIN PRIVATE KEY-----MIIEvQIBADANBg" + "k" * 200)
 
 
-def test_a_task_without_a_time_of_creation_was_created_at_an_unknown_time(notifier, tasks):
-    tasks.execute("ALTER TABLE tasks ALTER created_at DROP NOT NULL")
-    tasks.fail(created=None, updated=1)
-    [task] = notifier.get_failed_tasks_last_30min()
-    assert task["created_at"] is None
-    assert "*Created:* unknown" in notifier.format_task_info(task)
-
-
 @pytest.mark.parametrize(
     ("key", "shown"),
     [
-        ("test-api-key-12345", "test-api..."),
-        ("123456789012", "12345678..."),
-        ("12345678901", "12345..."),
-        ("abcd", "ab..."),
-        ("a", "..."),
-        ("&&&&&&&&&&&&", "&amp;" * 8 + "..."),
+        ("test-api-key-12345", "test-api..."), ("123456789012", "12345678..."), ("12345678901", "12345..."),
+        ("abcd", "ab..."), ("a", "..."), ("&&&&&&&&&&&&", "&amp;" * 8 + "..."),
     ],
-)
+)  # fmt: skip
 def test_masked_key_shows_its_start(key, shown):
     assert mask_key(key) == shown
 
@@ -184,15 +172,10 @@ def test_time_is_shown_in_utc(moment, text):
 @pytest.mark.parametrize(
     ("minutes", "text"),
     [
-        (-5, "0 min"),
-        (0.99, "0 min"),
-        (59.9, "59 min"),
-        (60, "1 h 0 min"),
-        (24 * 60 - 1, "23 h 59 min"),
-        (24 * 60, "1 d 0 h"),
-        (52 * 60 + 59, "2 d 4 h"),
+        (-5, "0 min"), (0.99, "0 min"), (59.9, "59 min"), (60, "1 h 0 min"), (24 * 60 - 1, "23 h 59 min"),
+        (24 * 60, "1 d 0 h"), (52 * 60 + 59, "2 d 4 h"),
     ],
-)
+)  # fmt: skip
 def test_age_is_in_whole_minutes_hours_and_days(minutes, text):
     now = datetime(2025, 9, 1, 12, 0)
     assert format_age(None, now) == format_age(now, None) == "unknown"
@@ -331,23 +314,11 @@ def assert_complete(message: dict[str, Any], count: int) -> None:
 
 
 NASTY = [
-    "",
-    " ",
-    "`" * 500,
-    "``` ` ```",
-    "<!channel> <!here> <!everyone> <@U012AB3CD> <!subteam^S012AB3CD>",
-    "<https://evil.example.com|View Logs>",
-    "https://x/|View Logs> <!here>",
-    "javascript:alert(1)",
-    "&amp; &lt; & < > \" '",
-    "\x01\x07\x1b[31m\x7f\x85",
-    "\u202e\u2066\u200f\u061c",
-    "😀👩‍👩‍👧🇨🇭" * 100,
-    "*bold* _it_ ~no~\n> quote\n• list",
-    "&" * 20_000,
-    "😀" * 20_000,
-    "x\r\ny\u2028z",
-]
+    "", " ", "`" * 500, "``` ` ```", "&" * 20_000, "😀" * 20_000, "😀👩‍👩‍👧🇨🇭" * 100, "x\r\ny\u2028z",
+    "<!channel> <!here> <!everyone> <@U012AB3CD> <!subteam^S012AB3CD>", "<https://evil.example.com|View Logs>",
+    "https://x/|View Logs> <!here>", "&amp; &lt; & < > \" '", "\x01\x07\x1b[31m\x7f\x85", "\u202e\u2066\u200f\u061c",
+    "javascript:alert(1)", "*bold* _it_ ~no~\n> quote\n• list",
+]  # fmt: skip
 
 
 def test_nasty_task_text_is_accepted_pings_nobody_and_fakes_no_link(tasks, notifier, slack):
@@ -374,13 +345,8 @@ def test_task_with_an_id_of_kilobytes_is_listed_too(tasks, notifier, slack):
 PG_TEXT = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60), st.sampled_from(NASTY)
 )
-PG_TIMES = st.one_of(
-    st.integers(0, 100),
-    st.datetimes().map(datetime.isoformat),
-    st.sampled_from(
-        ["infinity", "-infinity", "4713-01-01 BC", "12000-01-01", "0001-01-01", "9999-12-31 23:59:59.999999"]
-    ),
-)
+FAR_TIMES = ["infinity", "-infinity", "4713-01-01 BC", "12000-01-01", "0001-01-01", "9999-12-31 23:59:59.999999"]
+PG_TIMES = st.integers(0, 100) | st.datetimes().map(datetime.isoformat) | st.sampled_from(FAR_TIMES)
 ROWS = st.fixed_dictionaries(
     {
         "id": PG_TEXT.filter(bool),
@@ -391,12 +357,13 @@ ROWS = st.fixed_dictionaries(
     optional={"started": PG_TIMES, "error": PG_TEXT, "log_uri": PG_TEXT | PG_TEXT.map("https://x/{}".format)},
 )
 FAR_ROW = {"id": "far", "status": "failed", "created": "4713-01-01 BC", "updated": "infinity"}
+TRIED = hypothesis_settings(
+    max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 @pytest.mark.slow
-@hypothesis_settings(
-    max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@TRIED
 @given(rows=st.lists(ROWS, max_size=6, unique_by=lambda row: row["id"]))
 @example(
     rows=[FAR_ROW, {**FAR_ROW, "id": "later", "created": "12000-01-01"}, {**FAR_ROW, "id": "x", "created": "infinity"}]
@@ -455,7 +422,8 @@ def test_task_is_stuck_after_the_timeout_without_a_sign_of_life(tasks, notifier,
 
 
 def test_task_dict_has_the_documented_keys_and_reading_it_sends_nothing(tasks, notifier, slack):
-    row = {"id": "t", "error": "e", "log_uri": "https://x", "user_api_key": "k"}
+    # Of many bytes and few characters.
+    row = {"id": "t", "error": "渲染失败" * 2_000, "log_uri": "https://x", "user_api_key": "k"}
     tasks.fail(**row, created="2025-09-01 12:00:00")
     tasks.add("queued", created=60)
     (task,), (stuck,) = notifier.get_failed_tasks_last_30min(), notifier.get_stuck_tasks()
@@ -466,12 +434,18 @@ def test_task_dict_has_the_documented_keys_and_reading_it_sends_nothing(tasks, n
     assert slack.requests == []
 
 
-def test_formatted_task_is_what_the_alert_lists(tasks, notifier, slack):
-    tasks.fail(id="<a>", error="b & c", log_uri="https://x/")
+@pytest.mark.parametrize(
+    ("created", "line"), [("2025-09-01 12:00:00", "*Created:* 2025-09-01 12:00:00 UTC"), (None, "*Created:* unknown")]
+)
+def test_formatted_task_is_what_the_alert_lists(tasks, notifier, slack, created, line):
+    tasks.execute("ALTER TABLE tasks ALTER created_at DROP NOT NULL")
+    tasks.fail(id="<a>", error="b & c", log_uri="https://x/", created=created)
     (task,) = notifier.get_failed_tasks_last_30min()
     notifier.send_failed_tasks_notification()
-    # That one has no clock.
-    assert notifier.format_task_info(task) == block_texts(only(slack))[2].replace(" · 5 min ago", "")
+    listed = block_texts(only(slack))[2]
+    # The one that is formatted has no clock.
+    assert notifier.format_task_info(task) == listed.replace(" · 5 min ago", "")
+    assert line in listed
 
 
 ZONES = ["UTC", "Asia/Tokyo", "America/New_York"]
@@ -579,30 +553,20 @@ def test_database_url_of_sqlalchemy_with_an_encoded_password_gets_in(tasks, role
 # ---- Public API --------------------------------------------------------------------------------------------------
 
 
-NOTHING_TO_REPORT = {
-    **{"failed_tasks_count": 0, "stuck_tasks_count": 0, "error": None},
-    **{"failed_notification_sent": True, "stuck_notification_sent": True},
-}
+NOTHING_TO_REPORT = {"failed_tasks_count": 0, "stuck_tasks_count": 0, "error": None}
+NOTHING_TO_REPORT |= {"failed_notification_sent": True, "stuck_notification_sent": True}
 
 
-def test_combined_notification_reports_both_in_a_message_each(tasks, notifier, slack):
-    tasks.fail()
-    tasks.fail()
-    tasks.add("queued", created=60)
-    assert notifier.send_combined_notification() == {
-        **NOTHING_TO_REPORT,
-        "failed_tasks_count": 2,
-        "stuck_tasks_count": 1,
-    }
-    assert titles(slack) == [FAILED_TITLE, STUCK_TITLE]
-
-
-@pytest.mark.usefixtures("tasks")
-def test_nothing_to_report_is_success_without_a_message(notifier, slack):
-    assert notifier.send_failed_tasks_notification() is True
-    assert notifier.send_stuck_tasks_notification() is True
+def test_combined_notification_reports_what_there_is_in_a_message_each(tasks, notifier, slack):
+    assert notifier.send_failed_tasks_notification() is notifier.send_stuck_tasks_notification() is True
     assert notifier.send_combined_notification() == NOTHING_TO_REPORT
     assert slack.requests == []
+    tasks.fail(updated=0)
+    tasks.fail(updated=0)
+    tasks.add("queued", created=60)
+    counts = {"failed_tasks_count": 2, "stuck_tasks_count": 1}
+    assert notifier.send_combined_notification() == {**NOTHING_TO_REPORT, **counts}
+    assert titles(slack) == [FAILED_TITLE, STUCK_TITLE]
 
 
 def test_combined_notification_takes_a_timeout(tasks, notifier, slack):
@@ -717,13 +681,6 @@ def test_program_reports_both_alerts(cli, failed_and_stuck, slack):
     assert titles(slack) == [FAILED_TITLE, STUCK_TITLE]
 
 
-@pytest.mark.usefixtures("tasks")
-def test_program_says_when_there_is_nothing_to_report(cli, slack):
-    done = cli()
-    assert (done.code, done.out, slack.requests) == (0, "", [])
-    assert re.findall("(INFO|WARNING|ERROR) (.*)", done.log) == [("INFO", NOTHING)]
-
-
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -825,15 +782,11 @@ def test_interrupted_run_ends_with_130_and_no_traceback(database_url, slack, tas
     assert process.returncode == 130
 
 
-def test_version_is_printed(run):
+def test_version_and_help_are_printed_as_documented(run):
     done = run("--version")
     assert (done.code, done.out) == (0, f"slack_notifier.py {slack_notifier.__version__}\n")
-
-
-def test_help_is_that_of_the_documents(run):
-    blocks = re.findall(
-        r"^```\w*\n(usage: slack_notifier\.py.*?)^```$", (HERE / "docs/running.md").read_text("utf-8"), re.M | re.S
-    )
+    documented = (HERE / "docs/running.md").read_text("utf-8")
+    blocks = re.findall(r"(?ms)^```\w*\n(usage: slack_notifier\.py.*?)^```$", documented)
     done = run("--help")
     assert (done.code, [done.out]) == (0, blocks)
 
@@ -858,9 +811,8 @@ assert dict(os.environ) == before
 
 @pytest.mark.slow
 def test_import_has_no_effect(tmp_path):
-    (tmp_path / ".env").write_text(
-        "SLACK_WEBHOOK=https://hooks.slack.com/services/T0/B0/x\nDATABASE_URL=postgresql:///x\n"
-    )
+    env = "SLACK_WEBHOOK=https://hooks.slack.com/services/T0/B0/x\nDATABASE_URL=postgresql:///x\n"
+    (tmp_path / ".env").write_text(env)
     shutil.copy(slack_notifier.__file__, tmp_path)
     command = [sys.executable, "-B", "-c", IMPORT]
     done = subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True, timeout=60, check=False)
@@ -868,9 +820,11 @@ def test_import_has_no_effect(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_with_nothing_to_report_loads_only_what_it_needs(by_hand):
-    log = by_hand(options=("-X", "importtime")).stderr.decode()
-    assert "No failed or stuck tasks to report" in log
+def test_a_run_with_nothing_to_report_says_so_and_loads_only_what_it_needs(by_hand, slack):
+    done = by_hand(options=("-X", "importtime"))
+    assert (done.returncode, done.stdout, slack.requests) == (0, b"", [])
+    log = done.stderr.decode()
+    assert re.findall("(?m)^(?!import time:).* (INFO|WARNING|ERROR) (.*)$", log) == [("INFO", NOTHING)]
     loaded = set(re.findall(r"(?m)^import time:.*\| +(\S+)$", log))
     assert {"argparse", "logging", "psycopg2"} <= loaded
     assert not loaded & {"requests", "urllib.parse", "email", "smtplib", "pathlib", "dataclasses", "inspect", "dotenv"}

@@ -9,15 +9,14 @@ from typing import Any
 
 try:
     import pytest
-    from hypothesis import HealthCheck, example, given
-    from hypothesis import settings as hypothesis_settings
+    from hypothesis import example, given
     from hypothesis import strategies as st
 except ModuleNotFoundError as missing:
     sys.exit(f"{missing}: {sys.executable} -m pip install -r requirements-dev.txt")
 
 from sandbox.slack import pings
 from slack_notifier import Settings, SlackNotifier
-from test_slack_notifier import expected_message, is_now, only, titles
+from test_slack_notifier import TRIED, Odd, expected_message, is_now, only, titles
 
 REQUEST = {
     "scenes": [{"duration": 15}, {"duration": 20}, {"duration": 10}],
@@ -65,20 +64,6 @@ def test_event_message_is_as_documented(notifier, slack, kind, sentence, status,
     assert is_now(re.fullmatch(f"{time_label} (.*) UTC", footer)[1])
 
 
-@pytest.mark.parametrize("payload", [None, {}, "", []], ids=repr)
-def test_event_without_details_says_what_there_is(notifier, slack, payload):
-    assert created(notifier, payload)
-    assert lines(slack)[:-1] == [
-        "🎬 New Task Created",
-        "Task `abc123` has been created and queued for processing.",
-        "Task ID: `abc123`",
-        "User API Key: `test-api...`",
-        "Status: queued",
-        "Logs: Not available yet",
-    ]
-    assert not any("fields" in block for block in only(slack)["blocks"])
-
-
 FIRST_OF_SCENES = [
     {"subtitle": True, "logo": {}},
     {"subtitle": True, "subtitle_config": {"font": "A.ttf", "font_size": 40}, "logo": {"size": [1, 2], "url": "x"}},
@@ -117,7 +102,8 @@ NO_EXTRAS = {"product_images": [], "music": None, "background_music": False, "vi
          ["Scenes: 1", "Subtitle Config: Font: All.ttf", "Logo Config: Size: 5"]),
         ({"scenes": FIRST_OF_SCENES},
          ["Scenes: 3", "Subtitle Config: Font: A.ttf, Size: 40", "Logo Config: Logo URL provided, Size: 1 × 2"]),
-        # An empty one has no line.
+        # What is empty has no line.
+        *[(empty, []) for empty in (None, {}, "", [])],
         ({"scenes": [{"subtitle": True}, {"logo": True}]}, ["Scenes: 2"]),
         *[({"subtitle_config": config}, []) for config in ({}, {"font": None}, {"font": ""}, [], "big", 7)],
         *[({"logo_config": config}, []) for config in ({}, {"url": ""}, None, ["url"], {"opacity": 1})],
@@ -129,21 +115,9 @@ NO_EXTRAS = {"product_images": [], "music": None, "background_music": False, "vi
     ],
     ids=lambda value: str(value)[:50],
 )  # fmt: skip
-def test_event_shows_only_what_the_request_holds(notifier, slack, payload, shown):
-    assert created(notifier, payload)
+def test_event_shows_only_what_the_request_holds_and_links_web_addresses_only(notifier, slack, payload, shown):
+    assert created(notifier, payload, "gs://bucket/log.txt")
     assert lines(slack)[5:-1] == [*shown, "Logs: Not available yet"]
-
-
-@pytest.mark.parametrize(
-    ("log_uri", "logs"),
-    [
-        ("https://logs.example.com/?a=1&b=2", "<https://logs.example.com/?a=1&amp;b=2|View Task Logs>"),
-        *[(uri, "Not available yet") for uri in ("gs://bucket/log.txt", "javascript:alert(1)", "", None)],
-    ],
-)
-def test_event_links_web_addresses_only(notifier, slack, log_uri, logs):
-    assert created(notifier, None, log_uri)
-    assert lines(slack)[-2] == f"Logs: {logs}"
 
 
 @pytest.mark.parametrize(
@@ -159,14 +133,10 @@ def test_event_links_web_addresses_only(notifier, slack, log_uri, logs):
 def test_event_never_shows_a_whole_key_and_without_one_no_line_for_it(notifier, slack, key, line):
     assert notifier.send_task_creation_notification("abc123", key, None)
     assert lines(slack)[3] == line
+    assert lines(slack)[-2] == "Logs: Not available yet"
 
 
-class Unprintable:
-    def __str__(self) -> str:
-        raise RuntimeError("no text of mine")
-
-
-ODD = [None, 0, 3.5, True, "", "text", b"bytes", [], [[]], {}, {1: 2}, object(), Unprintable(), 10**5000, float("inf")]
+ODD = [None, 0, 3.5, True, "", "text", b"bytes", [], [[]], {}, {1: 2}, object(), Odd(), 10**5000, float("inf")]
 
 
 @pytest.mark.parametrize("odd", ODD, ids=lambda value: type(value).__name__)
@@ -189,23 +159,13 @@ JUNK = st.recursive(
     max_leaves=10,
 )
 CONFIG = st.dictionaries(st.sampled_from(["font", "size", "position", "url", "duration", "color"]), JUNK) | JUNK
-REQUESTS = JUNK | st.fixed_dictionaries(
-    {},
-    optional={
-        "scenes": st.lists(CONFIG, max_size=5) | JUNK,
-        "duration": JUNK,
-        "subtitle_config": CONFIG,
-        "global_subtitle_config": CONFIG,
-        "logo_config": CONFIG,
-        "logo": CONFIG,
-    },
-)
+CONFIGS = dict.fromkeys(["subtitle_config", "global_subtitle_config", "logo_config", "logo"], CONFIG)
+SCENES = st.lists(CONFIG, max_size=5) | JUNK
+REQUESTS = JUNK | st.fixed_dictionaries({}, optional={"scenes": SCENES, "duration": JUNK, **CONFIGS})
 
 
 @pytest.mark.slow
-@hypothesis_settings(
-    max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@TRIED
 @given(task_id=TEXT, key=TEXT, payload=REQUESTS, log_uri=st.none() | TEXT | TEXT.map("https://x/{}".format))
 @example(task_id="&" * 5000, key="<>" * 500, payload=REQUEST, log_uri="https://x/" + "&" * 5000)
 @example(task_id="😀" * 500, key="😀" * 500, payload={"logo": {"position": "<" * 900}}, log_uri="HTTPS://X/|y>z")

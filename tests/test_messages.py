@@ -118,12 +118,6 @@ def test_many_failures_stand_under_their_causes() -> None:
     lines(message)
 
 
-def test_a_template_takes_the_place_of_a_line() -> None:
-    claim = failures(("HTTP 500", 6, 1, 2))
-    found = lines(failed_message(claim, LIMITS, Style("$id of $user: $error $seen")))
-    assert "task-001 of pr_live_...: HTTP 500 (8× in 7 days)" in found
-
-
 def stuck(queued: int, in_progress: int, **more: Any) -> News:
     tasks = [
         task(minutes, alert, status=status, total=total, since=minutes_ago(minutes + 40), created_at=minutes_ago(90))
@@ -168,11 +162,16 @@ def test_five_tasks_have_five_lines_each_and_six_have_one() -> None:
     assert not re.search("Task ID", stuck_message(stuck(4, 2), LIMITS, PLAIN).text)
 
 
-@pytest.mark.parametrize(("before", "mark"), [(None, ""), (0, " 🆕"), (1, " (2× in 7 days)")])
-def test_an_error_says_whether_it_is_known(before: int | None, mark: str) -> None:
+@pytest.mark.parametrize(
+    ("before", "mark", "mark_of_six"),
+    [(None, "", ""), (0, " 🆕", " 🆕"), (1, " (2× in 7 days)", " (7× in 7 days)")],
+)
+def test_an_error_says_whether_it_is_known(before: int | None, mark: str, mark_of_six: str) -> None:
     claim = failures(("HTTP 500", 1, 1, before))
     assert f"  Error: HTTP 500{mark}" in lines(failed_message(claim, LIMITS, PLAIN))
-    assert f"HTTP 500{mark}" in lines(failed_message(claim, LIMITS, Style("$error $seen")))
+    # Also where a template takes the place of a line.
+    six = failed_message(failures(("HTTP 500", 6, 1, before)), LIMITS, Style("$id of $user: $error $seen"))
+    assert f"task-001 of pr_live_...: HTTP 500{mark_of_six}" in lines(six)
     unknown = claim._replace(tasks=[{**claim.tasks[0], "cause": None}])
     assert "  Error: HTTP 500" in lines(failed_message(unknown, LIMITS, PLAIN))
 
@@ -220,11 +219,8 @@ DOWN = "No task has started or ended since 2025-09-01 11:59:00 UTC: are the work
 @pytest.mark.parametrize(
     ("facts", "idle"),
     [
-        ({}, False),
-        ({"never_started": 3}, False),
-        ({"last_activity": minutes_ago(90)}, False),
-        ({"never_started": 0, "last_activity": minutes_ago(90)}, False),
-        ({"never_started": None, "last_activity": minutes_ago(90)}, False),
+        *[(facts, False) for facts in ({}, {"never_started": 3}, {"last_activity": LONG_AGO})],
+        *[({"never_started": count, "last_activity": LONG_AGO}, False) for count in (0, None)],
         ({"never_started": 1, "last_activity": None}, True),
     ],
 )

@@ -34,12 +34,11 @@ def route(database_url, slack):
 
 @pytest.fixture
 def user_file(tmp_path, slack):
-    """The file of the users' webhooks; gives one user, or both, a channel."""
+    """The file of the users' webhooks: of the first user alone, or of both."""
 
-    def user_file(first: str, second: str = "") -> str:
-        channels = {user: channel for user, channel in ((USER, first), (OTHER_USER, second)) if channel}
+    def user_file(*channels: str) -> str:
         path = tmp_path / "users.json"
-        path.write_text(json.dumps({user: slack.webhook(channel) for user, channel in channels.items()}))
+        path.write_text(json.dumps(dict(zip((USER, OTHER_USER), map(slack.webhook, channels)))))
         return str(path)
 
     return user_file
@@ -120,12 +119,6 @@ def test_kind_without_a_destination_is_an_error_that_names_the_setting(tasks, sl
     assert slack.requests == []
 
 
-def test_own_message_goes_to_the_common_webhooks(slack, route):
-    notifier = SlackNotifier(settings=route(SLACK_WEBHOOK="a,b", SLACK_WEBHOOK_FAILED="failed"))
-    assert notifier.send_message("Hello") is True
-    assert [[m["text"] for m in slack.messages(channel)] for channel in ("a", "b", "failed")] == [["Hello"]] * 2 + [[]]
-
-
 # ---- Users -----------------------------------------------------------------------------------------------------------
 
 
@@ -185,14 +178,6 @@ def test_dead_webhook_of_a_user_is_made_up_for_and_touches_nobody_else(tasks, sl
     assert told(slack, channel="mine") == [[task]]
     assert told(slack, channel="others") == [[later]]
     assert told(slack, channel="all") == [[task], [later]]
-
-
-def test_users_hear_of_alerts_only(slack, with_users):
-    notifier = with_users("mine")
-    assert notifier.send_task_creation_notification("id", USER, {}) is True
-    assert notifier.send_message("Hello") is True
-    assert len(slack.messages("all")) == 2
-    assert slack.messages("mine") == []
 
 
 def test_users_alone_are_enough(tasks, slack, route, user_file):
@@ -301,11 +286,8 @@ def test_quiet_hours_hold_on_the_nights_when_the_clock_changes(span, first, last
     first, last, second = utc(first), utc(last), timedelta(seconds=1)
     assert first - second not in span
     assert last + second not in span
-    moment = first
-    while moment <= last:
-        assert moment in span
-        moment += timedelta(minutes=5)
     assert last in span
+    assert all(first + timedelta(minutes=minute) in span for minute in range(int((last - first).total_seconds()) // 60))
 
 
 def test_night_that_the_clock_skips_has_no_quiet_hours():
@@ -368,11 +350,12 @@ def test_quiet_hours_hold_the_recovery_which_calls_nobody(tasks, slack, route, a
     assert [bool(pings(message)) for message in slack.messages("a")] == [True, False]
 
 
-def test_quiet_hours_let_events_pass(slack, route, around_now):
-    notifier = SlackNotifier(settings=route(SLACK_WEBHOOK="a", **around_now()))
-    assert notifier.send_task_creation_notification("id", "key", {}) is True
+def test_events_and_own_messages_reach_common_webhooks_alone_and_in_quiet_hours(slack, route, user_file, around_now):
+    routes = {"SLACK_WEBHOOK": "a,b", "SLACK_WEBHOOK_FAILED": "failed", "SLACK_USER_WEBHOOKS_FILE": user_file("mine")}
+    notifier = SlackNotifier(settings=route(**routes, **around_now()))
+    assert notifier.send_task_creation_notification("id", USER, {}) is True
     assert notifier.send_message("Hello") is True
-    assert len(slack.messages("a")) == 2
+    assert [len(slack.messages(channel)) for channel in ("a", "b", "failed", "mine")] == [2, 2, 0, 0]
 
 
 def test_quiet_hours_are_a_good_run_of_the_program(tasks, slack, cli, around_now, heart):

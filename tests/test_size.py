@@ -256,9 +256,3 @@ def test_an_alert_fits_whatever_the_tasks_hold_and_counts_them_all(build, found,
     if not style.task_template:
         for text in (message.text, "\n".join(texts_of(message.blocks))):
             assert len(listed(text)) + left_out(text) == claim.total
-
-
-def test_an_error_of_many_bytes_and_few_characters_is_read_once(tasks, notifier):
-    error = "渲染失败" * 2_000
-    tasks.fail(error=error)
-    assert [task["error"] for task in notifier.get_failed_tasks_last_30min()] == [error]

@@ -13,9 +13,7 @@ import re
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Callable
 
 import pytest
 
@@ -24,10 +22,6 @@ from slack_notifier import LINE_CHARACTERS, one_line, redact
 HERE = Path(__file__).parent
 LEAKS = [json.loads(line) for line in (HERE / "leaks.jsonl").read_text(encoding="utf-8").splitlines()]
 ORDINARY = (HERE / "ordinary.txt").read_text(encoding="utf-8").splitlines()
-
-Figures = Callable[..., None]
-# What was to be masked, under which heading it counts, and whether it was.
-Outcome = tuple[str, bool]
 
 
 def shown(text: str) -> str:
@@ -40,8 +34,8 @@ def is_masked(secret: str, text: str) -> bool:
     return not any(piece in shown(text) for piece in pieces)
 
 
-def rates(outcomes: Iterable[Outcome], figures: Figures) -> dict[str, float]:
-    """The masked share under each heading, also for the report."""
+def rates(outcomes, figures):
+    """Returns the share of the outcomes, each a heading and whether it was masked, under each heading; reports it."""
     tried, masked = Counter[str](), Counter[str]()
     for heading, good in outcomes:
         tried[heading] += 1
@@ -92,47 +86,29 @@ VALUES = """
     wJalrXUtnFEMI/K7MDENG+bPxRfiCYzz1234567= QwErTyUiOpAsDfGhJk 5551234987
 """.split()  # noqa: SIM905
 FORMS = {
-    "name=value": "{n}={v} was refused",
-    "name = value": "set {n} = {v}, then go",
-    "query": "GET /x?{n}={v}&b=2 401",
-    "keyword": "Login(user='a', {n}='{v}')",
-    "connection string": "host=x;{n}={v};user=y",
-    "json": '{{"a": 1, "{n}": "{v}", "b": 2}}',
-    "tight json": '{{"{n}":"{v}"}}',
-    "escaped json": '{{\\"{n}\\": \\"{v}\\"}}',
-    "dict": "{{'{n}': '{v}', 'x': 1}}",
-    "bytes": "{{b'{n}': b'{v}'}}",
-    "subscript": "config['{n}'] = '{v}'",
-    "rocket": "'{n}' => '{v}'",
-    "flag": "run --{n} {v} now",
-    "flag=": "run --{n}={v} now",
-    "list": "Command '['run', '--{n}', '{v}', 'x']' returned 1",
-    "double-quoted list": '["run", "--{n}", "{v}"]',
-    "pair": "('{n}', '{v}')",
-    "pairs": "[('a', 'b'), ('{n}', '{v}'), ('c', 'd')]",
-    "xml": "<a><{n}>{v}</{n}></a>",
-    "xml with a namespace": "<ns:{n} t='1'>{v}</ns:{n}>",
-    "SecretStr": "Settings(host='a', {n}=SecretStr('{v}'))",
+    "name=value": "{n}={v} was refused", "name = value": "set {n} = {v}, then go", "query": "GET /x?{n}={v}&b=2 401",
+    "keyword": "Login(user='a', {n}='{v}')", "connection string": "host=x;{n}={v};user=y",
+    "json": '{{"a": 1, "{n}": "{v}", "b": 2}}', "tight json": '{{"{n}":"{v}"}}',
+    "escaped json": '{{\\"{n}\\": \\"{v}\\"}}', "dict": "{{'{n}': '{v}', 'x': 1}}", "bytes": "{{b'{n}': b'{v}'}}",
+    "subscript": "config['{n}'] = '{v}'", "rocket": "'{n}' => '{v}'", "flag": "run --{n} {v} now",
+    "flag=": "run --{n}={v} now", "list": "Command '['run', '--{n}', '{v}', 'x']' returned 1",
+    "double-quoted list": '["run", "--{n}", "{v}"]', "pair": "('{n}', '{v}')",
+    "pairs": "[('a', 'b'), ('{n}', '{v}'), ('c', 'd')]", "xml": "<a><{n}>{v}</{n}></a>",
+    "xml with a namespace": "<ns:{n} t='1'>{v}</ns:{n}>", "SecretStr": "Settings(host='a', {n}=SecretStr('{v}'))",
     "nested address": "url=https%3A%2F%2Fx%2F%3F{n}%3D{v}%26b",
     "field": "1 validation error for S {n} Input should be valid [type=int_parsing, input_value='{v}', input_type=str]",
-    "list of one": "{{'{n}': ['{v}']}}",
-    "nested dict": "{{'{n}': {{'value': '{v}'}}}}",
+    "list of one": "{{'{n}': ['{v}']}}", "nested dict": "{{'{n}': {{'value': '{v}'}}}}",
     "login of two": "{{'{n}': ('me', '{v}')}}",
     "field that is a dict": "S {n} Input should be a string [type=str, input_value={{'a': '{v}'}}, input_type=dict]",
-    "column": "Key ({n})=({v}) already exists.",
-    "last column of two": "Key (user_id, {n})=(7, {v}) already exists.",
+    "column": "Key ({n})=({v}) already exists.", "last column of two": "Key (user_id, {n})=(7, {v}) already exists.",
     "first column of two": "Key ({n}, user_id)=({v}, 7) already exists.",
     "parameter": "Invalid type for parameter {n}, value: {v}, type: <class 'str'>",
-}
+}  # fmt: skip
 WORDED_FORMS = {
-    "name: value": "bad {n}: {v}",
-    "header": "curl -H '{n}: {v}' https://x",
-    "Invalid name: value": "Invalid {n}: {v}",
-    "name is value": "the {n} is {v}",
-    "name is 'value'": "your {n} is '{v}'.",
-    "name provided: value": "Incorrect {n} provided: {v}",
-    "name 'value'": "{n} '{v}' was rejected",
-}
+    "name: value": "bad {n}: {v}", "header": "curl -H '{n}: {v}' https://x", "Invalid name: value": "Invalid {n}: {v}",
+    "name is value": "the {n} is {v}", "name is 'value'": "your {n} is '{v}'.",
+    "name provided: value": "Incorrect {n} provided: {v}", "name 'value'": "{n} '{v}' was rejected",
+}  # fmt: skip
 
 
 @pytest.mark.slow
@@ -230,7 +206,7 @@ TOKENS = {
     **{prefix: prefix + HEX[:length] for prefix, length in HEX_SHAPES.items()},
     **WHOLE_SHAPES,
 }  # fmt: skip
-DISGUISES: dict[str, Callable[[str], str]] = {
+DISGUISES = {
     "as a word": lambda token: f"cannot use {token} here",
     "in quotes": lambda token: f"cannot use '{token}', sorry",
     "in a path": lambda token: f"GET /v1/{token} 404",
