@@ -128,8 +128,6 @@ CAUSES = st.fixed_dictionaries(
 LINES = ["", "$id", "• $id $error $logs", "$error" * 15, "$logs\n$logs", "`$id` $user $age $created $status", " "]
 TEMPLATES = st.sampled_from([*LINES, "x" * 4000])
 STYLES = st.builds(Style, TEMPLATES, st.sampled_from(["", "<!here>", "<!subteam^S0123ABCD>"]), WORDS)
-
-
 FACTS = st.fixed_dictionaries(
     {},
     optional={
