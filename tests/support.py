@@ -21,6 +21,7 @@ from servers import Listener
 import slack_notifier
 from sandbox.postgres import elapse as elapse
 from sandbox.slack import SlackStandIn
+from slack_notifier import STORM_BURST, SlackNotifier
 
 PROGRAM = Path(__file__).parent.parent / "slack_notifier.py"
 
@@ -64,6 +65,10 @@ def told(slack: SlackStandIn, alert: str = FAILED, channel: str = "alerts") -> l
     return [sorted(ids(message)) for message in slack.messages(channel) if title(message) == alert]
 
 
+def titles(slack: SlackStandIn, channel: str = "alerts") -> list[str]:
+    return [title(message) for message in slack.messages(channel)]
+
+
 def holds(log: str, line: str) -> bool:
     """Whether the log has that line; … stands for anything."""
     return re.search(".*".join(map(re.escape, line.split("…"))), log) is not None
@@ -86,6 +91,21 @@ def tally(messages: Iterable[Iterable[str]], expected: Iterable[str]) -> Tally:
 
 
 EXACTLY_ONCE = Tally([], [], [])
+
+
+def report(notifier: SlackNotifier, times: int = 1) -> None:
+    """Runs of the monitor's, without an error."""
+    for _ in range(times):
+        assert notifier.send_combined_notification()["error"] is None
+
+
+def fail_and_call(notifier: SlackNotifier, tasks: Any, times: int = STORM_BURST) -> list[str]:
+    """Tasks fail one after the other, and the worker of each calls; returns their ids."""
+    failed = []
+    for _ in range(times):
+        failed.append(tasks.fail(updated=0))
+        assert notifier.send_failed_tasks_notification()
+    return failed
 
 
 # ---- The database and its clock --------------------------------------------------------------------------------------
@@ -115,6 +135,14 @@ def ledger(connection: psycopg2.extensions.connection) -> list[tuple[Any, ...]]:
 def recorded(connection: psycopg2.extensions.connection) -> list[tuple[str, str]]:
     """The alert and the id of each task that was reported, without the destination's state and the counts of causes."""
     return [(row[1], row[2]) for row in ledger(connection) if row[2] and row[1] != "cause"]
+
+
+def refuse(connection: psycopg2.extensions.connection, change: str, which: str, reason: str = "full") -> None:
+    """The database refuses an INSERT or UPDATE of such rows of the ledger."""
+    function = f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE '{reason}'; END $$"
+    trigger = f"CREATE TRIGGER refuse BEFORE {change} ON slack_notifications FOR EACH ROW WHEN ({which})"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{function}; {trigger} EXECUTE FUNCTION refuse()")
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 60) -> Any:

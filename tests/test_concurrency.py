@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import psycopg2
 import pytest
-from support import (
-    EXACTLY_ONCE,
-    RECOVERED,
-    STUCK,
-    ids,
-    ledger,
-    recorded,
-    tally,
-    told,
-    value,
-    wait_for_blocked,
-    wait_until,
-)
+from support import EXACTLY_ONCE, RECOVERED, STUCK, ledger, recorded, tally, told, value, wait_for_blocked, wait_until
 
 from slack_notifier import SlackNotifier
 
 pytestmark = pytest.mark.usefixtures("room")
 
 AT_ONCE = 8
-NOW = "now() AT TIME ZONE 'UTC'"
 
 
 def no_deadlock(tasks) -> bool:
@@ -45,14 +31,11 @@ def all_end_well(runs, *, or_busy: bool = False) -> None:
         assert "WARNING" not in ended.log
 
 
-def requested_or_over(slack, requests: int, runs) -> bool:
-    return len(slack.requests) >= requests or not any(run.running for run in runs)
-
-
 @pytest.mark.slow(15)
-def test_8_processes_at_once_tell_each_failure_once(start, slack, tasks, figures):
+def test_8_processes_at_once_tell_each_failure_stuck_task_and_recovery_once(start, slack, tasks, figures):
     rounds = 2
     failed: list[str] = []
+    stuck = [tasks.add("queued", created=40) for _ in range(4)] + [tasks.add("in_progress", started=50)]
     # Long enough that the runs of a round meet in the middle of each other.
     slack.answer(times=None, delay=0.05)
     for _ in range(rounds):
@@ -61,28 +44,42 @@ def test_8_processes_at_once_tell_each_failure_once(start, slack, tasks, figures
         runs = [start() for _ in range(AT_ONCE)]
         # While one of them is telling, more tasks fail; three times at most, or the runs might never end.
         for seen in range(requests + 1, requests + 4):
-            wait_until(partial(requested_or_over, slack, seen, runs))
+            wait_until(lambda n=seen, runs=runs: len(slack.requests) >= n or not any(run.running for run in runs))
             failed += [tasks.fail() for _ in range(3)]
         all_end_well(runs, or_busy=True)
+        tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now() WHERE id = ANY(%s)", [stuck])
     slack.answer_normally()
     all_end_well([start()])
     result = tally(told(slack), failed)
     figures(
         runs=rounds * AT_ONCE + 1,
-        failures=len(failed),
+        tasks=len(failed + stuck),
         messages=len(slack.messages()),
         missed=len(result.missed),
         repeated=len(result.repeated),
     )
-    assert len(slack.messages()) > rounds, "the runs did not meet new failures"
+    assert len(told(slack)) > rounds, "the runs did not meet new failures"
     assert result == EXACTLY_ONCE
+    assert told(slack, STUCK) == told(slack, RECOVERED) == [sorted(stuck)]
     assert no_deadlock(tasks)
+    # A row for each task that was reported, and one for each alert.
+    assert [row[1] for row in ledger(tasks.connection) if not row[2]] == [
+        "",
+        "cause",
+        "failed",
+        "healed",
+        "recovered",
+        "stuck",
+    ]
+    assert {task_id for _, task_id in recorded(tasks.connection)} == {*failed, *stuck}
+    assert len(recorded(tasks.connection)) == len(failed + stuck)
 
 
 @pytest.mark.slow
-def test_first_calls_while_slack_is_slow_wait_for_no_lock_on_the_new_ledger(slack, tasks, settings, caplog):
-    failed = tasks.fail()
-    slack.answer(delay=2, times=1)
+def test_many_first_calls_at_the_same_instant_succeed_and_wait_for_no_lock(slack, tasks, settings, figures, caplog):
+    """Threads meet closer than processes do."""
+    rounds = 4
+    failed: list[str] = []
     barrier = threading.Barrier(AT_ONCE)
 
     def first_call(_: int) -> bool:
@@ -90,48 +87,19 @@ def test_first_calls_while_slack_is_slow_wait_for_no_lock_on_the_new_ledger(slac
         return SlackNotifier(settings=settings).send_failed_tasks_notification()
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        assert all(threads.map(first_call, range(AT_ONCE)))
-    assert told(slack) == [[failed]]
-    assert "lock timeout" not in caplog.text
-
-
-@pytest.mark.slow
-def test_many_first_runs_at_the_same_instant_all_succeed(slack, tasks, settings, figures):
-    """Threads meet closer than processes do."""
-    rounds = 4
-    failed: list[str] = []
-    barrier = threading.Barrier(AT_ONCE)
-
-    def first_run() -> bool:
-        barrier.wait()
-        return SlackNotifier(settings=settings).send_failed_tasks_notification()
-
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        for _ in range(rounds):
+        for number in range(rounds):
             tasks.clear()
             tasks.execute("DROP TABLE IF EXISTS slack_notifications")
             failed.append(tasks.fail())
-            runs = [threads.submit(first_run) for _ in range(AT_ONCE)]
-            assert all(run.result() for run in runs)
+            slack.answer(delay=0 if number else 2)
+            assert all(threads.map(first_call, range(AT_ONCE)))
     result = tally(told(slack), failed)
     figures(runs=AT_ONCE * rounds, failures=len(failed), missed=len(result.missed), repeated=len(result.repeated))
     assert result == EXACTLY_ONCE
+    assert "lock timeout" not in caplog.text
 
 
-def test_stuck_and_recovered_tasks_are_told_once_by_4_processes(start, slack, tasks, figures):
-    stuck = [tasks.add("queued", created=40) for _ in range(4)] + [tasks.add("in_progress", started=50)]
-    slack.answer(times=None, delay=0.05)
-    all_end_well([start() for _ in range(4)])
-    assert told(slack, STUCK) == [sorted(stuck)]
-    tasks.execute(f"UPDATE tasks SET status = 'finished', updated_at = {NOW}")
-    all_end_well([start() for _ in range(4)])
-    assert told(slack, STUCK) == told(slack, RECOVERED) == [sorted(stuck)]
-    assert no_deadlock(tasks)
-    figures(runs=2 * 4, tasks=len(stuck), missed=0, repeated=0)
-
-
-@pytest.mark.parametrize("is_killed", [False, True], ids=["told", "killed"])
-def test_a_run_that_waited_finds_the_tasks_taken_or_tells_them_if_the_first_is_killed(start, slack, tasks, is_killed):
+def test_a_run_that_waited_tells_the_tasks_if_the_first_is_killed(start, slack, tasks):
     failed = [tasks.fail() for _ in range(3)]
     with slack.hold() as held:
         first = start()
@@ -139,11 +107,8 @@ def test_a_run_that_waited_finds_the_tasks_taken_or_tells_them_if_the_first_is_k
         second = start()
         wait_for_blocked(tasks.connection, 1)
         assert len(slack.requests) == 1
-        if is_killed:
-            first.kill()
-        else:
-            held.go()
-        all_end_well([second] if is_killed else [first, second])
+        first.kill()
+        all_end_well([second])
     assert told(slack) == [sorted(failed)]
 
 
@@ -167,7 +132,6 @@ def test_a_run_beside_a_held_one_still_learns_of_later_failures(start, slack, ta
 def test_runs_that_find_the_tasks_in_another_order_do_not_deadlock(start, slack, tasks, notifier):
     """Two runs are stopped midway at the same task; between them the first of the others moved to the table's end."""
     assert notifier.send_failed_tasks_notification()
-    midway = tasks.connection
     failed = [tasks.fail(id=f"task-{letter}") for letter in "abc"]
     # As another run would hold it: task-b is told, and not yet committed.
     blocker = psycopg2.connect(notifier.settings.database_url)
@@ -177,11 +141,11 @@ def test_runs_that_find_the_tasks_in_another_order_do_not_deadlock(start, slack,
             "FROM slack_notifications WHERE task_id = ''"
         )
     first = start()
-    wait_for_blocked(midway, 1)
+    wait_for_blocked(tasks.connection, 1)
     for task_id in ("task-a", "task-b"):
         tasks.execute("UPDATE tasks SET error = 'again' WHERE id = %s", [task_id])
     second = start()
-    wait_for_blocked(midway, 2)
+    wait_for_blocked(tasks.connection, 2)
     blocker.rollback()
     blocker.close()
     all_end_well([first, second])
@@ -189,27 +153,17 @@ def test_runs_that_find_the_tasks_in_another_order_do_not_deadlock(start, slack,
     assert no_deadlock(tasks)
 
 
-@pytest.mark.parametrize("slow", ["alerts", "other"])
-def test_two_destinations_do_not_wait_for_each_other(start, slack, tasks, slow):
+def test_two_destinations_do_not_wait_for_each_other(start, slack, tasks):
     failed = [tasks.fail() for _ in range(2)]
     stuck = tasks.add("queued", created=40)
+    # The ledger is there.
     all_end_well([start("--failed-only", SLACK_WEBHOOK=slack.webhook("third"))])
-    quick = "other" if slow == "alerts" else "alerts"
-    with slack.hold(slow) as held:
-        run = start(SLACK_WEBHOOK=slack.webhook(slow))
+    with slack.hold("slow") as held:
+        run = start(SLACK_WEBHOOK=slack.webhook("slow"))
         held.wait_received()
-        all_end_well([start(SLACK_WEBHOOK=slack.webhook(quick))])
+        all_end_well([start(SLACK_WEBHOOK=slack.webhook("quick"))])
         held.go()
         all_end_well([run])
-    for channel in (slow, quick):
+    for channel in ("slow", "quick"):
         assert told(slack, channel=channel) == [sorted(failed)]
         assert told(slack, STUCK, channel) == [[stuck]]
-
-
-def test_the_ledger_holds_a_row_for_each_told_task_and_one_for_each_alert(start, slack, tasks):
-    failed = [tasks.fail() for _ in range(3)]
-    all_end_well([start() for _ in range(4)])
-    states = [row[1] for row in ledger(tasks.connection) if not row[2]]
-    assert states == ["", "cause", "failed", "healed", "recovered", "stuck"]
-    assert sorted(recorded(tasks.connection)) == sorted(("failed", task_id) for task_id in failed)
-    assert [sorted(ids(message)) for message in slack.messages()] == [sorted(failed)]

@@ -20,10 +20,12 @@ from support import (
     ids,
     ledger,
     recorded,
+    refuse,
+    report,
     rows,
     summary,
     tally,
-    title,
+    titles,
     told,
     value,
 )
@@ -39,12 +41,8 @@ pytestmark = pytest.mark.usefixtures("room")
 def fails_again(tasks):
     """Writes a failed row once more, now."""
 
-    def again(task_id: str, error: str = "another error") -> None:
-        tasks.execute(
-            f"UPDATE tasks SET status = 'failed', error = %s, updated_at = {NOW} WHERE id = %s", [error, task_id]
-        )
-
-    return again
+    query = f"UPDATE tasks SET status = 'failed', error = %s, updated_at = {NOW} WHERE id = %s"
+    return lambda task_id, error: tasks.execute(query, [error, task_id])
 
 
 def completed_at(connection, alert: str = "failed") -> str:
@@ -56,44 +54,20 @@ def completed_at(connection, alert: str = "failed") -> str:
 # ---- Failed ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_first_run_for_failed_tasks_is_one_also_where_stuck_ones_were_reported_for_weeks(
-    notifier, slack, tasks, pass_time
-):
+def test_a_first_run_for_failed_tasks_is_one_though_stuck_ones_were_told_for_weeks(notifier, slack, tasks, pass_time):
     assert notifier.send_stuck_tasks_notification()
     pass_time(14 * 24 * 60)
     tasks.fail(updated=24 * 60)
     failed = tasks.fail()
-    assert notifier.send_combined_notification()["error"] is None
+    report(notifier)
     assert told(slack) == [[failed]]
-
-
-@pytest.mark.parametrize(("minutes", "is_told"), [(29, True), (31, False)])
-def test_a_first_run_starts_with_the_last_30_minutes(notifier, slack, tasks, minutes, is_told):
-    task_id = tasks.fail(updated=minutes)
-    assert notifier.send_failed_tasks_notification()
-    assert told(slack) == ([[task_id]] if is_told else [])
-
-
-@pytest.mark.slow
-def test_a_failure_is_told_once(notifier, slack, tasks, pass_time):
-    task_id = tasks.fail(updated=0)
-    for _ in range(8):
-        assert notifier.send_failed_tasks_notification()
-        pass_time(5)
-    assert told(slack) == [[task_id]]
 
 
 def test_every_caller_goes_through_the_ledger(notifier, slack, tasks, cli):
     failed, stuck = tasks.fail(), tasks.add("queued", created=40)
     assert notifier.send_failed_tasks_notification()
     assert notifier.send_stuck_tasks_notification()
-    assert notifier.send_combined_notification() == {
-        "failed_tasks_count": 0,
-        "stuck_tasks_count": 0,
-        "failed_notification_sent": True,
-        "stuck_notification_sent": True,
-        "error": None,
-    }
+    report(notifier)
     for arguments in ([], ["--failed-only"], ["--stuck-only"], ["--timeout", 20]):
         assert cli(*arguments).code == 0
     assert (told(slack, FAILED), told(slack, STUCK)) == ([[failed]], [[stuck]])
@@ -120,39 +94,26 @@ def test_a_task_that_failed_again_is_news_after_30_minutes_or_with_another_cause
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("errors", "times"),
-    [
-        pytest.param(["an error", "an error"], 4, id="with the same error"),
-        pytest.param(["an error", "another error"], 12, id="with another error each time"),
-    ],
-)
-def test_a_row_that_is_written_every_10_minutes_is_told_every_30_or_when_its_cause_changes(
-    notifier, slack, tasks, pass_time, fails_again, errors, times
-):
-    task_id = tasks.fail(updated=0, error=errors[0])
-    for number in range(1, 13):
+def test_a_failure_that_is_written_every_10_minutes_is_told_every_30(notifier, slack, tasks, pass_time, fails_again):
+    task_id = tasks.fail(updated=0, error="an error")
+    for _ in range(12):
         assert notifier.send_failed_tasks_notification()
         pass_time(10.01)
-        fails_again(task_id, errors[number % 2])
-    assert told(slack) == [[task_id]] * times
+        fails_again(task_id, "an error")
+    assert told(slack) == [[task_id]] * 4
 
 
 # ---- Catch-up --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("minutes", "wording"), [(29, "1 task failed in the last 30 minutes:"), (31, "1 task failed since {}:")]
-)
-def test_the_wording_is_the_usual_one_where_all_of_it_is_within_30_minutes(
-    notifier, slack, tasks, pass_time, minutes, wording
-):
+@pytest.mark.parametrize(("minutes", "when"), [(29, "in the last 30 minutes"), (31, "since {}")])
+def test_wording_is_the_usual_one_where_all_is_within_30_minutes(notifier, slack, tasks, pass_time, minutes, when):
     assert notifier.send_failed_tasks_notification()
     pass_time(120)
     tasks.fail(updated=minutes)
     since = completed_at(tasks.connection)
     assert notifier.send_failed_tasks_notification()
-    assert summary(slack.messages()[0]) == wording.format(since)
+    assert summary(slack.messages()[0]) == f"1 task failed {when.format(since)}:"
 
 
 def test_after_3_days_without_cron_everything_is_in_one_message_once(notifier, slack, tasks, pass_time, figures):
@@ -173,23 +134,22 @@ def test_after_3_days_without_cron_everything_is_in_one_message_once(notifier, s
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first_run", [False, True], ids=["later on", "from the very first run on"])
-def test_slack_down_for_several_runs_then_up_tells_all_in_one_message(
-    notifier, slack, tasks, pass_time, figures, first_run
-):
-    told_before = [] if first_run else [[tasks.fail()]]
-    if told_before:
-        assert notifier.send_failed_tasks_notification()
+def test_slack_down_then_up_tells_all_in_a_message_of_each_kind(notifier, slack, tasks, becomes, pass_time, first_run):
+    recovered = [] if first_run else [[tasks.add("queued", created=40)]]
+    if recovered:
+        report(notifier)
+        becomes(recovered[0][0], "finished")
     slack.answer(404, "no_service", times=None)
-    failed = []
+    failed, stuck = [], tasks.add("in_progress", started=40)
     for _ in range(6):
         failed.append(tasks.fail(updated=1))
-        assert notifier.send_failed_tasks_notification() is False
+        result = notifier.send_combined_notification()
+        assert (result["failed_notification_sent"], result["stuck_notification_sent"]) == (False, False)
         pass_time(15)
     slack.answer_normally()
-    for _ in range(3):
-        assert notifier.send_failed_tasks_notification()
-    assert told(slack) == [*told_before, sorted(failed)]
-    figures(runs=9 + len(told_before), failures=6 + len(told_before), missed=0, repeated=0)
+    report(notifier, 3)
+    assert told(slack, FAILED) == [sorted(failed)]
+    assert (told(slack, STUCK), told(slack, RECOVERED)) == ([*recovered, [stuck]], recovered)
 
 
 # ---- Late commits and clocks -----------------------------------------------------------------------------------------
@@ -211,14 +171,16 @@ def test_a_worker_with_a_skewed_clock_is_told_once(notifier, slack, tasks, pass_
     assert tally(told(slack), failed) == EXACTLY_ONCE
 
 
-def test_a_failure_of_the_future_hides_none_that_comes_before_it(notifier, slack, tasks, pass_time):
+@pytest.mark.parametrize("most", [2, 200], ids=["at the end of a part", "among all"])
+def test_a_failure_of_the_future_hides_none_that_comes_before_it(notifier, slack, tasks, pass_time, monkeypatch, most):
     """Nothing runs until shortly before it: what is told is complete until now at the most."""
-    future = tasks.fail(updated=-120)
+    monkeypatch.setattr(slack_notifier, "CLAIM_TASKS", most)
+    first = [tasks.fail(updated=5), tasks.fail(updated=-120)]
     assert notifier.send_failed_tasks_notification()
     pass_time(110)
     earlier = tasks.fail(updated=100)
     assert notifier.send_failed_tasks_notification()
-    assert told(slack) == [[future], [earlier]]
+    assert told(slack) == [sorted(first), [earlier]]
 
 
 def test_a_failure_at_the_end_of_time_is_told_once(notifier, slack, tasks):
@@ -282,33 +244,11 @@ def test_ids_of_an_earlier_table_do_no_harm(notifier, slack, tasks):
     assert notifier.send_failed_tasks_notification()
     tasks.execute("DELETE FROM tasks; ALTER TABLE tasks ALTER COLUMN id TYPE uuid USING id::uuid")
     task_id = tasks.fail(id="00000000-0000-4000-8000-000000000001")
-    assert notifier.send_combined_notification()["error"] is None
+    report(notifier)
     assert told(slack)[1:] == [[task_id]]
 
 
-def test_a_part_that_ends_in_the_future_hides_nothing_that_fails_before_it(
-    notifier, slack, tasks, pass_time, monkeypatch
-):
-    monkeypatch.setattr(slack_notifier, "CLAIM_TASKS", 2)
-    first = [tasks.fail(updated=5), tasks.fail(updated=-120)]
-    assert notifier.send_failed_tasks_notification()
-    pass_time(110)
-    earlier = tasks.fail(updated=100)
-    assert notifier.send_failed_tasks_notification()
-    assert told(slack) == [sorted(first), [earlier]]
-
-
 # ---- Stuck -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("status", ["queued", "in_progress", "inprogress"])
-@pytest.mark.parametrize(("minutes", "is_told"), [(29, False), (31, True)])
-def test_a_stuck_task_is_told_once(notifier, slack, tasks, pass_time, status, minutes, is_told):
-    task_id = tasks.add(status, created=minutes)
-    for _ in range(5):
-        assert notifier.send_stuck_tasks_notification()
-        pass_time(0.1)
-    assert told(slack, STUCK) == ([[task_id]] if is_told else [])
 
 
 @pytest.mark.parametrize(("minutes", "times"), [(239, 1), (241, 2)])
@@ -322,91 +262,39 @@ def test_a_task_that_is_still_stuck_is_told_again_after_the_interval(notifier, s
 
 
 @pytest.mark.slow
-def test_reminders_thin_out_to_one_a_day(settings, slack, tasks, pass_time, figures):
-    notifier = SlackNotifier(settings=settings._replace(remind_minutes=60))
-    task_id = tasks.add("queued", created=40)
-    times, runs = [], 4 * 24 * 3
-    for run in range(runs):
-        assert notifier.send_stuck_tasks_notification()
-        times += [run * 15] * (len(slack.messages()) - len(times))
-        pass_time(15)
-    assert told(slack, STUCK) == [[task_id]] * len(times)
-    # Hours from one report to the next: the time that it has been stuck for, rounded up to the next run, at most a day.
-    pauses = [(later - earlier) / 60 for earlier, later in zip(times, times[1:])]
-    assert pauses == [1, 1.75, 3.5, 7, 14, 24]
-    figures(runs=runs, reminders=len(pauses))
-
-
-@pytest.mark.slow
 def test_without_reminders_a_stuck_task_is_told_once_for_ever(settings, slack, tasks, pass_time):
     notifier = SlackNotifier(settings=settings._replace(remind_minutes=0))
-    task_id = tasks.add("queued", created=40)
-    for _ in range(20):
-        # A new failure each time, so that the ledger is cleaned up each time.
+    stuck = []
+    for _ in range(10):
+        # News of each kind, so that the ledger is cleaned up each time.
         tasks.fail(updated=0)
-        assert notifier.send_combined_notification()["error"] is None
+        stuck.append(tasks.add("queued", created=40))
+        report(notifier)
         pass_time(24 * 60)
-    assert told(slack, STUCK) == [[task_id]]
+    assert told(slack, STUCK) == [[task_id] for task_id in stuck]
 
 
-def test_a_task_that_is_still_stuck_outlives_the_clean_up(settings, slack, tasks, pass_time):
-    notifier = SlackNotifier(settings=settings._replace(remind_minutes=0))
-    first = tasks.add("queued", created=40)
-    assert notifier.send_stuck_tasks_notification()
-    pass_time(8 * 24 * 60)
-    # A claim with news is what cleans up.
-    second = tasks.add("queued", created=40)
-    for _ in range(2):
-        assert notifier.send_stuck_tasks_notification()
-    assert told(slack, STUCK) == [[first], [second]]
-
-
-def test_a_reminder_names_all_that_are_still_stuck(notifier, slack, tasks, pass_time):
-    first = tasks.add("queued", created=40)
-    assert notifier.send_stuck_tasks_notification()
-    pass_time(200)
-    second = tasks.add("queued", created=40)
-    assert notifier.send_stuck_tasks_notification()
-    pass_time(50)
-    assert notifier.send_stuck_tasks_notification()
-    assert told(slack, STUCK) == [[first], [second], sorted([first, second])]
-    assert "2 tasks still stuck for more than 30 minutes:" in slack.messages()[-1]["text"]
-
-
-def test_callers_with_other_timeouts_neither_repeat_nor_recover_a_task(notifier, slack, tasks):
-    task_id = tasks.add("queued", created=40)
+@pytest.mark.parametrize(("status", "last"), [("queued", 10), ("in_progress", 30), ("inprogress", 10_000)])
+def test_a_stuck_task_is_told_once_whatever_timeouts_callers_have(notifier, slack, tasks, becomes, status, last):
+    task_id = tasks.add(status, created=40)
     for timeout in (30, 120, 30, 10, 10_000):
         assert notifier.send_stuck_tasks_notification(timeout)
-    assert [sorted(ids(message)) for message in slack.messages()] == [[task_id]]
+    becomes(task_id, "finished")
+    assert notifier.send_stuck_tasks_notification(last)
+    assert titles(slack) == [STUCK, RECOVERED]
+    assert told(slack, STUCK) == told(slack, RECOVERED) == [[task_id]]
 
 
-def test_a_task_that_finished_is_named_once_as_recovered(notifier, slack, tasks, becomes, pass_time):
+def test_a_task_that_finished_is_named_once_as_recovered_and_is_not_counted(notifier, slack, tasks, becomes, pass_time):
     finished, still_stuck = tasks.add("queued", created=40), tasks.add("queued", created=50)
-    assert notifier.send_stuck_tasks_notification()
+    assert notifier.send_combined_notification()["stuck_tasks_count"] == 2
     becomes(finished, "finished")
     for _ in range(3):
-        assert notifier.send_stuck_tasks_notification()
+        assert notifier.send_combined_notification()["stuck_tasks_count"] == 0
         pass_time(1)
     assert told(slack, STUCK) == [sorted([finished, still_stuck])]
     assert told(slack, RECOVERED) == [[finished]]
     assert f"• `{finished}` is finished" in slack.messages()[-1]["text"]
-
-
-def test_a_recovery_does_not_count_as_a_stuck_task(notifier, slack, tasks, becomes):
-    becomes_well = tasks.add("queued", created=40)
-    assert notifier.send_combined_notification()["stuck_tasks_count"] == 1
-    becomes(becomes_well, "finished")
-    assert notifier.send_combined_notification()["stuck_tasks_count"] == 0
-    assert told(slack, RECOVERED) == [[becomes_well]]
-
-
-@pytest.mark.parametrize("timeout", [10, 30, 10_000])
-def test_any_caller_names_what_recovered(notifier, slack, tasks, becomes, timeout):
-    task_id = tasks.add("queued", created=40)
-    assert notifier.send_stuck_tasks_notification()
-    becomes(task_id, "finished")
-    assert notifier.send_stuck_tasks_notification(timeout)
-    assert told(slack, RECOVERED) == [[task_id]]
 
 
 STUCK_FIRST, COMBINED = ("send_stuck_tasks_notification", "send_combined_notification"), ("send_combined_notification",)
@@ -423,11 +311,9 @@ TURNS = {
 
 
 @pytest.mark.parametrize("turns", TURNS)
-def test_each_turn_of_a_task_is_named_once_in_the_message_it_belongs_to(
-    notifier, slack, tasks, becomes, pass_time, turns
-):
+def test_each_turn_of_a_task_is_named_once_in_the_message_for_it(notifier, slack, tasks, becomes, pass_time, turns):
     task_id = tasks.add("queued", created=100)
-    steps, calls, titles = TURNS[turns]
+    steps, calls, expected = TURNS[turns]
     for step in steps:
         status, _, minutes = step.partition(" ")
         becomes(task_id, status, float(minutes or 0))
@@ -435,7 +321,7 @@ def test_each_turn_of_a_task_is_named_once_in_the_message_it_belongs_to(
             result = getattr(notifier, call)()
             assert result is True or result["error"] is None
         pass_time(2)
-    assert [title(message) for message in slack.messages()] == titles
+    assert titles(slack) == expected
     assert all(ids(message) == [task_id] for message in slack.messages())
 
 
@@ -448,12 +334,14 @@ def test_a_stuck_task_that_was_deleted_is_forgotten_in_silence(notifier, slack, 
     pass_time(8 * 24 * 60)
     stuck = tasks.add("queued", created=40)
     assert notifier.send_stuck_tasks_notification()
-    assert [title(message) for message in slack.messages()] == [STUCK, STUCK]
+    assert titles(slack) == [STUCK, STUCK]
     assert {row[2] for row in ledger(tasks.connection)} == {"", stuck}
 
 
 @pytest.mark.slow
-def test_a_task_that_recovered_and_is_stuck_again_is_told_again(notifier, slack, tasks, becomes, pass_time):
+@pytest.mark.parametrize("is_on", [True, False], ids=["recoveries on", "recoveries off"])
+def test_a_task_stuck_again_is_told_again_and_recovers_if_that_is_on(settings, slack, tasks, becomes, pass_time, is_on):
+    notifier = SlackNotifier(settings=settings._replace(notify_on_recovery=is_on))
     task_id = tasks.add("queued", created=40)
     for _ in range(3):
         assert notifier.send_stuck_tasks_notification()
@@ -463,36 +351,8 @@ def test_a_task_that_recovered_and_is_stuck_again_is_told_again(notifier, slack,
         # Not at once, though it was created long ago.
         assert notifier.send_stuck_tasks_notification()
         pass_time(31)
-    assert told(slack, STUCK) == told(slack, RECOVERED) == [[task_id]] * 3
-
-
-def test_recoveries_can_be_switched_off(settings, slack, tasks, becomes, pass_time):
-    notifier = SlackNotifier(settings=settings._replace(notify_on_recovery=False))
-    task_id = tasks.add("queued", created=40)
-    for _ in range(2):
-        assert notifier.send_stuck_tasks_notification()
-        becomes(task_id, "finished")
-        assert notifier.send_stuck_tasks_notification()
-        becomes(task_id, "queued")
-        pass_time(31)
-    assert told(slack, STUCK) == [[task_id]] * 2
-    assert told(slack, RECOVERED) == []
-
-
-@pytest.mark.slow
-def test_slack_down_holds_stuck_and_recovered_tasks(notifier, slack, tasks, becomes):
-    first, second = tasks.add("queued", created=40), tasks.add("queued", created=50)
-    assert notifier.send_stuck_tasks_notification()
-    becomes(first, "finished")
-    third = tasks.add("in_progress", started=40)
-    slack.answer(404, "no_service", times=None)
-    for _ in range(3):
-        assert notifier.send_stuck_tasks_notification() is False
-    slack.answer_normally()
-    for _ in range(3):
-        assert notifier.send_stuck_tasks_notification()
-    assert told(slack, STUCK) == [sorted([first, second]), [third]]
-    assert told(slack, RECOVERED) == [[first]]
+    assert told(slack, STUCK) == [[task_id]] * 3
+    assert told(slack, RECOVERED) == [[task_id]] * (3 if is_on else 0)
 
 
 def test_a_refused_failed_alert_does_not_hold_back_the_stuck_one(notifier, slack, tasks):
@@ -501,8 +361,8 @@ def test_a_refused_failed_alert_does_not_hold_back_the_stuck_one(notifier, slack
     result = notifier.send_combined_notification()
     assert (result["failed_notification_sent"], result["stuck_notification_sent"]) == (False, True)
     assert "no_service" in result["error"]
-    assert told(slack, STUCK) == [[stuck]]
-    assert notifier.send_combined_notification()["error"] is None
+    assert titles(slack) == [STUCK]
+    report(notifier)
     assert (told(slack, FAILED), told(slack, STUCK)) == ([[failed]], [[stuck]])
 
 
@@ -513,9 +373,9 @@ def test_a_recovery_waits_for_the_alert_that_was_refused(notifier, slack, tasks,
     tasks.fail()
     slack.answer(404, "no_service")
     assert notifier.send_failed_tasks_notification() is False
-    assert [title(message) for message in slack.messages()] == [FAILED]
+    assert titles(slack) == [FAILED]
     assert notifier.send_failed_tasks_notification()
-    assert [title(message) for message in slack.messages()] == [FAILED, FAILED, HEALED]
+    assert titles(slack) == [FAILED, FAILED, HEALED]
 
 
 # ---- Destinations ----------------------------------------------------------------------------------------------------
@@ -536,99 +396,70 @@ def test_a_destination_dead_for_ten_days_gets_all_of_it_and_nothing_twice(notifi
     assert told(slack, channel="other") == [sorted(failed), sorted(missed)]
 
 
-def test_a_stuck_task_is_told_to_each_destination_and_recovers_where_it_was_told(
-    notifier, other, slack, tasks, becomes
-):
+def test_a_stuck_task_is_told_to_each_destination_and_recovers_where_told(notifier, other, slack, tasks, becomes):
     task_id = tasks.add("queued", created=40)
     assert notifier.send_stuck_tasks_notification()
     becomes(task_id, "finished")
     for destination in (notifier, other):
         assert destination.send_stuck_tasks_notification()
-    assert [title(message) for message in slack.messages()] == [STUCK, RECOVERED]
+    assert titles(slack) == [STUCK, RECOVERED]
     assert slack.messages("other") == []
 
 
 # ---- Traces ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_dry_run_leaves_no_trace_not_even_the_table(settings, slack, tasks, printed):
-    failed, stuck = tasks.fail(), tasks.add("queued", created=40)
-    notifier = SlackNotifier(settings=settings, dry_run=True)
+def test_a_dry_run_shows_what_the_next_run_tells_without_a_trace(notifier, settings, slack, tasks, becomes, printed):
+    dry = SlackNotifier(settings=settings, dry_run=True)
+    told_before, recovered = tasks.fail(), tasks.add("queued", created=40)
     for _ in range(2):
-        assert notifier.send_combined_notification()["error"] is None
-        text = printed()
-        assert failed in text
-        assert stuck in text
+        report(dry)
+        assert {told_before, recovered} <= {*re.findall(r"\w+", printed())}
     assert not has_ledger(tasks.connection)
     assert slack.requests == []
-
-
-def test_a_dry_run_shows_what_the_next_run_would_tell_and_changes_nothing(
-    notifier, settings, slack, tasks, becomes, printed
-):
-    told_before, recovered = tasks.fail(), tasks.add("queued", created=40)
-    assert notifier.send_combined_notification()["error"] is None
+    report(notifier)
     becomes(recovered, "finished")
     failed, stuck = tasks.fail(), tasks.add("in_progress", started=40)
     before = ledger(tasks.connection)
-    printed()
-    assert SlackNotifier(settings=settings, dry_run=True).send_combined_notification()["error"] is None
+    report(dry)
     text = printed()
     assert [task_id in text for task_id in (failed, stuck, recovered, told_before)] == [True, True, True, False]
     assert ledger(tasks.connection) == before
-    assert notifier.send_combined_notification()["error"] is None
-    assert (told(slack, FAILED)[1:], told(slack, STUCK)[1:], told(slack, RECOVERED)) == (
-        [[failed]],
-        [[stuck]],
-        [[recovered]],
-    )
+    slack.clear()
+    report(notifier)
+    assert (told(slack, FAILED), told(slack, STUCK), told(slack, RECOVERED)) == ([[failed]], [[stuck]], [[recovered]])
 
 
-def test_the_public_reads_stay_plain_reads(notifier, settings, slack, tasks):
+def test_the_public_reads_stay_plain_reads(notifier, settings, tasks):
     failed, stuck = tasks.fail(), tasks.add("queued", created=40)
     read_only = url_of(settings.database_url) + "?options=-c%20default_transaction_read_only%3Don"
-    reader = SlackNotifier(settings=settings._replace(database_url=read_only))
-
-    def read(reader) -> list[list[str]]:
-        return [
-            [task["id"] for task in tasks] for tasks in (reader.get_failed_tasks_last_30min(), reader.get_stuck_tasks())
-        ]
-
-    assert read(notifier) == read(reader) == [[failed], [stuck]]
-    assert not has_ledger(tasks.connection)
-    assert notifier.send_combined_notification()["error"] is None
-    before = ledger(tasks.connection)
-    assert read(notifier) == read(reader) == [[failed], [stuck]]
-    assert ledger(tasks.connection) == before
+    before: list[object] = []
+    for _ in range(2):
+        for reader in (notifier, SlackNotifier(settings=settings._replace(database_url=read_only))):
+            assert [task["id"] for task in reader.get_failed_tasks_last_30min()] == [failed]
+            assert [task["id"] for task in reader.get_stuck_tasks()] == [stuck]
+        assert ledger(tasks.connection) == before
+        report(notifier)
+        before = ledger(tasks.connection)
 
 
 def test_an_alert_that_cannot_be_committed_leaves_the_next_one_alone(notifier, slack, tasks):
     tasks.execute(CREATE_LEDGER)
-    tasks.execute(
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''full''; END';"
-        "CREATE TRIGGER refuse BEFORE UPDATE ON slack_notifications FOR EACH ROW "
-        "WHEN (NEW.task_id = '' AND NEW.alert = 'failed') "
-        "EXECUTE FUNCTION refuse()"
-    )
+    refuse(tasks.connection, "UPDATE", "NEW.task_id = '' AND NEW.alert = 'failed'")
     stuck = tasks.add("queued", created=40)
-    result = notifier.send_combined_notification()
-    assert "full" in result["error"]
+    assert "full" in notifier.send_combined_notification()["error"]
     assert told(slack, STUCK) == [[stuck]]
 
 
 def test_tasks_that_cannot_be_read_after_another_alert_was_sent_are_said_not_to_be_read(notifier, slack, tasks):
     failed = tasks.fail()
     tasks.add("queued", created=40)
-    tasks.execute("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''full''; END'")
     assert notifier.send_failed_tasks_notification()
-    tasks.execute(
-        "CREATE TRIGGER refuse BEFORE INSERT ON slack_notifications FOR EACH ROW "
-        "WHEN (NEW.task_id <> '' AND NEW.alert = 'stuck') EXECUTE FUNCTION refuse()"
-    )
+    refuse(tasks.connection, "INSERT", "NEW.task_id <> '' AND NEW.alert = 'stuck'")
     another = tasks.fail()
     assert "Cannot read the tasks: full" in notifier.send_combined_notification()["error"]
     assert told(slack) == [[failed], [another]]
-    assert title(slack.messages()[-1]) == BLIND
+    assert titles(slack)[-1] == BLIND
 
 
 def test_a_dead_webhook_keeps_no_recovery_from_the_others(settings, slack, tasks, becomes):
@@ -642,19 +473,21 @@ def test_a_dead_webhook_keeps_no_recovery_from_the_others(settings, slack, tasks
 
 
 @pytest.mark.slow
-def test_old_rows_are_deleted_and_those_still_needed_stay(notifier, slack, tasks, becomes, pass_time):
-    forgotten = [tasks.fail(updated=1), tasks.add("queued", created=40)]
+@pytest.mark.parametrize(("days", "is_kept"), [(6.9, True), (8, False)])
+def test_rows_are_deleted_after_a_week_unless_still_needed(notifier, slack, tasks, becomes, pass_time, days, is_kept):
+    old = [tasks.fail(updated=1), tasks.add("queued", created=40)]
     still_stuck = tasks.add("queued", created=40)
-    assert notifier.send_combined_notification()["error"] is None
-    becomes(forgotten[1], "finished")
+    report(notifier)
+    becomes(old[1], "finished")
     assert notifier.send_stuck_tasks_notification()
-    pass_time(8 * 24 * 60)
+    pass_time(days * 24 * 60)
     failed = tasks.fail(updated=1)
     for _ in range(2):
-        assert notifier.send_combined_notification()["error"] is None
+        report(notifier)
         pass_time(0.1)
-    assert {task_id for _, task_id in recorded(tasks.connection)} == {still_stuck, failed}
-    assert told(slack, FAILED) == [[forgotten[0]], [failed]]
+    expected = {still_stuck, failed, *(old if is_kept else [])}
+    assert {task_id for _, task_id in recorded(tasks.connection)} == expected
+    assert told(slack, FAILED) == [old[:1], [failed]]
 
 
 def test_a_stuck_alert_deletes_nothing_that_the_failed_one_needs(notifier, slack, tasks, pass_time):
@@ -676,20 +509,7 @@ def test_a_row_that_another_run_uses_does_not_hold_up_the_clean_up(notifier, sla
         cursor.execute("SELECT FROM slack_notifications WHERE task_id = %s FOR UPDATE", [old[0]])
         assert notifier.send_failed_tasks_notification()
     assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == []
-    remembered = {row[2] for row in ledger(tasks.connection)}
-    assert old[0] in remembered
-    assert old[1] not in remembered
-
-
-@pytest.mark.slow
-def test_nothing_younger_than_a_week_is_deleted(notifier, slack, tasks, pass_time):
-    failed = [tasks.fail(updated=1)]
-    for _ in range(7):
-        assert notifier.send_failed_tasks_notification()
-        pass_time(23 * 60)
-        failed.append(tasks.fail(updated=1))
-    assert notifier.send_failed_tasks_notification()
-    assert {task_id for _, task_id in recorded(tasks.connection)} == {*failed}
+    assert {task_id for _, task_id in recorded(tasks.connection)} & {*old} == {old[0]}
 
 
 # ---- Rights ----------------------------------------------------------------------------------------------------------
@@ -709,37 +529,37 @@ def restricted(role, settings, tasks) -> SlackNotifier:
 
 MISSING_TABLE = "GRANT CREATE ON SCHEMA public TO {role}"
 MISSING_RIGHT = "GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO {role}"
-
-
-@pytest.mark.parametrize(("first_by_owner", "remedy"), [(False, MISSING_TABLE), (True, MISSING_RIGHT)])
-def test_a_role_that_may_not_write_alerts_all_the_same_and_the_grant_of_its_warning_is_the_remedy(
-    restricted, notifier, role, settings, slack, tasks, caplog, first_by_owner, remedy
-):
-    if first_by_owner:
-        assert notifier.send_combined_notification()["error"] is None
-    remedy = remedy.format(role=role.name)
-    failed, stuck = tasks.fail(), tasks.add("queued", created=40)
-    caplog.clear()
-    assert restricted.send_combined_notification()["error"] is None
-    assert (told(slack, FAILED), told(slack, STUCK)) == ([[failed]], [[stuck]])
-    assert warnings(caplog) == [f"Cannot remember what was reported, so alerts repeat with every run: {remedy}"]
-    tasks.execute(re.search("GRANT .*", warnings(caplog)[0])[0])
-    caplog.clear()
-    for _ in range(2):
-        # A new notifier, as each run of cron is.
-        again = SlackNotifier(settings=restricted.settings)
-        assert again.send_combined_notification()["error"] is None
-    assert warnings(caplog) == []
-    assert told(slack, FAILED) == [[failed]] * 2
-    assert told(slack, STUCK) == [[stuck]] * 2
+READ_ONLY = "ALTER ROLE {{role}} SET default_transaction_read_only = {}"
 
 
 @pytest.mark.slow
-def test_without_memory_each_run_tells_the_last_30_minutes(restricted, slack, tasks):
-    task_id, _too_old = tasks.fail(updated=29), tasks.fail(updated=31)
-    for _ in range(3):
-        assert restricted.send_failed_tasks_notification()
-    assert told(slack) == [[task_id]] * 3
+@pytest.mark.parametrize(
+    ("change", "remedy"),
+    [
+        ("REVOKE ALL ON SCHEMA public FROM {role}", MISSING_TABLE),
+        (CREATE_LEDGER, MISSING_RIGHT),
+        (f"{MISSING_TABLE}; {READ_ONLY.format('on')}", READ_ONLY.format("off")),
+    ],
+    ids=["no table", "no right", "read only"],
+)
+def test_who_may_not_write_alerts_and_warns_with_the_remedy(restricted, role, slack, tasks, caplog, change, remedy):
+    tasks.execute(change.replace("{role}", role.name))
+    failed, stuck = tasks.fail(updated=29), tasks.add("queued", created=40)
+    tasks.fail(updated=31)
+    for _ in range(2):
+        caplog.clear()
+        report(restricted)
+        (warning,) = warnings(caplog)
+        reason, _, statement = warning.partition(": ")
+        assert reason == "Cannot remember what was reported, so alerts repeat with every run"
+        assert statement == remedy.replace("{role}", role.name)
+    tasks.execute(statement)
+    caplog.clear()
+    for _ in range(2):
+        # A new notifier, as each run of cron is.
+        report(SlackNotifier(settings=restricted.settings))
+    assert warnings(caplog) == []
+    assert (told(slack, FAILED), told(slack, STUCK)) == ([[failed]] * 3, [[stuck]] * 3)
 
 
 @pytest.mark.parametrize("right", ["SELECT", "INSERT", "UPDATE", "DELETE"])
@@ -765,24 +585,6 @@ def test_a_role_that_may_not_even_have_temporary_tables_gets_a_clear_error(restr
     # The tasks can be read: that is not what is missing.
     assert "GRANT SELECT ON tasks" not in caplog.text
     assert MISSING_TABLE.format(role=role.name) in caplog.text
-
-
-@pytest.mark.slow
-def test_a_read_only_role_alerts_and_the_remedy_of_its_warning_is_one(restricted, role, settings, slack, tasks, caplog):
-    tasks.execute(f"GRANT CREATE ON SCHEMA public TO {role.name}")
-    tasks.execute(f"ALTER ROLE {role.name} SET default_transaction_read_only = on")
-    failed, stuck = tasks.fail(), tasks.add("queued", created=40)
-    assert restricted.send_combined_notification()["error"] is None
-    assert (told(slack, FAILED), told(slack, STUCK)) == ([[failed]], [[stuck]])
-    assert not has_ledger(tasks.connection)
-    (warning,) = warnings(caplog)
-    assert warning.endswith(f": ALTER ROLE {role.name} SET default_transaction_read_only = off")
-    tasks.execute(re.search("ALTER .*", warning)[0])
-    caplog.clear()
-    for _ in range(2):
-        assert restricted.send_combined_notification()["error"] is None
-    assert warnings(caplog) == []
-    assert told(slack, FAILED) == [[failed]] * 2
 
 
 @pytest.mark.slow

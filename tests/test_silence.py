@@ -8,12 +8,13 @@ import threading
 import time
 from contextlib import closing
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
 from clock import standing_clock
-from support import FAILED, HEALED, PROGRAM, STUCK, elapse, ledger, summary, title, told, value, wait_until
+from support import HEALED, STUCK, elapse, fail_and_call, ledger, refuse, report, summary, told, value, wait_until
 
 import slack_notifier
 from sandbox.slack import SlackStandIn
@@ -24,7 +25,6 @@ pytestmark = pytest.mark.usefixtures("room")
 USER = "key-of-a-user"
 NEXT_YEAR = -365 * 24 * 60
 DOWN = "are the workers running?"
-AHEAD = "UPDATE slack_notifications SET event_at = now() + interval '1 day' WHERE "
 
 
 @pytest.fixture(params=["the common channel", "a user's channel"])
@@ -33,11 +33,6 @@ def watcher(request: pytest.FixtureRequest, settings: Settings, slack: SlackStan
     if request.param == "a user's channel":
         settings = settings._replace(webhooks={}, user_webhooks={USER: slack.webhook()})
     return SlackNotifier(settings=settings)
-
-
-def run(notifier: SlackNotifier, times: int = 1) -> None:
-    for _ in range(times):
-        assert notifier.send_combined_notification()["error"] is None
 
 
 def failures(slack: SlackStandIn) -> list[str]:
@@ -54,14 +49,14 @@ def failures(slack: SlackStandIn) -> list[str]:
 )
 def test_a_clock_that_was_ahead_once_hides_nothing(watcher, slack, tasks, rows_ahead):
     """Not even where it was ahead in the first run of all, or while the channel could not be reached."""
-    run(watcher)
+    report(watcher)
     expected = [tasks.fail(updated=1)]
-    slack.answer(404, "no_service", times=1)
+    slack.answer(404, "no_service")
     watcher.send_combined_notification()
     elapse(tasks.connection, 300)
-    tasks.execute(AHEAD + rows_ahead)
+    tasks.execute(f"UPDATE slack_notifications SET event_at = now() + interval '1 day' WHERE {rows_ahead}")
     expected += [tasks.fail(updated=minutes) for minutes in range(5, 300, 20)]
-    run(watcher, 3)
+    report(watcher, 3)
     assert failures(slack) == sorted(expected)
 
 
@@ -79,16 +74,16 @@ ODD_TASKS: dict[str, dict[str, Any]] = {
 def test_one_task_dated_next_year_switches_nothing_off(watcher, slack, tasks, odd):
     tasks.add("finished", created=700, started=600, updated=400)
     tasks.add(**ODD_TASKS[odd])
-    run(watcher)
+    report(watcher)
     slack.clear()
     tasks.add("queued", created=60)
     failed = tasks.fail(created=60, started=None, updated=1)
-    run(watcher)
+    report(watcher)
     assert failures(slack) == [failed]
     assert [DOWN in message["text"] for message in slack.messages()] == [True, True]
     assert " · 1 of 1 ended task failed · " in slack.messages()[0]["text"]
     tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now() WHERE id = %s", [failed])
-    run(watcher)
+    report(watcher)
     assert told(slack, HEALED) == [[failed]]
 
 
@@ -96,10 +91,10 @@ def test_one_task_dated_next_year_switches_nothing_off(watcher, slack, tasks, od
 def test_parts_of_very_many_failures_are_all_reported_however_old_they_are(watcher, slack, tasks, monkeypatch):
     """Of ten hours without a run, in which the channel had its first failure."""
     monkeypatch.setattr(slack_notifier, "CLAIM_TASKS", 5)
-    run(watcher)
+    report(watcher)
     elapse(tasks.connection, 600)
     expected = [tasks.fail(created=599, updated=minutes) for minutes in range(1, 590, 31)]
-    run(watcher, 6)
+    report(watcher, 6)
     parts = [message["text"] for message in slack.messages()]
     assert all("5 tasks and more failed since" in text for text in parts[:-1])
     assert failures(slack) == sorted(expected)
@@ -117,21 +112,21 @@ VALUES (%s, 'key-of-a-user', 'failed', now() - interval '5 hours', now() - %s * 
 @pytest.mark.parametrize("minutes", [25, 90, 115])
 def test_a_failure_that_is_committed_late_is_reported_by_the_next_run(watcher, slack, tasks, minutes):
     with standing_clock(tasks.connection) as clock:
-        run(watcher)
+        report(watcher)
         clock.advance(hours=3)
-        run(watcher)
+        report(watcher)
         with closing(psycopg2.connect(watcher.settings.database_url)) as worker, worker.cursor() as cursor:
             cursor.execute(ADD_FAILED, ["late", 0])
             for _ in range(minutes // 15):
                 clock.advance(minutes=15)
-                run(watcher)
+                report(watcher)
             clock.advance(minutes=minutes % 15)
             worker.commit()
-        run(watcher)
+        report(watcher)
         assert failures(slack) == ["late"]
         for _ in range(10):
             clock.advance(minutes=15)
-            run(watcher)
+            report(watcher)
     assert failures(slack) == ["late"]
 
 
@@ -143,7 +138,7 @@ def test_no_later_run_reports_what_the_first_one_left_out(watcher, slack, tasks,
         for age in (29, 31, 119):
             worker.execute(ADD_FAILED, [f"{age} minutes old", age])
         for _ in range(4):
-            run(watcher)
+            report(watcher)
             clock.advance(minutes=minutes)
     assert failures(slack) == ["29 minutes old"]
 
@@ -166,34 +161,32 @@ OTHER_TASKS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", OTHER_TASKS)
-def test_what_is_committed_late_is_reported_once_whatever_kind_of_table_the_tasks_are(
-    settings, slack, tasks, make_tasks, role, kind
-):
+def test_what_is_committed_late_is_reported_once_in_any_kind_of_table(settings, slack, tasks, make_tasks, role, kind):
     tasks.execute(OTHER_TASKS[kind].format(role=role.name) + f"; GRANT CREATE ON SCHEMA public TO {role.name}")
     notifier = SlackNotifier(settings=settings._replace(database_url=role.url))
     with standing_clock(tasks.connection) as clock:
         tasks.execute(f"GRANT SELECT ON public.clock TO {role.name}")
         worker = make_tasks(settings.database_url)
-        run(notifier)
+        report(notifier)
         clock.advance(hours=3)
         expected = [worker.fail(), worker.fail(), worker.add("in_progress", created=20, started=15)]
         for task_id in expected[::2]:
-            run(notifier)
+            report(notifier)
             with closing(psycopg2.connect(settings.database_url)) as late, late.cursor() as cursor:
                 cursor.execute("UPDATE tasks SET status = 'failed', updated_at = now() WHERE id = %s", [expected[2]])
                 cursor.execute(ADD_FAILED, [f"beside {task_id}", 0])
                 expected.append(f"beside {task_id}")
                 for _ in range(7):
                     clock.advance(minutes=15)
-                    run(notifier)
+                    report(notifier)
                 late.commit()
-            run(notifier, 2)
+            report(notifier, 2)
             clock.advance(minutes=31)
         # One of them failed again.
         assert failures(slack) == sorted([*expected, expected[2]])
         worker.execute("UPDATE tasks SET status = 'finished', updated_at = now()")
         for _ in range(10):
-            run(notifier)
+            report(notifier)
             clock.advance(minutes=15)
     assert failures(slack) == sorted([*expected, expected[2]])
     assert told(slack, HEALED) == [sorted(expected)]
@@ -201,33 +194,18 @@ def test_what_is_committed_late_is_reported_once_whatever_kind_of_table_the_task
 
 # ---- No time of the last change --------------------------------------------------------------------------------------
 
-NO_TIME = "UPDATE tasks SET updated_at = NULL"
 
-
-@pytest.fixture
-def undated(tasks: Any) -> Any:
-    """A table whose worker may leave `updated_at` out."""
+def test_tasks_without_updated_at_are_reported_once_however_long_after_their_creation(watcher, slack, tasks):
     tasks.execute("ALTER TABLE tasks ALTER updated_at DROP NOT NULL")
-    return tasks
-
-
-def test_tasks_without_updated_at_are_reported_once(watcher, slack, undated):
-    run(watcher)
-    failed, stuck = undated.fail(created=5, started=4), undated.add("in_progress", created=60, started=50)
-    undated.execute(NO_TIME)
-    run(watcher, 3)
+    report(watcher)
+    elapse(tasks.connection, 300)
+    failed, stuck = tasks.fail(created=5, started=4), tasks.add("in_progress", created=200, started=199)
+    tasks.execute("UPDATE tasks SET updated_at = NULL")
+    report(watcher, 3)
     assert (failures(slack), told(slack, STUCK)) == ([failed], [[stuck]])
-
-
-def test_a_task_without_updated_at_that_fails_hours_after_it_was_created_is_reported(watcher, slack, undated):
-    run(watcher)
-    elapse(undated.connection, 300)
-    failed = undated.add("in_progress", created=200, started=199)
-    undated.execute(NO_TIME)
-    run(watcher)
-    undated.execute("UPDATE tasks SET status = 'failed'")
-    run(watcher, 3)
-    assert failures(slack) == [failed]
+    tasks.execute("UPDATE tasks SET status = 'failed'")
+    report(watcher, 3)
+    assert failures(slack) == sorted([failed, stuck])
 
 
 # ---- The pace of a storm ---------------------------------------------------------------------------------------------
@@ -235,28 +213,11 @@ def test_a_task_without_updated_at_that_fails_hours_after_it_was_created_is_repo
 PACE = "SELECT max(notified_at) - now() FROM slack_notifications WHERE alert = '' AND task_id = ''"
 
 
-@pytest.mark.slow
-def test_runs_and_good_news_hold_back_no_call(notifier, slack, tasks):
-    failed = []
-    for _ in range(60):
-        tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now()")
-        failed.append(tasks.fail(updated=0))
-        run(notifier)
-        elapse(tasks.connection, 0.5)
-    for _ in range(STORM_BURST):
-        failed.append(tasks.fail(updated=0))
-        assert notifier.send_failed_tasks_notification()
-    assert failures(slack) == sorted(failed)
-
-
 @pytest.mark.parametrize("ahead", ["1 day", "5 minutes", "100 years"])
 def test_a_pace_of_a_clock_that_was_ahead_holds_back_nothing(notifier, slack, tasks, ahead):
-    run(notifier)
+    report(notifier)
     tasks.execute("UPDATE slack_notifications SET notified_at = now() + %s::interval WHERE alert = ''", [ahead])
-    failed = []
-    for _ in range(STORM_BURST):
-        failed.append(tasks.fail(updated=0))
-        assert notifier.send_failed_tasks_notification()
+    failed = fail_and_call(notifier, tasks)
     assert failures(slack) == sorted(failed)
     assert value(tasks.connection, PACE).total_seconds() <= STORM_BURST * STORM_SECONDS
 
@@ -266,11 +227,7 @@ def test_a_pace_of_a_clock_that_was_ahead_holds_back_nothing(notifier, slack, ta
     ("table", "reason"), [("tasks", "Rate-limited in a storm"), ("slack_notifications", "The ledger is locked")]
 )
 def test_a_call_in_a_storm_returns_at_once_also_while_a_table_is_locked(notifier, slack, tasks, caplog, table, reason):
-    failed = []
-    for _ in range(STORM_BURST):
-        failed.append(tasks.fail(updated=0))
-        assert notifier.send_failed_tasks_notification()
-    failed.append(tasks.fail(updated=0))
+    failed = [*fail_and_call(notifier, tasks), tasks.fail(updated=0)]
     seconds = []
     with closing(psycopg2.connect(notifier.settings.database_url)) as other, other.cursor() as cursor:
         cursor.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
@@ -282,17 +239,17 @@ def test_a_call_in_a_storm_returns_at_once_also_while_a_table_is_locked(notifier
             assert f"{reason}: a later run reports what failed" in caplog.text
     # It takes 0.2 s; to wait for the lock, CALL_SECONDS / 2 at least.
     assert min(seconds) < 1
-    run(notifier)
+    report(notifier)
     assert failures(slack) == sorted(failed)
 
 
 def test_a_locked_table_of_another_program_keeps_no_run_from_reporting(watcher, slack, tasks):
-    run(watcher)
+    report(watcher)
     tasks.execute("CREATE TABLE invoices (id integer PRIMARY KEY)")
     failed = tasks.fail()
     with closing(psycopg2.connect(watcher.settings.database_url)) as other, other.cursor() as cursor:
         cursor.execute("LOCK TABLE invoices IN ACCESS EXCLUSIVE MODE")
-        run(watcher)
+        report(watcher)
     assert failures(slack) == [failed]
 
 
@@ -306,28 +263,22 @@ def many(settings: Settings, slack: SlackStandIn) -> Settings:
     return settings._replace(user_webhooks=users)
 
 
-def state_rows(tasks: Any) -> set[str]:
-    return {row[0] for row in ledger(tasks.connection)}
-
-
-def test_a_thousand_users_channels_cost_an_idle_run_three_round_trips(
-    settings, many, slack, tasks, proxy, database_url, figures
-):
+def test_a_thousand_users_channels_cost_an_idle_run_three_round_trips(settings, many, slack, tasks, proxy, figures):
     round_trips = []
     for channels in (settings, many):
-        notifier = SlackNotifier(settings=channels._replace(database_url=proxy.url(database_url)))
-        run(notifier)
+        notifier = SlackNotifier(settings=channels._replace(database_url=proxy.url(channels.database_url)))
+        report(notifier)
         proxy.run_freely()
-        run(notifier)
+        report(notifier)
         round_trips.append(len(proxy.statements))
     figures(without=round_trips[0], with_users=round_trips[1])
     assert round_trips[1] <= round_trips[0] + 4
-    assert len(state_rows(tasks)) == 2
+    assert len({row[0] for row in ledger(tasks.connection)}) == 2
     failed = tasks.fail(user_api_key="pr_live_7_secret")
     tasks.fail(user_api_key="nobody")
-    run(notifier)
+    report(notifier)
     assert told(slack, channel="user-7") == [[failed]]
-    assert len(state_rows(tasks)) == 3
+    assert len({row[0] for row in ledger(tasks.connection)}) == 3
 
 
 def test_keys_of_users_are_not_sent_to_the_database_where_only_one_has_news(many, tasks, proxy, database_url):
@@ -336,7 +287,7 @@ def test_keys_of_users_are_not_sent_to_the_database_where_only_one_has_news(many
     for number in range(20):
         tasks.add("finished", updated=1, user_api_key=f"pr_live_{number}_secret")
     tasks.fail(user_api_key="pr_live_7_secret")
-    run(SlackNotifier(settings=settings))
+    report(SlackNotifier(settings=settings))
     first_claim = next(number for number, text in enumerate(proxy.statements) if b"SKIP LOCKED" in text)
     assert any(b"INSERT INTO slack_notifications" in text for text in proxy.statements[:first_claim])
     assert not [text for text in proxy.statements[:first_claim] if b"pr_live" in text]
@@ -356,16 +307,16 @@ def test_a_users_first_failure_after_weeks_is_reported_alone_and_as_of_the_last_
     notifier = SlackNotifier(settings=many)
     with standing_clock(tasks.connection) as clock:
         worker = make_tasks(many.database_url)
-        run(notifier)
+        report(notifier)
         worker.fail(user_api_key="pr_live_7_secret", updated=45)
         for day in range(21):
             clock.advance(days=1)
             worker.fail(user_api_key="pr_live_8_secret" if day % 2 else "nobody")
-            run(notifier)
+            report(notifier)
         clock.advance(minutes=15)
         failed = worker.fail(user_api_key="pr_live_7_secret", updated=1)
         worker.fail(user_api_key="nobody", updated=1)
-        run(notifier, 2)
+        report(notifier, 2)
     (message,) = [message for message in slack.messages("user-7") if failed in message["text"]]
     assert summary(message) == "1 task failed in the last 30 minutes:"
     assert len(told(slack, channel="user-8")) == 10
@@ -377,7 +328,7 @@ def test_a_users_channel_that_was_dead_for_days_gets_all_of_it_once(many, slack,
     dead, other = {"user_api_key": "pr_live_7_secret"}, {"user_api_key": "pr_live_8_secret"}
     with standing_clock(tasks.connection) as clock:
         worker = make_tasks(many.database_url)
-        run(notifier)
+        report(notifier)
         slack.answer(404, "no_service", times=None, channel="user-7")
         clock.advance(hours=1)
         failed = []
@@ -389,7 +340,7 @@ def test_a_users_channel_that_was_dead_for_days_gets_all_of_it_once(many, slack,
             assert "no_service" in notifier.send_combined_notification()["error"]
             clock.advance(hours=1)
         slack.answer_normally()
-        run(notifier, 3)
+        report(notifier, 3)
     assert told(slack, channel="user-7") == [sorted(failed[::2])]
     assert told(slack, STUCK, "user-7") == [[stuck]]
     assert sorted(told(slack, channel="user-8")) == sorted([task_id] for task_id in failed[1::2])
@@ -410,27 +361,23 @@ def at_night(settings: Settings) -> SlackNotifier:
 def test_a_task_that_fails_at_once_on_a_quiet_night_asks_for_no_worker(at_night, notifier, slack, tasks):
     tasks.add("finished", created=500, updated=400)
     failed = [tasks.fail(created=1.2, updated=1, started=None)]
-    run(at_night)
+    report(at_night)
     assert slack.messages() == []
-    run(notifier)
+    report(notifier)
     assert failures(slack) == failed
     assert DOWN not in slack.messages()[0]["text"]
     failed.append(tasks.fail(created=33, updated=1, started=None))
-    run(at_night)
+    report(at_night)
     assert failures(slack) == sorted(failed)
     assert DOWN in slack.messages()[1]["text"]
     assert " · Critical: no worker seen · " in slack.messages()[1]["text"]
 
 
-@pytest.mark.parametrize(
-    "seen",
-    [{"status": "queued", "started": 80, "updated": 5}, {"status": "retrying", "updated": 5}],
-    ids=["queued again", "retrying"],
-)
-def test_work_of_any_kind_is_a_sign_of_a_worker(notifier, slack, tasks, seen):
+@pytest.mark.parametrize(("status", "started"), [("queued", 80), ("retrying", None)])
+def test_work_of_any_kind_is_a_sign_of_a_worker(notifier, slack, tasks, status, started):
     tasks.add("queued", created=60)
-    tasks.add(created=90, **seen)
-    run(notifier)
+    tasks.add(status, created=90, started=started, updated=5)
+    report(notifier)
     assert [DOWN in message["text"] for message in slack.messages()] == [False]
 
 
@@ -441,7 +388,7 @@ def test_work_of_any_kind_is_a_sign_of_a_worker(notifier, slack, tasks, seen):
 def test_what_breaks_the_quiet_hours_is_said(at_night, slack, tasks, failed, finished, reason):
     for number in range(failed + finished):
         tasks.add("failed" if number < failed else "finished", created=60, started=59, updated=5)
-    run(at_night)
+    report(at_night)
     (message,) = slack.messages()
     assert message["text"].endswith(f" · {reason} · 1 user")
     assert CALLED in message["text"]
@@ -450,15 +397,15 @@ def test_what_breaks_the_quiet_hours_is_said(at_night, slack, tasks, failed, fin
 def test_an_alert_counts_what_has_recovered_and_names_what_is_more(notifier, slack, tasks):
     healed = tasks.fail()
     tasks.add("in_progress", created=90, started=80)
-    run(notifier)
+    report(notifier)
     tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now() WHERE id = %s", [healed])
     tasks.fail(updated=0)
     tasks.add("in_progress", created=90, started=70)
     slack.clear()
-    run(notifier)
-    texts = {title(message): (summary(message), message["text"]) for message in slack.messages()}
-    assert texts[FAILED][1].endswith(" · 1 of 2 ended tasks failed · 1 recovered · 1 user")
-    assert texts[STUCK][0] == "1 more task stuck for more than 30 minutes:"
+    report(notifier)
+    alert, _, stuck_alert = slack.messages()
+    assert alert["text"].endswith(" · 1 of 2 ended tasks failed · 1 recovered · 1 user")
+    assert summary(stuck_alert) == "1 more task stuck for more than 30 minutes:"
 
 
 # ---- Nothing optional costs an alert ---------------------------------------------------------------------------------
@@ -482,23 +429,17 @@ def test_a_limit_of_threads_leaves_no_channel_out(settings, slack, tasks, monkey
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", start_one_of_few)
-    run(SlackNotifier(settings=settings._replace(webhooks={"": urls})))
+    report(SlackNotifier(settings=settings._replace(webhooks={"": urls})))
     assert all(told(slack, channel=f"team-{number}") == [[failed]] for number in range(40))
-
-
-REFUSE_CALLS = """
-CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no calls today'; END $$;
-CREATE TRIGGER refuse BEFORE UPDATE ON slack_notifications FOR EACH ROW
-    WHEN (OLD.alert = 'failed' AND OLD.task_id = '' AND NEW.event_at = OLD.event_at) EXECUTE FUNCTION refuse()
-"""
 
 
 def test_an_alert_calls_people_where_it_cannot_be_noted(settings, slack, tasks, caplog):
     notifier = SlackNotifier(settings=settings._replace(critical_count=1, critical_mention=CALLED))
-    run(notifier)
-    tasks.execute(REFUSE_CALLS)
+    report(notifier)
+    states = "OLD.alert = 'failed' AND OLD.task_id = '' AND NEW.event_at = OLD.event_at"
+    refuse(tasks.connection, "UPDATE", states, "no calls today")
     failed = [tasks.fail(), tasks.fail(error="another")]
-    run(notifier, 2)
+    report(notifier, 2)
     assert "Cannot find who was called: the alert goes out without (no calls today)" in caplog.text
     assert failures(slack) == sorted(failed)
     assert CALLED in slack.messages()[0]["text"]
@@ -508,7 +449,7 @@ def test_a_role_without_a_memory_calls_people(settings, slack, tasks, role):
     tasks.execute(f"REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT SELECT ON tasks TO {role.name}")
     changes = {"database_url": role.url, "critical_count": 1, "critical_mention": CALLED}
     tasks.fail()
-    run(SlackNotifier(settings=settings._replace(**changes)), 2)
+    report(SlackNotifier(settings=settings._replace(**changes)), 2)
     assert [CALLED in message["text"] for message in slack.messages()] == [True, True]
 
 
@@ -542,17 +483,19 @@ def test_a_host_that_is_slow_to_load_what_posts_does_not_repeat_an_alert(setting
     slack.answer(delay=1)
     environment = {"DATABASE_URL": settings.database_url, "SLACK_WEBHOOK": slack.webhook()}
     command = [sys.executable, "-c", SLOW_IMPORT]
-    done = subprocess.run(command, env=environment, cwd=PROGRAM.parent, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, env=environment, cwd=Path(slack_notifier.__file__).parent, capture_output=True, text=True, check=True
+    )
     assert done.stdout == "False\n"
     # What was posted all the same arrives a moment later.
     wait_until(lambda: all(request.status for request in slack.requests))
-    run(SlackNotifier(settings=settings))
+    report(SlackNotifier(settings=settings))
     assert failures(slack) == [failed]
 
 
 @pytest.mark.parametrize("column", ["created_at", "started_at"])
-def test_a_date_ahead_hides_no_stuck_task(settings, slack, tasks, column):
+def test_a_date_ahead_hides_no_stuck_task(notifier, slack, tasks, column):
     task_id = tasks.add("inprogress", created=90, started=80, updated=80)
     tasks.execute(f"UPDATE tasks SET {column} = '2099-01-01'")
-    assert SlackNotifier(settings=settings).send_combined_notification()["error"] is None
+    report(notifier)
     assert told(slack, STUCK) == [[task_id]]

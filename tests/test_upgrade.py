@@ -3,34 +3,20 @@ is not."""
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import logging
-import secrets
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from support import (
-    FAILED,
-    HEALED,
-    NOW,
-    RECOVERED,
-    STUCK,
-    ids,
-    ledger,
-    rows,
-    title,
-    value,
-    wait_for_blocked,
-)
+from support import FAILED, HEALED, NOW, RECOVERED, STUCK, ids, ledger, report, rows, title, value, wait_for_blocked
 
 import slack_notifier
-from sandbox.slack import SlackStandIn
 from slack_notifier import SlackNotifier
 
 ROOT = Path(slack_notifier.__file__).parent
@@ -46,25 +32,23 @@ Notifier = Any
 @pytest.fixture(scope="session")
 def module_of(tmp_path_factory) -> Callable[[str], Any]:
     """The module of an older version, from the history."""
-    modules: dict[str, Any] = {}
 
+    @functools.cache
     def module_of(version: str) -> Any:
-        if version not in modules:
-            command = ["git", "show", f"{COMMITS[version]}:slack_notifier.py"]
-            try:
-                shown = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=True)
-            except (OSError, subprocess.CalledProcessError):
-                pytest.skip(f"no history here: {' '.join(command)}")
-            # Its loggers are below that of this version, whose records are watched for secrets.
-            path = tmp_path_factory.mktemp("old") / f"{version.replace(' ', '_')}.py"
-            path.write_bytes(shown.stdout)
-            spec = importlib.util.spec_from_file_location(f"slack_notifier.{path.stem}", path)
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[spec.name] = module
-            spec.loader.exec_module(module)
-            assert f'__version__ = "{version[-1]}.' in shown.stdout.decode()
-            modules[version] = module
-        return modules[version]
+        command = ["git", "show", f"{COMMITS[version]}:slack_notifier.py"]
+        try:
+            shown = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip(f"no history here: {' '.join(command)}")
+        assert f'__version__ = "{version[-1]}.' in shown.stdout.decode()
+        # Its loggers are below that of this version, whose records are watched for secrets.
+        path = tmp_path_factory.mktemp("old") / f"{version.replace(' ', '_')}.py"
+        path.write_bytes(shown.stdout)
+        spec = importlib.util.spec_from_file_location(f"slack_notifier.{path.stem}", path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        return module
 
     return module_of
 
@@ -87,39 +71,38 @@ def old(request, old_notifier) -> Notifier:
 
 
 @pytest.fixture
+def version_1(old_notifier) -> Notifier:
+    return old_notifier("version 1")
+
+
+@pytest.fixture
 def version_2(old_notifier) -> Notifier:
     return old_notifier("version 2")
 
 
 @pytest.fixture
 def reported(slack) -> Callable[..., News]:
-    """Runs the notifiers one after the other; returns the tasks of their messages, by title."""
+    """Runs the notifiers one after the other; returns the tasks of all messages since the last call, by title."""
 
     def reported(*notifiers: Notifier) -> News:
         for notifier in notifiers:
-            assert notifier.send_combined_notification()["error"] is None
-        return taken(slack)
+            report(notifier)
+        found: News = {}
+        for message in slack.messages():
+            found.setdefault(title(message), []).append(sorted(ids(message)))
+        slack.clear()
+        return found
 
     return reported
-
-
-def taken(slack: SlackStandIn) -> News:
-    """The tasks in each message since the last call, by the message's title."""
-    found: News = {}
-    for message in slack.messages():
-        found.setdefault(title(message), []).append(sorted(ids(message)))
-    slack.clear()
-    return found
 
 
 @pytest.fixture
 def stuck(tasks) -> list[str]:
     """Three tasks, one for each word."""
-    words = ("queued", "in_progress", "inprogress")
-    started = (None, 45, 45)
+    words = {"queued": None, "in_progress": 45, "inprogress": 45}
     return [
-        tasks.add(word, id=f"{place}-{secrets.token_hex(8)}", created=50, started=minutes)
-        for place, (word, minutes) in enumerate(zip(words, started))
+        tasks.add(word, id=f"{place}-{word}", created=50, started=minutes)
+        for place, (word, minutes) in enumerate(words.items())
     ]
 
 
@@ -128,22 +111,27 @@ def failed(tasks) -> list[str]:
     return sorted(tasks.fail(error=error) for error in ("ffmpeg exited with code 137", TRACEBACK, None))
 
 
+@pytest.fixture
+def known(old, reported, stuck, failed) -> tuple[list[str], list[str]]:
+    """The stuck and the failed tasks, which the older version has reported."""
+    assert reported(old) == {STUCK: [stuck], FAILED: [failed]}
+    return stuck, failed
+
+
 def ends(tasks: Any, task_ids: list[str], minutes: float = 0) -> None:
     """The tasks finish, now or so many minutes ago."""
     moment = f"{NOW} - {minutes} * interval '1 minute'"
     tasks.execute(f"UPDATE tasks SET status = 'finished', updated_at = {moment} WHERE id = ANY(%s)", [task_ids])
 
 
-def no_trouble(caplog) -> bool:
-    return not [record for record in caplog.records if record.levelno >= logging.WARNING]
+def troubles(caplog) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 # ---- Forward ---------------------------------------------------------------------------------------------------------
 
 
-def test_what_an_older_version_reported_is_not_reported_again(
-    old, notifier, tasks, reported, stuck, failed, pass_time, caplog
-):
+def test_an_older_versions_reports_are_not_repeated(old, notifier, tasks, reported, stuck, failed, pass_time, caplog):
     recovered = tasks.add("queued", created=40)
     assert reported(old) == {STUCK: [sorted([*stuck, recovered])], FAILED: [failed]}
     ends(tasks, [recovered])
@@ -152,21 +140,18 @@ def test_what_an_older_version_reported_is_not_reported_again(
         pass_time(minutes)
         assert reported(notifier) == {}
     assert value(tasks.connection, OLD_NAMES) == 0
-    assert no_trouble(caplog)
+    assert troubles(caplog) == []
 
 
 @pytest.mark.parametrize("minutes", [0, 20])
 @pytest.mark.parametrize("is_first", [True, False], ids=["in the first run", "in a later run"])
-def test_what_recovers_after_an_older_version_reported_it_is_named_once(
-    old, notifier, tasks, reported, stuck, failed, pass_time, minutes, is_first
-):
-    assert reported(old) == {STUCK: [stuck], FAILED: [failed]}
+def test_what_recovers_after_the_upgrade_is_named_once(notifier, tasks, reported, known, pass_time, minutes, is_first):
+    stuck, failed = known
     pass_time(30)
     if not is_first:
         assert reported(notifier) == {}
     ends(tasks, stuck + failed, minutes)
-    assert reported(notifier) == {RECOVERED: [stuck], HEALED: [failed]}
-    assert reported(notifier) == {}
+    assert reported(notifier, notifier) == {RECOVERED: [stuck], HEALED: [failed]}
 
 
 @pytest.mark.parametrize(
@@ -181,14 +166,11 @@ def test_of_a_pause_between_the_versions_only_old_recoveries_after_version_1_are
     ends(tasks, stuck + failed, minutes)
     late = tasks.fail(updated=100)
     recoveries = {RECOVERED: [stuck], HEALED: [failed]} if is_named else {}
-    assert reported(notifier) == {FAILED: [[late]], **recoveries}
-    assert reported(notifier) == {}
+    assert reported(notifier, notifier) == {FAILED: [[late]], **recoveries}
 
 
 @pytest.mark.parametrize(("minutes", "is_due"), [(239, False), (241, True)])
-def test_reminders_are_due_when_the_older_version_would_have_sent_them(
-    old, notifier, reported, stuck, pass_time, minutes, is_due
-):
+def test_reminders_are_due_as_in_the_older_version(old, notifier, reported, stuck, pass_time, minutes, is_due):
     assert reported(old) == {STUCK: [stuck]}
     pass_time(100)
     assert reported(notifier) == {}
@@ -210,21 +192,19 @@ def test_a_task_stuck_in_another_status_or_anew_is_news(old, notifier, tasks, re
     assert reported(old) == {STUCK: [[task_id]]}
     pass_time(60)
     tasks.execute(f"UPDATE tasks SET {change}")
-    assert reported(notifier) == ({STUCK: [[task_id]]} if is_news else {})
-    assert reported(notifier) == {}
+    assert reported(notifier, notifier) == ({STUCK: [[task_id]]} if is_news else {})
 
 
-def test_a_stuck_task_that_fails_and_recovers_is_named_in_one_message(old, notifier, tasks, reported, pass_time, slack):
+def test_a_stuck_task_that_fails_and_recovers_is_named_in_one_message(old, notifier, tasks, reported, pass_time):
     task_id = tasks.add("queued", created=40)
     assert reported(old) == {STUCK: [[task_id]]}
     tasks.execute(f"UPDATE tasks SET status = 'failed', updated_at = {NOW}")
     # By a worker's call, before any run.
     assert notifier.send_failed_tasks_notification()
-    assert taken(slack) == {FAILED: [[task_id]]}
+    assert reported() == {FAILED: [[task_id]]}
     pass_time(5)
     ends(tasks, [task_id])
-    assert reported(notifier) == {HEALED: [[task_id]]}
-    assert reported(notifier) == {}
+    assert reported(notifier, notifier) == {HEALED: [[task_id]]}
 
 
 # Their fingerprints of this one differ.
@@ -232,9 +212,7 @@ SAME_CAUSE = "HTTP 500 for https://a.example in 3 s"
 
 
 @pytest.mark.parametrize(("minutes", "error", "is_news"), [(0.5, "another", False), (2, SAME_CAUSE, True)])
-def test_a_task_that_fails_again_after_the_upgrade_is_news_once_even_with_the_same_cause(
-    old, notifier, tasks, reported, pass_time, minutes, error, is_news
-):
+def test_what_fails_after_the_upgrade_is_news_once(old, notifier, tasks, reported, pass_time, minutes, error, is_news):
     task_id = tasks.fail(updated=0, error=SAME_CAUSE)
     assert reported(old) == {FAILED: [[task_id]]}
     pass_time(minutes)
@@ -247,32 +225,22 @@ def test_a_task_that_fails_again_after_the_upgrade_is_news_once_even_with_the_sa
     assert reported(notifier) == {}
 
 
-def test_causes_are_counted_from_the_upgrade_on_and_marked_a_day_later(
-    version_2, notifier, tasks, reported, slack, pass_time
-):
-    def texts() -> list[str]:
-        assert notifier.send_combined_notification()["error"] is None
-        found = [message["text"] for message in slack.messages()]
-        slack.clear()
-        return found
-
-    pass_a_day = partial(pass_time, 24 * 60)
+def test_causes_are_counted_from_the_upgrade_on_and_marked_a_day_later(version_2, notifier, tasks, slack, pass_time):
     tasks.fail(error="known cause")
-    reported(version_2)
-    pass_a_day()
-    pass_a_day()
-    tasks.fail(error="known cause")
-    tasks.fail(error="first cause")
-    (text,) = texts()
-    assert "in 7 days" not in text
-    assert "🆕" not in text
+    report(version_2)
+    pass_time(2 * 24 * 60)
+    for error in ("known cause", "first cause"):
+        tasks.fail(error=error)
+    report(notifier)
     pass_time(24 * 60 + 1)
-    tasks.fail(error="known cause")
-    tasks.fail(error="new cause")
-    (text,) = texts()
+    for error in ("known cause", "new cause"):
+        tasks.fail(error=error)
+    report(notifier)
+    _, first, second = (message["text"] for message in slack.messages())
+    assert ("in 7 days" in first, "🆕" in first) == (False, False)
     # The one that version 2 reported does not count.
-    assert "known cause (2× in 7 days)" in text
-    assert "new cause 🆕" in text
+    assert "known cause (2× in 7 days)" in second
+    assert "new cause 🆕" in second
 
 
 # ---- Several first runs ----------------------------------------------------------------------------------------------
@@ -280,10 +248,8 @@ def test_causes_are_counted_from_the_upgrade_on_and_marked_a_day_later(
 
 @pytest.mark.parametrize("prepared", [False, True], ids=["by the runs", "by the owner before"])
 @pytest.mark.parametrize("count", [2, 8])
-def test_first_runs_at_once_report_the_news_once_and_nothing_again(
-    old, notifier, settings, tasks, reported, slack, stuck, failed, count, prepared
-):
-    assert reported(old) == {STUCK: [stuck], FAILED: [failed]}
+def test_first_runs_at_once_report_the_news_once(notifier, tasks, reported, known, count, prepared):
+    stuck, failed = known
     if prepared:
         tasks.execute(slack_notifier.UPGRADE)
     newly_failed, newly_stuck = tasks.fail(), tasks.add("queued", created=60)
@@ -292,12 +258,12 @@ def test_first_runs_at_once_report_the_news_once_and_nothing_again(
 
     def first_run(_: int) -> Any:
         together.wait()
-        return SlackNotifier(settings=settings).send_combined_notification()["error"]
+        return SlackNotifier(settings=notifier.settings).send_combined_notification()["error"]
 
     with ThreadPoolExecutor(count) as pool:
         assert list(pool.map(first_run, range(count))) == [None] * count
     news = {FAILED: [[newly_failed]], STUCK: [[newly_stuck]], RECOVERED: [[stuck[0]]], HEALED: [[failed[0]]]}
-    assert taken(slack) == news
+    assert reported() == news
     assert value(tasks.connection, OLD_NAMES) == 0
     assert value(tasks.connection, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
     assert reported(notifier) == {}
@@ -319,120 +285,99 @@ def overlap(tasks, slack) -> Callable[..., tuple[Any, Any]]:
     return overlap
 
 
-def test_a_first_run_that_waits_for_another_repeats_nothing(old, notifier, tasks, reported, slack, overlap, stuck):
-    assert reported(old) == {STUCK: [stuck]}
-    new = tasks.add("queued", created=40)
-    combined = notifier.send_combined_notification
-    results = overlap(combined, combined)
-    assert [(result["error"], result["stuck_tasks_count"]) for result in results] == [(None, 1), (None, 0)]
-    assert taken(slack) == {STUCK: [[new]]}
-
-
 @pytest.mark.parametrize("version", COMMITS)
-def test_a_table_that_an_older_version_is_just_creating_is_upgraded(
-    module_of, notifier, settings, tasks, slack, make_tasks, version
+def test_a_table_an_older_version_is_just_creating_is_upgraded(
+    module_of, notifier, tasks, reported, make_tasks, version
 ):
     failed = tasks.fail()
-    other = make_tasks(settings.database_url)
+    other = make_tasks(notifier.settings.database_url)
     other.execute(f"BEGIN; {module_of(version).CREATE_LEDGER}")
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(notifier.send_combined_notification)
         wait_for_blocked(tasks.connection, 1)
         other.execute("COMMIT")
         assert run.result()["error"] is None
-    assert taken(slack) == {FAILED: [[failed]]}
+    assert reported() == {FAILED: [[failed]]}
 
 
 # ---- The table as its administrator left it --------------------------------------------------------------------------
 
 
-def test_an_owner_needs_no_right_to_create_tables(old, settings, tasks, role, reported, stuck, failed, caplog):
-    assert reported(old) == {STUCK: [stuck], FAILED: [failed]}
+def test_an_owner_needs_no_right_to_create_tables(settings, tasks, role, reported, known, caplog):
     tasks.execute(f"GRANT SELECT ON tasks TO {role.name}; ALTER TABLE slack_notifications OWNER TO {role.name}")
     assert reported(SlackNotifier(settings=settings._replace(database_url=role.url))) == {}
-    assert no_trouble(caplog)
+    assert troubles(caplog) == []
 
 
 @pytest.fixture
-def earlier_schema(tasks) -> Any:
+def earlier(tasks) -> Any:
     tasks.execute("CREATE SCHEMA earlier")
     yield "earlier"
     tasks.execute("DROP SCHEMA earlier CASCADE")
 
 
-def test_a_table_in_a_later_schema_of_the_search_path_is_upgraded_there(
-    old, settings, tasks, reported, stuck, failed, earlier_schema, caplog
-):
-    assert reported(old) == {STUCK: [stuck], FAILED: [failed]}
-    url = f"{settings.database_url}?options=-csearch_path%3D{earlier_schema},public"
+def test_a_table_in_a_later_schema_is_upgraded_there(settings, tasks, reported, known, earlier, caplog):
+    url = f"{settings.database_url}?options=-csearch_path%3D{earlier},public"
     assert reported(SlackNotifier(settings=settings._replace(database_url=url))) == {}
-    assert value(tasks.connection, f"SELECT to_regclass('{earlier_schema}.slack_notifications') IS NULL")
-    assert no_trouble(caplog)
+    assert value(tasks.connection, f"SELECT to_regclass('{earlier}.slack_notifications') IS NULL")
+    assert troubles(caplog) == []
 
 
 # ---- A role that does not own the table ------------------------------------------------------------------------------
 
 
-def test_a_role_that_does_not_own_the_table_alerts_without_memory_until_the_owner_has_upgraded_it(
-    old, notifier, settings, tasks, role, reported, slack, stuck, failed, caplog
-):
-    assert reported(old) == {STUCK: [stuck], FAILED: [failed]}
+def test_a_role_has_no_memory_until_the_owner_upgrades_the_table(settings, tasks, role, reported, known, caplog):
+    stuck, failed = known
     tasks.execute(f"GRANT SELECT ON tasks TO {role.name}")
     tasks.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO {role.name}")
     before = ledger(tasks.connection)
     restricted = SlackNotifier(settings=settings._replace(database_url=role.url))
-    remedy = (
-        "ALTER TABLE slack_notifications ADD COLUMN IF NOT EXISTS cause text, ADD COLUMN IF NOT EXISTS times bigint"
-    )
+    columns = ("cause text", "times bigint")
+    remedy = "ALTER TABLE slack_notifications " + ", ".join(f"ADD COLUMN IF NOT EXISTS {column}" for column in columns)
     for _ in range(2):
         caplog.clear()
         assert reported(restricted) == {STUCK: [stuck], FAILED: [failed]}
-        (warning,) = (record for record in caplog.records if record.levelno >= logging.WARNING)
-        assert warning.levelno == logging.WARNING
-        reason = "Cannot remember what was reported, so alerts repeat with every run"
-        assert warning.getMessage() == f"{reason}: {remedy}"
+        (warning,) = troubles(caplog)
+        assert warning == f"Cannot remember what was reported, so alerts repeat with every run: {remedy}"
     assert ledger(tasks.connection) == before
     tasks.execute(remedy)
     caplog.clear()
     new = tasks.fail()
-    assert reported(restricted) == {FAILED: [[new]]}
-    assert reported(restricted) == {}
+    assert reported(restricted, restricted) == {FAILED: [[new]]}
     ends(tasks, [stuck[0], failed[0]])
     assert reported(restricted) == {RECOVERED: [[stuck[0]]], HEALED: [[failed[0]]]}
     assert value(tasks.connection, OLD_NAMES) == 0
-    assert no_trouble(caplog)
+    assert troubles(caplog) == []
 
 
 # ---- Both at work ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("is_old_first", [True, False], ids=["old first", "new first"])
-def test_in_turns_the_older_version_repeats_stuck_tasks_and_neither_a_failure(
-    old, notifier, tasks, reported, pass_time, caplog, is_old_first
-):
+@pytest.mark.parametrize("old_first", [True, False], ids=["old first", "new first"])
+def test_in_turns_the_older_one_repeats_only_stuck_tasks(old, notifier, tasks, reported, pass_time, caplog, old_first):
     all_stuck: list[str] = []
     for _ in range(4):
         failed, stuck = [tasks.fail()], [tasks.add("queued", created=40)]
         all_stuck += stuck
-        if is_old_first:
+        if old_first:
             # As the last run of this version has moved the rows of all earlier ones.
             assert reported(old) == {FAILED: [failed], STUCK: [sorted(all_stuck)]}
             assert reported(notifier) == {}
         else:
             assert reported(notifier) == {FAILED: [failed], STUCK: [stuck]}
-            assert reported(old) == {STUCK: [sorted(all_stuck)]}
-            assert reported(old) == {}
+            assert reported(old, old) == {STUCK: [sorted(all_stuck)]}
         pass_time(10)
-    assert no_trouble(caplog)
+    assert troubles(caplog) == []
 
 
-@pytest.mark.parametrize(("is_old_first", "times"), [(True, 2), (False, 1)], ids=["old first", "new first"])
-def test_in_turns_a_task_is_named_twice_as_recovered_where_the_older_version_does_first(
-    old, notifier, tasks, reported, stuck, failed, is_old_first, times
+@pytest.mark.parametrize(("old_first", "times"), [(True, 2), (False, 1)], ids=["old first", "new first"])
+def test_in_turns_tasks_recover_twice_where_the_older_one_is_first(
+    old, notifier, tasks, reported, known, old_first, times
 ):
-    assert reported(old, notifier, old) == {FAILED: [failed], STUCK: [stuck] * 2}
+    stuck, failed = known
+    assert reported(notifier, old) == {STUCK: [stuck]}
     ends(tasks, stuck + failed)
-    turns = [old, notifier] if is_old_first else [notifier, old]
+    turns = [old, notifier] if old_first else [notifier, old]
     # Each has a row of its own for a stuck task, unless this version has moved that of the older one.
     assert reported(*turns * 2) == {RECOVERED: [stuck] * times, HEALED: [failed]}
 
@@ -441,7 +386,7 @@ def test_in_turns_a_task_is_named_twice_as_recovered_where_the_older_version_doe
 @pytest.mark.parametrize("kind", ["failed", "stuck"])
 @pytest.mark.parametrize("upgraded", [False, True], ids=["first run", "later run"])
 def test_this_version_repeats_nothing_that_version_2_is_just_reporting(
-    version_2, notifier, tasks, reported, slack, overlap, stuck, failed, upgraded, kind
+    version_2, notifier, tasks, reported, overlap, stuck, failed, upgraded, kind
 ):
     assert reported(version_2) == {FAILED: [failed], STUCK: [stuck]}
     if upgraded:
@@ -452,13 +397,13 @@ def test_this_version_repeats_nothing_that_version_2_is_just_reporting(
     delivered, result = overlap(call, notifier.send_combined_notification)
     assert delivered
     assert (result["error"], result["failed_tasks_count"], result["stuck_tasks_count"]) == (None, 0, 0)
-    assert taken(slack) == {FAILED if kind == "failed" else STUCK: [[new]]}
+    assert reported() == {FAILED if kind == "failed" else STUCK: [[new]]}
     assert reported(notifier) == {}
 
 
 @pytest.mark.parametrize("kind", ["failed", "stuck"])
 def test_version_2_repeats_stuck_tasks_only_of_what_this_version_is_just_reporting(
-    version_2, notifier, tasks, reported, slack, overlap, stuck, failed, kind
+    version_2, notifier, tasks, reported, overlap, stuck, failed, kind
 ):
     assert reported(version_2) == {FAILED: [failed], STUCK: [stuck]}
     new = tasks.fail() if kind == "failed" else tasks.add("queued", created=40)
@@ -467,46 +412,38 @@ def test_version_2_repeats_stuck_tasks_only_of_what_this_version_is_just_reporti
     assert delivered
     again = stuck if kind == "failed" else sorted([*stuck, new])
     assert (result["error"], result["failed_tasks_count"], result["stuck_tasks_count"]) == (None, 0, len(again))
-    assert taken(slack) == ({FAILED: [[new]], STUCK: [again]} if kind == "failed" else {STUCK: [[new], again]})
+    assert reported() == ({FAILED: [[new]], STUCK: [again]} if kind == "failed" else {STUCK: [[new], again]})
 
 
-@pytest.mark.parametrize(("upgraded", "times"), [(False, 1), (True, 2)], ids=["first run", "later run"])
-def test_a_failure_that_version_1_is_just_reporting_is_reported_by_both(
-    old_notifier, notifier, tasks, reported, slack, overlap, upgraded, times
-):
-    version_1 = old_notifier("version 1")
+@pytest.mark.parametrize(("later", "times"), [(False, 1), (True, 2)], ids=["first run", "later run"])
+def test_a_failure_that_version_1_is_reporting_both_report(version_1, notifier, tasks, reported, overlap, later, times):
     assert reported(version_1) == {}
-    if upgraded:
+    if later:
         assert reported(notifier) == {}
     failed = tasks.fail()
     # Version 1 claims no destination. (The first run of this version waits for it all the same, to add the columns.)
     overlap(version_1.send_failed_tasks_notification, notifier.send_combined_notification)
-    assert taken(slack) == {FAILED: [[failed]] * times}
+    assert reported() == {FAILED: [[failed]] * times}
     assert reported(notifier, version_1) == {}
 
 
-def test_a_stuck_task_that_version_1_is_just_reporting_is_reported_by_both(
-    old_notifier, notifier, tasks, reported, slack
-):
-    version_1 = old_notifier("version 1")
+def test_a_stuck_task_that_version_1_is_reporting_both_report(version_1, notifier, tasks, reported, slack):
     assert reported(version_1, notifier) == {}
     stuck = tasks.add("queued", created=40)
     with slack.hold() as held, ThreadPoolExecutor(1) as pool:
         one = pool.submit(version_1.send_stuck_tasks_notification)
         held.wait_received()
-        assert notifier.send_combined_notification()["error"] is None
+        report(notifier)
         held.go()
         assert one.result()
-    assert taken(slack) == {STUCK: [[stuck]] * 2}
+    assert reported() == {STUCK: [[stuck]] * 2}
     assert reported(notifier) == {}
 
 
 # ---- Back ------------------------------------------------------------------------------------------------------------
 
 
-def test_back_to_an_older_version_stuck_tasks_are_reported_once_more_and_failures_are_not(
-    old, notifier, tasks, reported, stuck, failed, pass_time, caplog
-):
+def test_going_back_repeats_only_stuck_tasks_once(old, notifier, tasks, reported, stuck, failed, pass_time, caplog):
     assert reported(notifier) == {FAILED: [failed], STUCK: [stuck]}
     pass_time(5)
     assert reported(old) == {STUCK: [stuck]}
@@ -515,13 +452,11 @@ def test_back_to_an_older_version_stuck_tasks_are_reported_once_more_and_failure
     assert reported(old) == {FAILED: [[new]]}
     ends(tasks, stuck[:1])
     assert reported(old) == {RECOVERED: [stuck[:1]]}
-    assert no_trouble(caplog)
+    assert troubles(caplog) == []
 
 
 @pytest.mark.parametrize(("minutes", "is_due"), [(239, False), (241, True)])
-def test_back_and_forward_again_the_older_versions_reports_count(
-    old, notifier, tasks, reported, stuck, pass_time, minutes, is_due
-):
+def test_back_and_forth_older_versions_reports_count(old, notifier, tasks, reported, stuck, pass_time, minutes, is_due):
     assert reported(notifier) == {STUCK: [stuck]}
     pass_time(120)
     assert reported(old) == {STUCK: [stuck]}
@@ -532,46 +467,41 @@ def test_back_and_forward_again_the_older_versions_reports_count(
     assert reported(notifier) == ({STUCK: [stuck]} if is_due else {})
 
 
-def test_an_older_versions_earlier_report_does_not_count(notifier, tasks, reported):
+@pytest.mark.parametrize(
+    ("older", "is_own_kept"),
+    [
+        # Version 1 waits for nobody, so it may commit what it began to report before this version did.
+        pytest.param("('stuck:queued', interval '1 second')", True, id="this version's"),
+        # As version 1 leaves them of a task that was stuck as queued before.
+        pytest.param("('stuck:queued', interval '1 hour'), ('stuck:in_progress', '0')", False, id="version 1's later"),
+    ],
+)
+def test_of_all_reports_of_a_task_the_last_one_counts(notifier, tasks, reported, older, is_own_kept):
     task_id = tasks.add("in_progress", created=50, started=40)
     assert reported(notifier) == {STUCK: [[task_id]]}
-    # Version 1 waits for nobody, so it may commit what it began to report before this version did.
+    own = "WHERE alert = 'stuck' AND task_id <> ''"
     tasks.execute(
         "INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at) "
-        "SELECT destination, 'stuck:queued', task_id, event_at, notified_at - interval '1 second' "
-        "FROM slack_notifications WHERE alert = 'stuck' AND task_id <> ''"
+        "SELECT destination, name, task_id, event_at, notified_at - earlier "
+        f"FROM slack_notifications, (VALUES {older}) AS older (name, earlier) {own}"
     )
-    assert reported(notifier) == {}
-
-
-def test_the_last_of_an_older_versions_reports_of_a_task_counts(notifier, tasks, reported):
-    task_id = tasks.add("in_progress", created=50, started=40)
-    assert reported(notifier) == {STUCK: [[task_id]]}
-    # As version 1 leaves them of a task that was stuck as queued before.
-    tasks.execute(
-        "INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at) "
-        "SELECT destination, name, task_id, event_at, notified_at - earlier FROM slack_notifications, "
-        "(VALUES ('stuck:queued', interval '1 hour'), ('stuck:in_progress', '0')) AS old (name, earlier) "
-        "WHERE alert = 'stuck' AND task_id <> ''; "
-        "DELETE FROM slack_notifications WHERE alert = 'stuck' AND task_id <> ''"
-    )
+    if not is_own_kept:
+        tasks.execute(f"DELETE FROM slack_notifications {own}")
     assert reported(notifier) == {}
 
 
 # ---- Dry run ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_dry_run_changes_nothing_and_shows_what_the_first_run_reports(
-    old, notifier, settings, tasks, reported, slack, stuck, failed, printed
-):
-    assert reported(old) == {STUCK: [stuck], FAILED: [failed]}
+def test_a_dry_run_shows_the_first_run_without_a_trace(notifier, tasks, reported, slack, known, printed):
+    stuck, failed = known
     newly_failed, newly_stuck = tasks.fail(), tasks.add("queued", created=60)
     ends(tasks, [stuck[0], failed[0]])
     columns = "SELECT column_name FROM information_schema.columns WHERE table_name = 'slack_notifications'"
     before = ledger(tasks.connection), rows(tasks.connection, columns)
     printed()
     for _ in range(2):
-        assert SlackNotifier(settings=settings, dry_run=True).send_combined_notification()["error"] is None
+        report(SlackNotifier(settings=notifier.settings, dry_run=True))
         text = printed()
         shown = {task_id for task_id in [*stuck, *failed, newly_failed, newly_stuck] if task_id in text}
         assert shown == {newly_failed, newly_stuck, stuck[0], failed[0]}

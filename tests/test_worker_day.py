@@ -19,7 +19,7 @@ from typing import Any, Callable
 
 import pytest
 from clock import Clock, standing_clock
-from support import value
+from support import rows, value
 
 from sandbox.slack import SlackStandIn
 from slack_notifier import Settings, SlackNotifier
@@ -208,12 +208,9 @@ class Day:
     def cycle(self) -> None:
         """The monitor's: the timeout checker, then the report."""
         now = self.clock.now
-        overdue = (
-            "SELECT id FROM tasks WHERE status IN ('queued', 'in_progress') AND created_at < %s ORDER BY created_at"
-        )
-        with self.tasks.connection.cursor() as cursor:
-            cursor.execute(overdue, [(now - timedelta(minutes=TIMEOUT_MINUTES)).replace(tzinfo=None)])
-            found = [task_id for (task_id,) in cursor.fetchall()]
+        overdue = "SELECT id FROM tasks WHERE status IN ('queued', 'in_progress') AND created_at < %s"
+        since = (now - timedelta(minutes=TIMEOUT_MINUTES)).replace(tzinfo=None)
+        found = {task_id for (task_id,) in rows(self.tasks.connection, overdue, [since])}
         for job in [job for job in self.jobs if job.id in found]:
             self.clock.advance(milliseconds=20)
             self.write(job, "failed", "Timeout error: Task exceeded maximum processing time")
@@ -274,6 +271,14 @@ def outage(day: Day, batch: list[Job]) -> None:
         day.at(BATCH_FAILS + timedelta(minutes=35, seconds=10 * number), day.work, job)
 
 
+def play_it(day: Day) -> None:
+    past(day)
+    day.play(MIDNIGHT)
+    day.heard.clear()
+    programme(day)
+    day.play(MIDNIGHT + timedelta(days=1))
+
+
 @pytest.fixture
 def day(tasks: Any, slack: SlackStandIn, settings: Settings) -> Iterator[Day]:
     variables = {
@@ -289,11 +294,7 @@ def day(tasks: Any, slack: SlackStandIn, settings: Settings) -> Iterator[Day]:
 
 @pytest.mark.slow(30)
 def test_a_days_channel_reads_as_written(day, slack):
-    past(day)
-    day.play(MIDNIGHT)
-    day.heard.clear()
-    programme(day)
-    day.play(MIDNIGHT + timedelta(days=1))
+    play_it(day)
     assert len(slack.messages("events")) == day.notices
     heard = "\n".join([HEADING, *day.heard])
     if os.environ.get("WRITE_WORKER_DAY"):
@@ -306,11 +307,7 @@ def test_a_days_channel_reads_as_written(day, slack):
 @pytest.mark.slow(30)
 def test_with_a_grace_the_channel_hears_about_half_and_of_all_that_stayed_failed(day, slack, figures):
     day.settings = day.settings._replace(grace_minutes=10)
-    past(day)
-    day.play(MIDNIGHT)
-    day.heard.clear()
-    programme(day)
-    day.play(MIDNIGHT + timedelta(days=1))
+    play_it(day)
     without = CHANNEL.read_text(encoding="utf-8").count("\n──── ")
     figures(messages_without_grace=without, messages_with_grace=len(day.heard))
     assert without * 0.4 < len(day.heard) < without * 0.65
