@@ -183,6 +183,11 @@ class TlsSlack(TlsFront):
         self.hosts: list[str] = []
         super().__init__(port_of(slack), authority, "hooks.slack.com", "hooks.slack-gov.com", "chat.example.com")
         self.url = f"http://127.0.0.1:{self.port}"
+        self._slack = slack
+
+    def webhook(self, channel: str = "alerts", host: str = "hooks.slack.com") -> str:
+        """That of the stand-in's channel, at the host."""
+        return f"https://{host}/services/" + self._slack.webhook(channel).partition("/services/")[2]
 
     def serve(self, client: socket.socket) -> None:
         self.hosts.append(read_request(client).split()[1].decode())
