@@ -294,6 +294,7 @@ class MailServer:
 
 
 def _authenticate(server: Any, session: Any, envelope: Any, mechanism: str, login: Any) -> AuthResult:
+    server.event_handler.commands.append("AUTH")
     if login == LoginPassword(USER.encode(), PASSWORD.encode()):
         return AuthResult(success=True)
     sent = b64encode(b"\0" + login.login + b"\0" + login.password).decode()

@@ -90,11 +90,10 @@ def test_an_idle_run_reads_little_of_the_ledger_within_two_hours_of_thousands_of
         figures(ledger_rows=read[0])
 
 
-def test_an_idle_run_makes_at_most_eleven_round_trips(settings, proxy, database_url, figures):
-    notifier = SlackNotifier(settings=settings._replace(database_url=proxy.url(database_url)))
-    assert notifier.send_combined_notification()["error"] is None
+def test_an_idle_run_makes_at_most_eleven_round_trips(by_proxy, proxy, figures):
+    assert by_proxy.send_combined_notification()["error"] is None
     proxy.run_freely()
-    assert notifier.send_combined_notification()["error"] is None
+    assert by_proxy.send_combined_notification()["error"] is None
     figures(round_trips=len(proxy.statements))
     assert len(proxy.statements) <= 11
 
