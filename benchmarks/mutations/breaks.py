@@ -359,7 +359,7 @@ TEXT = r'''
 -          AND (recorded.cause = '' OR NOT failed.is_muted))
 +)
 # a key that stands where a path should is shown
-? tests/test_check.py::test_mistake_in_a_variable_is_named[environment7-lines7]
+? tests/test_check.py::test_mistake_in_a_variable_is_named
 - or re.match(r"[{\[]|\w+://", text)}
 +}
 # a mute that ends while a run posts leaves out what that has seen
