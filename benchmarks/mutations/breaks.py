@@ -954,7 +954,7 @@ TEXT = r'''
 +return tasks
 ## Command line.
 # an empty argument leads to the channels of the settings
-? tests/test_start.py::test_empty_webhook_argument_does_not_reach_the_channel_of_the_settings
+? tests/test_start.py::test_wrong_webhook_argument_is_exit_2_and_reaches_no_channel_of_the_settings[empty]
 -if arguments.webhook_url is not None and not arguments.webhook_url.strip():
 +if arguments.webhook_url and not arguments.webhook_url.strip():
 # a webhook given by mistake is repeated
@@ -968,7 +968,7 @@ TEXT = r'''
 +        notifier.say_unusable(arguments.alerts, "; ".join(errors))
 +        return 1
 # a sample is sent whatever is wrong
-? tests/test_start.py::test_samples_of_events_with_a_wrong_setting_send_nothing
+? tests/test_start.py::test_a_sample_or_a_dry_run_with_a_wrong_setting_sends_nothing
 -return 2 if errors else _run_once
 +return _run_once
 # a variable within a value of the .env file is filled in
