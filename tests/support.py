@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import select
 import socket
@@ -128,20 +129,19 @@ def wait_until(condition: Callable[[], Any], seconds: float = 60) -> Any:
         time.sleep(0.01)
 
 
+OTHER_SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+
 def wait_for_blocked(connection: psycopg2.extensions.connection, sessions: int) -> None:
     """Returns once so many sessions of this database wait for a lock."""
     # One that waits for its destination asks again and again: its last statement is the lock alone.
-    query = (
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
-        "AND (wait_event_type = 'Lock' OR query ~ '^SET LOCAL statement_timeout[^;]*;\\s*SELECT [^;]*SKIP LOCKED')"
-    )
-    wait_until(lambda: value(connection, query) >= sessions)
+    asks = "query ~ '^SET LOCAL statement_timeout[^;]*;\\s*SELECT [^;]*SKIP LOCKED'"
+    wait_until(lambda: value(connection, f"{OTHER_SESSIONS} AND (wait_event_type = 'Lock' OR {asks})") >= sessions)
 
 
 def wait_until_alone(connection: psycopg2.extensions.connection) -> None:
     """Returns once no other session of this database is left; what they read has been counted by then."""
-    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    wait_until(lambda: value(connection, query) == 0)
+    wait_until(lambda: value(connection, OTHER_SESSIONS) == 0)
 
 
 # ---- The line to the database ----------------------------------------------------------------------------------------
@@ -265,11 +265,8 @@ class Proxy(Listener):
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return
         if then in ("drip", "flood"):
-            message = _NOTICE * 1000
-            position = 0
-            while True:
-                client.sendall(message if then == "flood" else message[position : position + 1])
-                position = (position + 1) % len(message)
+            for byte in itertools.cycle(_NOTICE):
+                client.sendall(_NOTICE * 1000 if then == "flood" else bytes([byte]))
                 # The flood leaves other tests a little of this machine.
                 time.sleep(0.5 if then == "drip" else 0.01)
         while not self._dead.is_set() and not self._going_on.wait(0.05):

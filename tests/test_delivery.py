@@ -155,11 +155,13 @@ class Scene:
             server.close()
 
 
-def answer(*script: Any, then: tuple[Any, ...] | None = None, **options: Any) -> Callable[[Scene], None]:
+def answer(*script: Any, then: tuple[int, str] | str = "", **options: Any) -> Callable[[Scene], None]:
+    """`then`: the answer after this one, or the fault."""
+
     def arrange(scene: Scene) -> None:
         scene.slack.answer(*script, **options)
         if then:
-            scene.slack.answer(*then)
+            scene.slack.answer(*then) if isinstance(then, tuple) else scene.slack.answer(fault=then)
 
     return arrange
 
@@ -186,6 +188,7 @@ def rate_limit(retry_after: str | None, times: int = 1) -> Callable[[Scene], Non
 
 AS_MANY = range(2, 4)
 LAYOUT = "Slack refused the message's layout (HTTP 400 {}): sending it as text only"
+REFUSED_LAYOUT = ("invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long")
 
 ALERTS = {
     "200 ok": Row(answer(200, "ok"), True, 1, LONG, SENT),
@@ -195,14 +198,10 @@ ALERTS = {
         f"{status} to elsewhere": Row(redirect(status), False, 1, LONG, f"HTTP {status}: the URL redirects elsewhere")
         for status in (301, 302, 303, 307, 308)
     },
-    "302 to no address": Row(
-        front(says("HTTP/1.1 302 Found\r\nLocation: http://[::1\r\nContent-Length: 0\r\n\r\n")),
-        False, 1, LONG, "HTTP 302: the URL redirects elsewhere",
-    ),
-    "302 with an endless body": Row(
-        front(says("HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n", for_ever=True)),
-        False, 1, LONG, "the URL redirects elsewhere",
-    ),
+    "302 to no address": Row(front(says("HTTP/1.1 302 Found\r\nLocation: http://[::1\r\nContent-Length: 0\r\n\r\n")),
+        False, 1, LONG, "HTTP 302: the URL redirects elsewhere"),
+    "302 with an endless body": Row(front(says("HTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n", for_ever=True)),
+        False, 1, LONG, "the URL redirects elsewhere"),
     "429, 1 s": Row(rate_limit("1"), True, 2, LONG, SENT),
     "429, an hour": Row(rate_limit("3600"), False, 1, LONG, "HTTP 429 rate_limited (rate limited)"),
     "429, missing": Row(rate_limit(None), True, 2, LONG, SENT),
@@ -211,16 +210,12 @@ ALERTS = {
     "500 once": Row(answer(500, "rollup_error"), True, 2, LONG, SENT),
     "a bare 500, once": Row(answer(500, ""), True, 2, LONG, LAYOUT.format("").replace("400 ", "500")),
     "a bare 500, twice": Row(answer(500, "", then=(500, "")), True, 3, LONG, SENT),
-    "a bare 500, for ever": Row(
-        answer(500, "", times=None), False, range(3, 5), CALL, f"{NOT_SENT}…: HTTP 500"
-    ),
+    "a bare 500, for ever": Row(answer(500, "", times=None), False, range(3, 5), CALL, f"{NOT_SENT}…: HTTP 500"),
     "502 and 503": Row(answer(502, "", then=(503, "")), True, 3, LONG, SENT),
     "503 for ever": Row(answer(503, "", times=None), False, AS_MANY, CALL, f"{NOT_SENT}…: HTTP 503"),
     "no such port": Row(front(closed=True), False, AS_MANY, CALL, "no connection (Connection refused)"),
-    "no such host": Row(
-        lambda _: "http://name.invalid/services/T/B/secret",
-        False, AS_MANY, CALL, "no connection (there is no such host)", None,
-    ),
+    "no such host": Row(lambda _: "http://name.invalid/services/T/B/secret",
+        False, AS_MANY, CALL, "no connection (there is no such host)", None),
     "hang": Row(fault("hang"), False, 1, CALL, MAY_HAVE_ARRIVED),
     "drip": Row(fault("drip"), False, 1, CALL, f"no complete answer within … s; {MAY_HAVE_ARRIVED}", 2),
     "drip_headers": Row(fault("drip_headers"), False, 1, CALL, f"no complete answer within … s; {MAY_HAVE_ARRIVED}", 2),
@@ -228,27 +223,18 @@ ALERTS = {
     "accept_then_reset": Row(fault("accept_then_reset"), False, 1, LONG, MAY_HAVE_ARRIVED, 2),
     "close": Row(fault("close"), False, 1, LONG, MAY_HAVE_ARRIVED),
     "200 with an endless body": Row(front(says("HTTP/1.1 200 OK\r\n\r\n", for_ever=True)), True, 1, LONG, SENT, 0),
-    "404 with an endless body": Row(
-        front(says("HTTP/1.1 404 Not Found\r\n\r\n", for_ever=True)), False, 1, LONG, "HTTP 404 [masked]"
-    ),
+    "404 with an endless body": Row(front(says("HTTP/1.1 404 Not Found\r\n\r\n", for_ever=True)),
+        False, 1, LONG, "HTTP 404 [masked]"),
     "no HTTP": Row(front(says("SSH-2.0-OpenSSH_9.6\r\n")), False, 1, LONG, MAY_HAVE_ARRIVED),
-    "broken compression": Row(
-        front(says("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok")),
-        True, 1, LONG, SENT, 0,
-    ),
-    **{
-        f"{word} once": Row(answer(400, word), True, 2, LONG, LAYOUT.format(word))
-        for word in ("invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long")
-    },
-    "invalid_blocks for ever": Row(
-        answer(400, "invalid_blocks", times=None), False, 2, LONG, f"{NOT_SENT}…: HTTP 400 invalid_blocks"
-    ),
-    "invalid_blocks, then 500": Row(
-        answer(400, "invalid_blocks", then=(500, "")), True, 3, LONG, LAYOUT.format("invalid_blocks")
-    ),
-    "invalid_blocks, then no_text": Row(
-        answer(400, "invalid_blocks", then=(400, "no_text")), False, 2, LONG, "HTTP 400 no_text: the message was empty"
-    ),
+    "broken compression": Row(front(says("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok")),
+        True, 1, LONG, SENT, 0),
+    **{f"{word} once": Row(answer(400, word), True, 2, LONG, LAYOUT.format(word)) for word in REFUSED_LAYOUT},
+    "invalid_blocks for ever": Row(answer(400, "invalid_blocks", times=None),
+        False, 2, LONG, f"{NOT_SENT}…: HTTP 400 invalid_blocks"),
+    "invalid_blocks, then 500": Row(answer(400, "invalid_blocks", then=(500, "")),
+        True, 3, LONG, LAYOUT.format("invalid_blocks")),
+    "invalid_blocks, then no_text": Row(answer(400, "invalid_blocks", then=(400, "no_text")),
+        False, 2, LONG, "HTTP 400 no_text: the message was empty"),
 }  # fmt: skip
 
 
@@ -381,26 +367,17 @@ def test_call_without_time_for_an_answer_posts_nothing(notifier, slack, tasks, m
     assert slack.requests == []
 
 
-# ---- Events ----------------------------------------------------------------------------------------------------------
-
-
 EVENTS = {
-    "200 ok": Row(answer(200, "ok"), True, 1, LONG, SENT),
-    "404": Row(answer(404, "no_service"), False, 1, LONG, "the webhook was removed"),
     "429, 1 s": Row(rate_limit("1"), True, 2, LONG, SENT),
     "429, 10 s": Row(rate_limit("10"), False, 1, EVENT, "(rate limited)"),
     "429, an hour": Row(rate_limit("3600"), False, 1, LONG, "(rate limited)"),
     "503 for ever": Row(answer(503, "", times=None), False, AS_MANY, EVENT, "HTTP 503"),
+    "503, then drip": Row(answer(503, "", then="drip"), False, 2, EVENT, MAY_HAVE_ARRIVED),
     "no such port": Row(front(closed=True), False, AS_MANY, EVENT, "no connection (Connection refused)"),
     "hang": Row(fault("hang"), False, 1, EVENT, MAY_HAVE_ARRIVED),
     "drip": Row(fault("drip"), False, 1, EVENT, f"no complete answer within … s; {MAY_HAVE_ARRIVED}"),
     "reset": Row(fault("reset"), False, 1, EVENT, MAY_HAVE_ARRIVED),
-    "503, then drip": Row(
-        lambda scene: (scene.slack.answer(503, ""), scene.slack.answer(fault="drip"))[0],
-        False, 2, EVENT, MAY_HAVE_ARRIVED,
-    ),
-}  # fmt: skip
-
+}
 
 # ---- Several webhooks, and the program -------------------------------------------------------------------------------
 
@@ -444,9 +421,6 @@ def program_outcome(database_url: str) -> tuple[int, float, str]:
         command = [sys.executable, str(PROGRAM)]
         done = subprocess.run(command, env=environment, cwd="/", capture_output=True, timeout=180, check=False)
         return done.returncode, monotonic() - started, done.stderr.decode()
-
-
-# ---- All at once -----------------------------------------------------------------------------------------------------
 
 
 AT_ONCE = 16
