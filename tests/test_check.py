@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from types import SimpleNamespace
 
@@ -313,13 +313,11 @@ def test_a_kind_that_no_run_has_looked_for_is_named(checked, ready, slack, notif
 def test_a_run_that_is_at_work_is_said_and_not_waited_for(ready, slack, notifier, settings):
     assert notifier.send_combined_notification()["error"] is None
     ready.fail()
-    with slack.hold() as held:
-        at_work = threading.Thread(target=notifier.send_failed_tasks_notification)
-        at_work.start()
+    with slack.hold() as held, ThreadPoolExecutor(1) as pool:
+        pool.submit(notifier.send_failed_tasks_notification)
         held.wait_received()
         found = in_the_database(settings)
         held.go()
-        at_work.join()
     name = f"SLACK_WEBHOOK ({fingerprint(slack.webhook())})"
     assert found[-1] == Finding(GOOD, f"Reports to {name}: a run is at work there now")
 

@@ -7,7 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from textwrap import dedent
 
@@ -254,14 +254,12 @@ def test_an_older_ledger_is_upgraded_by_the_statement(as_documented, notifier, t
 def test_a_claim_is_seen_in_the_activity_of_the_server(notifier, slack, tasks):
     (query,) = statements("To a database administrator", "docs/ledger.md")
     tasks.fail()
-    with slack.hold() as held:
-        telling = threading.Thread(target=notifier.send_failed_tasks_notification)
-        telling.start()
+    with slack.hold() as held, ThreadPoolExecutor(1) as pool:
+        pool.submit(notifier.send_failed_tasks_notification)
         held.wait_received()
         ours = value(tasks.connection, "SELECT pid FROM pg_locks WHERE relation = 'slack_notifications'::regclass")
         ((_, _, _, state, _, last),) = (row for row in rows(tasks.connection, query) if row[0] == ours)
         held.go()
-        telling.join()
     assert state == "idle in transaction"
     assert last
 

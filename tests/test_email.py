@@ -6,6 +6,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any, Callable
 
@@ -171,20 +172,20 @@ def test_two_dead_webhooks_need_one_email_and_the_next_failure_another(tasks, sl
 
 AT = f"alerts:{QUOTED_PASSWORD}@"
 NO_TRUST = "the server's certificate was not accepted ("
-# The server's address, and what is said of it.
-STRANGERS: dict[str, tuple[Callable[[Any, trustme.CA], str], str]] = {
-    "plain text": (lambda url, _: url(None), "the server offers no STARTTLS"),
-    "unknown authority": (lambda url, _: url(trustme.CA()), NO_TRUST),
-    "unknown authority, smtps": (lambda url, _: url(trustme.CA(), "smtps"), NO_TRUST),
-    "another host": (lambda url, authority: url(authority, host="mail.example.com"), NO_TRUST),
+# The server or its address, and what is said of it.
+STRANGERS: dict[str, tuple[Callable[[Any, trustme.CA], Any], str]] = {
+    "plain text": (lambda servers, _: servers(None), "the server offers no STARTTLS"),
+    "unknown authority": (lambda servers, _: servers(trustme.CA()), NO_TRUST),
+    "unknown authority, smtps": (lambda servers, _: servers(trustme.CA(), "smtps"), NO_TRUST),
+    "another host": (lambda servers, authority: servers(authority, host="mail.example.com"), NO_TRUST),
     "wrong password": (
-        lambda url, authority: url(authority).replace(QUOTED_PASSWORD, "not-the-password"),
+        lambda servers, authority: servers(authority),
         "the server does not accept the login of SMTP_URL (5.7.8 [masked] is not it, nor is [masked])",
     ),
     "refused port": (lambda *_: f"smtp://{AT}127.0.0.1:1", "no server answers there (Connection refused)"),
     "unknown host": (lambda *_: f"smtps://{AT}name.invalid", "there is no such host, check SMTP_URL"),
     "nobody": (
-        lambda url, authority: url(authority),
+        lambda servers, authority: servers(authority),
         "the server accepts no address of ALERT_EMAIL_TO (no such user here)",
     ),
 }
@@ -194,16 +195,13 @@ STRANGERS: dict[str, tuple[Callable[[Any, trustme.CA], str], str]] = {
 def test_email_that_cannot_go_out_is_an_error_and_the_next_good_run_delivers(
     refused, tasks, slack, with_email, servers, authority, trusted, caplog, watch, stranger
 ):
-    url, line = STRANGERS[stranger]
-    watch.secrets.add("not-the-password")
-    made = []
-
-    def url_of_a_server(*arguments: Any, **options: Any) -> str:
-        made.append(servers(*arguments, **options))
-        return made[-1].url
-
-    to = "nobody@refused.example" if stranger == "nobody" else TO
-    notifier = with_email(url(url_of_a_server, authority), ALERT_EMAIL_TO=to)
+    make, line = STRANGERS[stranger]
+    server = make(servers, authority)
+    url = getattr(server, "url", server)
+    if stranger == "wrong password":
+        url = url.replace(QUOTED_PASSWORD, "not-the-password")
+        watch.secrets.add("not-the-password")
+    notifier = with_email(url, ALERT_EMAIL_TO="nobody@refused.example" if stranger == "nobody" else TO)
     caplog.clear()
     assert notifier.send_failed_tasks_notification() is False
     errors = [r.getMessage() for r in caplog.records if (r.name, r.levelname) == ("slack_notifier", "ERROR")]
@@ -212,10 +210,10 @@ def test_email_that_cannot_go_out_is_an_error_and_the_next_good_run_delivers(
     assert errors[1].startswith(NO_EMAIL)
     assert line in errors[1]
     assert [row for row in ledger(tasks.connection) if row[2]] == []
-    # Neither the password nor the alert reaches who is not the server.
-    known = stranger in ("wrong password", "nobody")
-    assert ["AUTH" in server.commands for server in made] == [known] * len(made)
-    assert [mail for server in made for mail in server.mails] == []
+    if isinstance(server, MailServer):
+        # Neither the password nor the alert reaches who is not the server.
+        assert ("AUTH" in server.commands) is (stranger in ("wrong password", "nobody"))
+        assert server.mails == []
 
     slack.answer_normally()
     assert notifier.send_failed_tasks_notification() is True
@@ -291,18 +289,11 @@ def test_mail_server_that_used_all_its_time_is_not_tried_again(hanging, mail, tr
 def test_email_waits_for_another_one_no_longer_than_its_own_time(hanging, monkeypatch):
     monkeypatch.setattr(slack_notifier, "EMAIL_SECONDS", 60)
     front, event, outbox = hanging
-    errors = []
-
-    def send_first() -> None:
-        with pytest.raises(DeliveryError) as raised:
-            send(outbox, "an alert", 60)
-        errors.append(str(raised.value))
-
-    first = threading.Thread(target=send_first)
-    first.start()
-    wait_until(lambda: front.connections == 1)
-    with pytest.raises(DeliveryError, match=f"{NO_EMAIL}no time left after another e-mail"):
-        send(outbox, "another alert", 0.1)
-    event.set()
-    first.join(60)
-    assert [NO_EMAIL in error for error in errors] == [True]
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(send, outbox, "an alert", 60)
+        wait_until(lambda: front.connections == 1)
+        with pytest.raises(DeliveryError, match=f"{NO_EMAIL}no time left after another e-mail"):
+            send(outbox, "another alert", 0.1)
+        event.set()
+        with pytest.raises(DeliveryError, match=NO_EMAIL):
+            first.result(60)
