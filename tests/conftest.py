@@ -119,9 +119,6 @@ def other(slack: SlackStandIn, settings: Any) -> SlackNotifier:
     return SlackNotifier(slack.webhook("other"), settings=settings)
 
 
-# ---- Delivery --------------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="session")
 def authority() -> trustme.CA:
     """Who certifies the servers of the tests."""

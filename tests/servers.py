@@ -151,9 +151,6 @@ def says(answer: str, *, for_ever: bool = False) -> Treat:
     return treat
 
 
-# ---- Slack's own hosts -----------------------------------------------------------------------------------------------
-
-
 class TlsFront(Listener):
     """A server by way of TLS under these names; each connection is one request and its answer."""
 
@@ -193,9 +190,6 @@ class TlsSlack(TlsFront):
         self.hosts.append(read_request(client).split()[1].decode())
         client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
         super().serve(client)
-
-
-# ---- A monitor of the monitor ----------------------------------------------------------------------------------------
 
 
 class Heart:

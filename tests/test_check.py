@@ -375,7 +375,7 @@ def test_database_without_tls_across_a_network_is_a_doubt(host, tls, mark, words
     assert found == (mark, what, remedy if mark == DOUBTFUL else "")
 
 
-# ---- Destinations ----------------------------------------------------------------------------------------------------
+# ---- Destinations, mail and heartbeat --------------------------------------------------------------------------------
 
 
 def test_dead_webhooks_are_told_from_living_ones_by_name_and_nothing_is_posted(
@@ -439,9 +439,6 @@ def test_address_that_takes_no_message_is_a_line_and_is_not_asked(watch, monkeyp
         what = f"an address at {webhook.split('/')[2]} that is no incoming webhook"
         remedy = "create one, https://hooks.slack.com/services/…, and put that into the setting"
     assert found == (BAD, f"SLACK_WEBHOOK ({fingerprint(webhook)}): {what}", remedy)
-
-
-# ---- Mail and heartbeat ----------------------------------------------------------------------------------------------
 
 
 def test_mail_server_and_heartbeat_that_take_nothing_are_lines(checked, ready, mail, trusted, watch):

@@ -80,12 +80,10 @@ ADVICE = {
     [
         (500, " invalid_token\n", False, f"HTTP 500 invalid_token: {slack_notifier._SLACK_ADVICE['invalid_token']}"),
         (400, "invalid_blocks", False, "HTTP 400 invalid_blocks"),
-        (429, "rate_limited", True, "HTTP 429 rate_limited (rate limited)"),
         (429, "", True, "HTTP 429 (rate limited)"),
         (500, "rollup_error", True, "HTTP 500 rollup_error"),
         (502, "<html>Bad gateway</html>", True, "HTTP 502 Bad gateway"),
         (503, "", True, "HTTP 503"),
-        (301, "", False, "HTTP 301: the URL redirects elsewhere, is it the webhook's?"),
         (308, "", False, "HTTP 308: the URL redirects elsewhere, is it the webhook's?"),
         (400, "never heard of", False, "HTTP 400 never heard of: check the webhook's URL"),
         (404, "", False, "HTTP 404: check the webhook's URL"),
@@ -378,9 +376,6 @@ EVENTS = {
     "drip": Row(fault("drip"), False, 1, EVENT, f"no complete answer within … s; {MAY_HAVE_ARRIVED}"),
     "reset": Row(fault("reset"), False, 1, EVENT, MAY_HAVE_ARRIVED),
 }
-
-
-# ---- Several webhooks, and the program -------------------------------------------------------------------------------
 
 
 def check_several(sickness: str, send: Callable[[SlackNotifier], bool], seconds: float, database_url: str = "") -> None:

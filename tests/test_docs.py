@@ -152,6 +152,7 @@ def test_what_the_documents_say_of_times_is_so():
         (for_administrators, "ends it after {CLAIM_HOLD_SECONDS} s"),
     ]:
         assert words.format_map(vars(slack_notifier)) in text
+    assert slack_notifier.CLAIM_HOLD_SECONDS > slack_notifier.DELIVERY_SECONDS > slack_notifier.EMAIL_SECONDS
     limits_from_outside = re.findall(r"(?:TimeoutStartSec=|activeDeadlineSeconds: )(\d+)", PAGES["docs/running.md"])
     assert len(limits_from_outside) == 2
     assert all(int(seconds) > slack_notifier.RUN_SECONDS for seconds in limits_from_outside)
@@ -361,9 +362,6 @@ def test_the_example_of_a_users_file_is_one(tmp_path):
     path.chmod(0o600)
     settings = Settings.from_environment({"SLACK_USER_WEBHOOKS_FILE": str(path)})
     assert [destination.user for destination in settings.destinations("failed")] == ["pr_live_4c81f0a27be94d6f"]
-
-
-# ---- Links -----------------------------------------------------------------------------------------------------------
 
 
 def anchors(page: str) -> set[str]:

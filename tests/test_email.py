@@ -167,9 +167,6 @@ def test_two_dead_webhooks_need_one_email_and_the_next_failure_another(tasks, sl
     assert ["task-a" in m.part("plain") for m in mail.mails] == [True, True]
 
 
-# ---- Neither the password nor the alert to a stranger ----------------------------------------------------------------
-
-
 AT = f"alerts:{QUOTED_PASSWORD}@"
 NO_TRUST = "the server's certificate was not accepted ("
 # The server or its address, and what is said of it.

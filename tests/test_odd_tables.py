@@ -208,9 +208,6 @@ def test_domains_of_timestamps_are_times(tasks, said):
     assert said() == []
 
 
-# ---- What it may cost ------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("call", ["send_failed_tasks_notification", "send_stuck_tasks_notification"])
 def test_a_workers_call_looks_for_nothing_odd(tasks, notifier, caplog, call):
     tasks.add("FAILED", created=3)
