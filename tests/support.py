@@ -148,11 +148,16 @@ def wait_until_alone(connection: psycopg2.extensions.connection) -> None:
 
 
 class _Stop(NamedTuple):
-    number: int
-    text: bytes
-    answered: bool
-    then: str
+    number: int = 1
+    statement: str = ""
+    answered: bool = False
+    then: str = "silent"
     always: bool = False
+
+    @property
+    def text(self) -> bytes:
+        # Parameters are filled in by the client: the text before the first is the same on the line.
+        return self.statement.partition("%(")[0].encode()
 
 
 # A message of PostgreSQL's that says nothing of importance.
@@ -187,28 +192,16 @@ class Proxy(Listener):
         address = re.sub(r"(?<=//)([^/@]*@)?[^/?]*", rf"\g<1>127.0.0.1:{self.port}", database_url)
         return address + ("&" if "?" in address else "?") + "sslmode=disable"
 
-    def stop(
-        self,
-        *,
-        number: int = 1,
-        statement: str = "",
-        answered: bool = False,
-        then: str = "silent",
-        always: bool = False,
-    ) -> None:
-        """Stops the line at the first packet (or that of another number) which has the statement in it: before it
-        reaches the server, or with `answered` after the server did it and before the client hears of it.
+    def stop(self, **stop: Any) -> None:
+        """Stops the line at the first packet (or that of another `number`) which has the `statement` in it: before it
+        reaches the server, or if `answered` after the server did it and before the client hears of it.
 
         From `then` on it is `silent`, has been `reset`, drips (a byte every half second, `drip`), or floods the client
         with notices (`flood`). `always`: that of each client, in place of the first alone.
         """
         self.statements.clear()
         self.stopped.clear()
-        # Parameters are filled in by the client: the text before the first is the same on the line.
-        self._stop = _Stop(number, statement.partition("%(")[0].encode(), answered, then, always)
-
-    def always(self, **stop: Any) -> None:
-        self.stop(**stop, always=True)
+        self._stop = _Stop(**stop)
 
     def go_on(self) -> None:
         """Lets a line that is silent pass what it has kept."""

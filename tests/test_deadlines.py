@@ -124,7 +124,7 @@ def test_fifty_calls_leave_no_more_behind_than_one(by_proxy, settings, tasks, pr
             notifier = SlackNotifier(settings=settings._replace(database_url=f"postgresql://a:b@127.0.0.1:{port}/c"))
         else:
             port, notifier = proxy.port, by_proxy
-            proxy.always(statement="BEGIN", then=fault)
+            proxy.stop(statement="BEGIN", then=fault, always=True)
         with ThreadPoolExecutor(50) as pool:
             assert not any(pool.map(call, itertools.islice(itertools.cycle(CALLS), 50)))
         wait_until(lambda: left_behind(port) == (0, 0), 30)
