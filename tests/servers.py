@@ -139,14 +139,14 @@ class Front(Listener):
             forward(client, self._port)
 
 
-def says(answer: str, *, for_ever: bool = False) -> Treat:
+def says(answer: str, *, for_ever: bool = False, again: bytes = b"x" * 65536) -> Treat:
     """Answers a request with these bytes; then with more, as long as someone takes them, or with the end."""
 
     def treat(client: socket.socket) -> None:
         read_request(client)
         client.sendall(answer.encode("latin-1"))
         if for_ever:
-            flood(client, b"x" * 65536)
+            flood(client, again)
 
     return treat
 

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,7 +19,7 @@ from typing import Any, Callable, NamedTuple
 
 import pytest
 import trustme
-from servers import Listener, TlsFront, port_of, read_request
+from servers import Front, TlsFront, port_of, says
 from support import BLIND, FAILED, PROGRAM, WRONG_SETTING, holds, recorded, wait_until
 
 import slack_notifier
@@ -47,14 +46,6 @@ runpy.run_path({program!r}, run_name="__main__")
 
 
 # ---- What is there ---------------------------------------------------------------------------------------------------
-
-
-class ProxyWithLogin(Listener):
-    """A proxy that lets nobody through."""
-
-    def serve(self, client: socket.socket) -> None:
-        read_request(client)
-        client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
 
 
 class Broken(NamedTuple):
@@ -243,8 +234,11 @@ def host(
     database_url: str, authority: trustme.CA,
 ) -> Iterator[Host]:  # fmt: skip
     watch.secrets |= {SECRET}
-    with closing(TlsFront(port_of(slack), authority, "127.0.0.1")) as front, closing(ProxyWithLogin()) as proxy:
-        proxy.open()
+    wants_a_login = says("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+    with (
+        closing(TlsFront(port_of(slack), authority, "127.0.0.1")) as front,
+        closing(Front(1, *[wants_a_login] * 99)) as proxy,
+    ):
         tasks.fail()
         variables = {
             "PATH": os.environ["PATH"],

@@ -18,7 +18,7 @@ from typing import Any, Callable
 
 import psycopg2
 import pytest
-from servers import Front, Listener, flood, says
+from servers import Front, flood, says
 from support import BLIND, told, value, wait_until
 
 import slack_notifier
@@ -228,31 +228,16 @@ def test_a_commit_that_is_lost_where_nothing_is_told_is_no_trouble(by_proxy, sla
 
 # ---- Slack and the mail server ---------------------------------------------------------------------------------------
 
-_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+_HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
 ENDLESS = {
-    "100 Continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+    "100 Continue": ("", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
     "headers": (_HEAD, b"X-More: again\r\n" * 50),
-    "trailers": (_HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X-More: again\r\n" * 1000),
+    "trailers": (_HEAD + "Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X-More: again\r\n" * 1000),
     "empty gzip members": (
-        _HEAD + b"Content-Encoding: gzip\r\nContent-Length: 1000000000\r\n\r\n",
+        _HEAD + "Content-Encoding: gzip\r\nContent-Length: 1000000000\r\n\r\n",
         bytes.fromhex("1f8b08000000000000030300000000000000000000") * 1000,
     ),
 }
-
-
-class Endless(Listener):
-    """Answers each connection without end, until its client is gone."""
-
-    def __init__(self, beginning: bytes, again: bytes, *, greets: bool = False) -> None:
-        super().__init__()
-        self.beginning, self.again, self.greets = beginning, again, greets
-        self.open()
-
-    def serve(self, client: socket.socket) -> None:
-        if not self.greets:
-            client.recv(65536)
-        client.sendall(self.beginning)
-        flood(client, self.again)
 
 
 @pytest.mark.slow
@@ -260,7 +245,8 @@ class Endless(Listener):
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_a_webhook_server_that_never_ends_leaves_no_thread_at_work(settings, tasks, kind):
     tasks.fail()
-    with closing(Endless(*ENDLESS[kind])) as server:
+    beginning, again = ENDLESS[kind]
+    with closing(Front(1, *[says(beginning, for_ever=True, again=again)] * 9)) as server:
         notifier = SlackNotifier(f"http://127.0.0.1:{server.port}/services/T0/B0/secret", settings=settings)
         with no_longer_than("failed"):
             notifier.send_failed_tasks_notification()
@@ -283,7 +269,7 @@ def test_a_retry_after_of_any_length_takes_no_time(settings, tasks):
 def test_a_mail_server_that_greets_without_end_is_cut_off(settings, slack, tasks):
     tasks.fail()
     slack.answer(404, "no_service", times=None)
-    with closing(Endless(b"", b"220-welcome\r\n" * 5000, greets=True)) as server:
+    with closing(Front(1, *[lambda client: flood(client, b"220-welcome\r\n" * 5000)] * 9)) as server:
         email = slack_notifier.Email(f"smtp://127.0.0.1:{server.port}", ["ops@example.com"], "a@example.com")
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         with no_longer_than("failed"):
