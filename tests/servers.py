@@ -264,11 +264,6 @@ class MailServer:
         session.host_name = hostname
         return responses
 
-    async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
-        self.commands.append("MAIL")
-        envelope.mail_from = address
-        return "250 OK"
-
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
         if address.endswith("@refused.example"):
             return "550 no such user here"
