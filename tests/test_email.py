@@ -114,7 +114,7 @@ def test_no_email_where_slack_takes_the_alert_for_many_channels(tasks, slack, wi
 def test_no_email_where_slack_takes_the_text(tasks, slack, with_email, mail):
     tasks.fail()
     slack.answer(400, "invalid_blocks")
-    assert with_email(mail.url).send_failed_tasks_notification() is True
+    assert with_email(mail.url).send_combined_notification()["error"] is None
     assert len(slack.messages()) == 1
     assert mail.mails == []
 
