@@ -207,7 +207,8 @@ class Tasks:
             # A test closed it, or had it closed.
             self.connection.close()
             self._connect()
-        self.execute(f"{EMPTY}; {TASKS_TABLE.format(timestamps='timestamp')}")
+        reset = f'ALTER DATABASE "{self.connection.info.dbname}" RESET ALL'
+        self.execute(f"{reset}; {EMPTY}; {TASKS_TABLE.format(timestamps='timestamp')}")
 
     def execute(self, statement: str, parameters: Any = None) -> None:
         with self.connection.cursor() as cursor:

@@ -524,7 +524,7 @@ def _webhooks(env: Environment, name: str, kind: str = "") -> dict[str, list[str
 def _incoming_webhook(name: str, url: str) -> str:
     is_slack = _is_slack(url)
     # Over http:// whoever listens would learn the webhook.
-    if not re.fullmatch(_HTTP_URL, url) or (is_slack and url.lower().startswith("http:")):
+    if not re.fullmatch(_HTTP_URL, url) or "," in url or (is_slack and url.lower().startswith("http:")):
         raise SettingError(f"{name} must be an incoming webhook: https://hooks.slack.com/services/…")
     if is_slack and re.match("[^/]+//[^/?#]+/(?:triggers|workflows)/", url):
         remedy = "create an incoming webhook, https://hooks.slack.com/services/…"
@@ -712,9 +712,7 @@ def one_line(value: object) -> str:
     if len(text) > LINE_CHARACTERS:
         # A word that is cut goes: the beginning of a token has no shape by which to mask it.
         text = re.sub(r"\s\S{0,200}\Z", "", text[:LINE_CHARACTERS])
-    text = " ".join(text.split())
-    if not (text.isascii() and text.isprintable()):
-        text = re.sub(_INVISIBLE, "", text)
+    text = re.sub(_INVISIBLE, "", " ".join(text.split()))
     return text.replace("`", "'").strip()
 
 
@@ -762,10 +760,11 @@ def cause_text(error: object) -> str:
 
 def _lines(text: str) -> str:
     """Returns the lines of a text after their marks, masked as if they were one, without those that are not shown."""
-    text = re.sub(_INVISIBLE, "", shorten(text, SHOWN_CHARACTERS, 0.5, SHOWN_JOINT)).replace("`", "'")
+    text = shorten(text, SHOWN_CHARACTERS, 0.5, SHOWN_JOINT).replace("`", "'")
+    # The frames of a stack but its last: they are not shown, so nothing else need read them.
+    text = re.sub(rf'({re.escape(TRACEBACK)}:\n)(?:  File "[^\n]*\n(?:    [^\n]*\n)*)+(?=  File ")', r"\1", text)
     # The sides of boxes and exception groups. Then line breaks that are written out: an indented line follows some.
-    text = re.sub("(?m)^[ \t]*[|+] ?|[\u2500-\u257f]+", "", text)
-    # (Without an assignment in an expression: an old Python has to read this file to say that it is too old.)
+    text = re.sub("(?m)^[ \t]*[|+] ?|[\u2500-\u257f]+", "", re.sub(_INVISIBLE, "", text))
     found, letters = re.search(_WRITTEN_BREAK, text), {"n": "\n", "r": " ", "t": " "}
     while found:
         text = text[: found.start()] + re.sub(r'(?<!\\)"(?=, ?"|\}|\s*$)', "\n", text[found.start() :], count=1)

@@ -17,9 +17,10 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
@@ -32,10 +33,9 @@ import psycopg2
 
 import slack_notifier
 from benchmarks.choice import chosen
-from benchmarks.delay import Delayed
-from benchmarks.instead import IDLE, alternatives, measured
-from benchmarks.instead import show as show_costs
-from benchmarks.measure import Program, compared, in_turns, server_cpu
+from benchmarks.instead import IDLE, alternatives, compare
+from benchmarks.line import Line as NetworkLine
+from benchmarks.measure import Program, in_turns, server_cpu
 from benchmarks.tables import CLAIM_PARAMETERS, TWENTY_MINUTES, Table, table
 from sandbox.postgres import NO_STOCK, Server, postgres_server, stock_programs
 from sandbox.slack import SlackStandIn
@@ -86,14 +86,15 @@ class Line(NamedTuple):
         return self.unit == "×" and self.judged > TOLERANCE * self.target
 
 
+def ratio(what: str, bare: float, ours: float, shown: Callable[[float], str], target: float) -> Line:
+    return Line(what, shown(bare), shown(ours), ours / bare, target)
+
+
 class Bench:
     """What all lines share: a database server, a stand-in for Slack, the programs, the sizes."""
 
     def __init__(self, server: Server, slack: SlackStandIn, folder: Path, sizes: Sizes) -> None:
-        self.server = server
-        self.slack = slack
-        self.folder = folder
-        self.sizes = sizes
+        self.server, self.slack, self.folder, self.sizes = server, slack, folder, sizes
         # A copy, so that it finds no .env file of yours.
         self.product = shutil.copy(slack_notifier.__file__, folder)
 
@@ -103,6 +104,9 @@ class Bench:
 
     def ours(self, url: str, *options: object, prepare: Prepare = ()) -> Program:
         return self.program(url, sys.executable, self.product, *options, prepare=prepare)
+
+    def module(self, url: str, prepare: Prepare = ()) -> Program:
+        return self.program(url, sys.executable, "-m", slack_notifier.__name__, prepare=prepare)
 
     def bare(self, url: str, script: str, prepare: Prepare = ()) -> Program:
         return self.program(url, sys.executable, BARE / script, prepare=prepare)
@@ -126,16 +130,14 @@ class Bench:
 
 def nothing_to_report(bench: Bench) -> Iterator[Line]:
     with table(bench.server.url, tasks=bench.sizes.small_table) as tasks:
-        module = bench.program(tasks.url, sys.executable, "-m", slack_notifier.__name__)
-        programs = [bench.bare(tasks.url, "queries.py"), module, bench.ours(tasks.url)]
+        programs = [bench.bare(tasks.url, "queries.py"), bench.module(tasks.url), bench.ours(tasks.url)]
         bare, *ways = in_turns(programs, bench.sizes.runs)
     bench.expect(messages=0)
     # Python keeps the compiled form of a module, but not of a script.
     targets = {"python -m slack_notifier": (1.6, 1.2), "python slack_notifier.py": (2.1, 1.4)}
     for (way, (cpu, memory)), ours in zip(targets.items(), ways):
-        what = f"nothing to report, {way}"
-        yield Line(f"{what}: CPU", ms(bare.cpu), ms(ours.cpu), ours.cpu / bare.cpu, cpu)
-        yield Line(f"{what}: memory", mb(bare.memory), mb(ours.memory), ours.memory / bare.memory, memory)
+        yield ratio(f"nothing to report, {way}: CPU", bare.cpu, ours.cpu, ms, cpu)
+        yield ratio(f"nothing to report, {way}: memory", bare.memory, ours.memory, mb, memory)
 
 
 def stock_server(bench: Bench) -> Iterator[Line]:
@@ -149,18 +151,17 @@ def stock_server(bench: Bench) -> Iterator[Line]:
             if index == ", no index":
                 tasks.execute("DROP INDEX tasks_status_updated_at_idx")
             bare, ours = server_cpu(server, programs, bench.sizes.slow_runs)
-            yield Line(what.format(index), f"{bare * 1000:.1f} ms", f"{ours * 1000:.1f} ms", ours / bare, 2.0)
+            yield ratio(what.format(index), bare, ours, lambda seconds: f"{seconds * 1000:.1f} ms", 2.0)
     bench.expect(messages=0)
 
 
 def far_away(bench: Bench) -> Iterator[Line]:
-    far = closing(Delayed(bench.server.port, NETWORK_DELAY_SECONDS))
+    far = closing(NetworkLine(bench.server.port, NETWORK_DELAY_SECONDS))
     with far as line, table(bench.server.url, tasks=bench.sizes.small_table) as tasks:
         url = re.sub(r":\d+/", f":{line.port}/", tasks.url)
-        bare, ours = compared(bench.bare(url, "queries.py"), bench.ours(url), bench.sizes.slow_runs)
+        bare, ours = in_turns([bench.bare(url, "queries.py"), bench.ours(url)], bench.sizes.slow_runs)
     bench.expect(messages=0)
-    what = "nothing to report, database 25 ms away each way: time"
-    yield Line(what, ms(bare.wall), ms(ours.wall), ours.wall / bare.wall, 2.0)
+    yield ratio("nothing to report, database 25 ms away each way: time", bare.wall, ours.wall, ms, 2.0)
 
 
 def two_alerts(bench: Bench) -> Iterator[Line]:
@@ -169,18 +170,11 @@ def two_alerts(bench: Bench) -> Iterator[Line]:
         tasks.add("queued", 5, TWENTY_MINUTES)
         tasks.execute(f"{AN_HOUR_AGO} WHERE status = 'queued'")
         tasks.settle()
-        bare = bench.bare(tasks.url, "alerts.py", prepare=(bench.slack.clear,))
-        clear = (bench.slack.clear, tasks.forget)
-        ours = bench.program(tasks.url, sys.executable, "-m", slack_notifier.__name__, prepare=clear)
-        first, second = compared(bare, ours, bench.sizes.runs)
+        script = bench.bare(tasks.url, "alerts.py", prepare=(bench.slack.clear,))
+        module = bench.module(tasks.url, prepare=(bench.slack.clear, tasks.forget))
+        bare, ours = in_turns([script, module], bench.sizes.runs)
     bench.expect(messages=2)
-    yield Line(
-        "a failed and a stuck alert sent, python -m slack_notifier: CPU",
-        ms(first.cpu),
-        ms(second.cpu),
-        second.cpu / first.cpu,
-        1.3,
-    )
+    yield ratio("a failed and a stuck alert sent, python -m slack_notifier: CPU", bare.cpu, ours.cpu, ms, 1.3)
 
 
 def many_failures(bench: Bench) -> Iterator[Line]:
@@ -191,25 +185,22 @@ def many_failures(bench: Bench) -> Iterator[Line]:
             tasks.settle()
         ours_few = bench.ours(few.url, "--failed-only", prepare=(bench.slack.clear, few.forget))
         ours_many = bench.ours(many.url, "--failed-only", prepare=(bench.slack.clear, many.forget))
-        claim = f"{slack_notifier.START};{slack_notifier.FAILED.claim}"
-        psql = bench.psql(many, claim, (many.forget,))
-        ten, all_of_them = compared(ours_few, ours_many, bench.sizes.slow_runs)
+        psql = bench.psql(many, f"{slack_notifier.START};{slack_notifier.FAILED.claim}", (many.forget,))
+        ten, all_of_them = in_turns([ours_few, ours_many], bench.sizes.slow_runs)
         bench.expect(messages=1)
-        bare, ours = compared(psql, ours_many, bench.sizes.slow_runs)
+        bare, ours = in_turns([psql, ours_many], bench.sizes.slow_runs)
     bench.expect(messages=1)
     what = f"{count:,} new failures"
-    memory = all_of_them.memory / ten.memory
-    yield Line(f"{what}: peak memory (bare: 10 failures)", mb(ten.memory), mb(all_of_them.memory), memory, 1.2)
-    yield Line(f"{what}: time (bare: psql, the claim)", ms(bare.wall), ms(ours.wall), ours.wall / bare.wall, 3.0)
+    yield ratio(f"{what}: peak memory (bare: 10 failures)", ten.memory, all_of_them.memory, mb, 1.2)
+    yield ratio(f"{what}: time (bare: psql, the claim)", bare.wall, ours.wall, ms, 3.0)
 
 
 def large_table(bench: Bench) -> Iterator[Line]:
     small, large = bench.sizes.small_table, bench.sizes.large_table
     with table(bench.server.url, tasks=small) as few, table(bench.server.url, tasks=large) as many:
-        bare, ours = compared(bench.ours(few.url), bench.ours(many.url), bench.sizes.runs)
+        bare, ours = in_turns([bench.ours(few.url), bench.ours(many.url)], bench.sizes.runs)
     bench.expect(messages=0)
-    what = f"{large:,} tasks, nothing to report: time (bare: {small:,})"
-    yield Line(what, ms(bare.wall), ms(ours.wall), ours.wall / bare.wall, 1.2)
+    yield ratio(f"{large:,} tasks, nothing to report: time (bare: {small:,})", bare.wall, ours.wall, ms, 1.2)
 
 
 def many_stuck(bench: Bench) -> Iterator[Line]:
@@ -220,7 +211,7 @@ def many_stuck(bench: Bench) -> Iterator[Line]:
         many.settle()
         bench.ours(many.url).run()
         bench.expect(messages=1)
-        bare, ours = compared(bench.ours(none.url), bench.ours(many.url), bench.sizes.slow_runs)
+        bare, ours = in_turns([bench.ours(none.url), bench.ours(many.url)], bench.sizes.slow_runs)
     bench.expect(messages=0)
     what = f"{count:,} stuck tasks, all reported: more time (bare: none)"
     yield Line(what, ms(bare.wall), ms(ours.wall), ours.wall - bare.wall, 1.0, "s")
@@ -228,13 +219,14 @@ def many_stuck(bench: Bench) -> Iterator[Line]:
 
 def a_message(bench: Bench) -> Iterator[Line]:
     now = datetime.now(timezone.utc)
-    stack = '  File "/app/video/pipeline.py", line 88, in render\n    combined = self._concatenate(files)\n' * 15
+    frame = '  File "/app/video/pipeline.py", line 88, in render\n    combined = self._concatenate(files)\n'
+    stack = f"{slack_notifier.TRACEBACK}:\n{frame * 15}"
     tasks = [
         {
             "id": f"6f1c2a94-8d3b-4e57-9a60-2b7de15c0f{number:02}",
             "user_api_key": f"pr_live_4c81f0a27be94d{number:02}",
             "status": "failed",
-            "error": f"RuntimeError: ffmpeg <{number}> failed\nTraceback (most recent call last):\n{stack}",
+            "error": f"ffmpeg <{number}> failed\n{stack}RuntimeError: ffmpeg <{number}> failed\n",
             "log_uri": f"https://console.example.com/logs/6f1c2a94?task={number}",
             "created_at": now - timedelta(minutes=number + 10),
             "updated_at": now - timedelta(minutes=number),
@@ -247,15 +239,11 @@ def a_message(bench: Bench) -> Iterator[Line]:
     ]
     causes = [{"cause": str(number), "total": 2, "users": 2, "before": number, "causes": 10} for number in range(10)]
     facts = {"failed": 20, "ended": 30, "users": 3}
-    claim = slack_notifier.News(tasks, len(tasks), now, causes=causes, facts=facts)
-    style = slack_notifier.Style()
+    news = slack_notifier.News(tasks, len(tasks), now, causes=causes, facts=facts)
+    limits, style = slack_notifier.Limits(30, 30), slack_notifier.Style()
     # CPU time: on a busy machine the wall's clock tells of the others.
-    times = repeat(
-        lambda: slack_notifier.failed_message(claim, slack_notifier.Limits(30, 30), style).payload(),
-        timer=process_time,
-        number=20,
-        repeat=25,
-    )
+    message = partial(slack_notifier.failed_message, news, limits, style)
+    times = repeat(lambda: message().payload(), timer=process_time, number=20, repeat=25)
     each = median(times) / 20 * 1000
     yield Line("a message of 20 tasks built", "", f"{each:.2f} ms", each, 1.5, "ms")
 
@@ -265,23 +253,13 @@ def instead(bench: Bench) -> list[Line]:
     with table(bench.server.url, tasks=bench.sizes.small_table) as tasks, closing(Heart()) as takes_anything:
         psql, bare = bench.server.bin / "psql", bench.bare(tasks.url, "queries.py")
         programs, missing = alternatives(tasks.url, psql, bare, bench.folder, takes_anything.address)
-        costs = measured({**programs, IDLE: bench.ours(tasks.url)}, bench.sizes.runs)
+        compare({**programs, IDLE: bench.ours(tasks.url)}, missing, bench.sizes.runs)
     bench.expect(messages=0)
-    show_costs(costs, missing)
     return []
 
 
-GROUPS = (
-    nothing_to_report,
-    stock_server,
-    two_alerts,
-    far_away,
-    many_failures,
-    large_table,
-    many_stuck,
-    a_message,
-    instead,
-)
+GROUPS: list[Callable[[Bench], Iterable[Line]]] = [nothing_to_report, stock_server, two_alerts, far_away]
+GROUPS += [many_failures, large_table, many_stuck, a_message, instead]
 
 
 def ms(seconds: float) -> str:

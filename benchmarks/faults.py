@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from logging.handlers import BufferingHandler
 from pathlib import Path
 from typing import Any
 
@@ -171,45 +172,36 @@ def command_line() -> object:
 
 
 def combined() -> object:
-    from slack_notifier import SlackNotifier
-
-    return SlackNotifier().send_combined_notification()["error"] is None
+    return notifier().send_combined_notification()["error"] is None
 
 
 def worker() -> object:
-    from slack_notifier import SlackNotifier
-
-    return SlackNotifier().send_failed_tasks_notification()
+    return notifier().send_failed_tasks_notification()
 
 
 def notice() -> object:
+    return notifier().send_task_creation_notification("a-task", "a-key", PAYLOAD)
+
+
+def notifier() -> Any:
     from slack_notifier import SlackNotifier
 
-    return SlackNotifier().send_task_creation_notification("a-task", "a-key", PAYLOAD)
-
-
-class Lines(logging.Handler):
-    """What is logged from warnings on."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(f"{record.levelname} {record.getMessage()}")
+    return SlackNotifier()
 
 
 def made(call: Callable[[], object], connect: Callable[..., Any]) -> dict[str, Any]:
     """Makes the call: what it returned, in how many seconds, what it logged, and what it left behind."""
-    lines = Lines()
-    logging.getLogger().handlers[:] = [lines]
+    log = BufferingHandler(10**6)
+    log.setLevel(logging.WARNING)
+    logging.getLogger().handlers[:] = [log]
     threads, descriptors, started = set(threading.enumerate()), opened(), time.monotonic()
     try:
         returned = call()
     except BaseException as error:
         returned = f"raised {error!r}"
     seconds = time.monotonic() - started
-    return {"returned": returned, "seconds": seconds, "log": lines.lines, "left": left(threads, descriptors, connect)}
+    lines = [f"{record.levelname} {record.getMessage()}" for record in log.buffer]
+    return {"returned": returned, "seconds": seconds, "log": lines, "left": left(threads, descriptors, connect)}
 
 
 def opened() -> set[str]:
@@ -226,15 +218,13 @@ def left(threads: set[threading.Thread], descriptors: set[str], connect: Callabl
         thread.join(max(0, until - time.monotonic()))
     found = [f"thread {thread.name}" for thread in set(threading.enumerate()) - threads]
     found += [f"descriptor {name}" for name in opened() - descriptors]
-    connection = connect(os.environ["SERVER"])
-    with connection.cursor() as cursor:
+    with closing(connect(os.environ["SERVER"])) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         sessions, until = 1, time.monotonic() + SESSION_SECONDS
         while sessions and time.monotonic() < until:
             cursor.execute(OTHERS)
             ((sessions,),) = cursor.fetchall()
             time.sleep(0.01)
-    connection.close()
     return found + [f"{sessions} sessions of the database"] * bool(sessions)
 
 

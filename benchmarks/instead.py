@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from benchmarks.measure import Cost, Program, in_turns
+from benchmarks.measure import Program, in_turns
 
 # The one query of most home-made monitors.
 QUERY = """
@@ -31,11 +31,8 @@ def alternatives(url: str, psql: Path, bare: Program, folder: Path, sink: str) -
     database = ("--dbhost", address.hostname, "--dbport", address.port, "--dbuser", address.username)
     check = [*database, "--dbname", address.path.strip("/"), "--action=custom_query"]
     check += [f"--query={QUERY}", "--warning=1", "--critical=1000"]
-    found = {
-        "psql, one query": Program([str(psql), "-X", "-q", "-c", QUERY, url], environment, folder),
-        "a bare script, two queries": bare,
-    }
-    missing = []
+    one_query = Program([str(psql), "-X", "-q", "-c", QUERY, url], environment, folder)
+    found, missing = {"psql, one query": one_query, "a bare script, two queries": bare}, []
     check_postgres = shutil.which("check_postgres")
     if check_postgres:
         found[CHECK_POSTGRES] = Program([check_postgres, *map(str, check)], environment, folder)
@@ -62,13 +59,10 @@ def _with_packages(folder: Path, *packages: str) -> tuple[Path | None, str]:
     return python, ""
 
 
-def show(costs: Mapping[str, Cost], missing: list[str]) -> None:
+def compare(programs: Mapping[str, Program], missing: list[str], runs: int) -> None:
+    """Measures the programs in turns and prints a table of them."""
+    costs = zip(programs, in_turns([*programs.values()], runs))
     print(f"\n{'whole processes, medians':<66} {'CPU':>10} {'time':>10} {'memory':>10}")
-    for name, cost in sorted(costs.items(), key=lambda item: item[1].cpu):
-        print(f"{name:<66} {cost.cpu * 1000:>7,.0f} ms {cost.wall * 1000:>7,.0f} ms {cost.memory:>7.1f} MB", flush=True)
-    for line in missing:
-        print(f"skipped: {line}")
-
-
-def measured(programs: Mapping[str, Program], runs: int) -> dict[str, Cost]:
-    return dict(zip(programs, in_turns([*programs.values()], runs)))
+    for name, cost in sorted(costs, key=lambda item: item[1].cpu):
+        print(f"{name:<66} {cost.cpu * 1000:>7,.0f} ms {cost.wall * 1000:>7,.0f} ms {cost.memory:>7.1f} MB")
+    print("".join(f"skipped: {line}\n" for line in missing), end="", flush=True)

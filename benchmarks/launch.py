@@ -11,7 +11,7 @@ import time
 SILENCE = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
 
 start = time.monotonic()
-child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=SILENCE)
+child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=SILENCE)
 _, status, used = os.wait4(child, 0)
 wall = time.monotonic() - start
 print(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, os.WEXITSTATUS(status) or os.WTERMSIG(status))

@@ -17,11 +17,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import slack_notifier
 from benchmarks.choice import chosen
@@ -38,10 +39,8 @@ STORM_LIMIT_SECONDS = 600
 # A run that takes longer is killed.
 RUN_LIMIT_SECONDS = 120
 KILLED = 9
-# So many runs in which nothing more was told are enough to say: never.
-PATIENCE = 3
-# And so many seconds of runs are enough, whatever they told.
-PATIENCE_SECONDS = 300
+# So many runs in which nothing more was told are enough to say: never. So many seconds of runs are enough in any case.
+PATIENCE, PATIENCE_SECONDS = 3, 300
 SLACK_SECONDS = 0.3
 READ_SECONDS = 3
 ADDRESS_SPACE_MB = 320
@@ -98,33 +97,30 @@ class Load:
     """A tasks table, a Slack, and the program that runs beside them with a ledger of its own making."""
 
     def __init__(self, program: Path, tasks: Table, slack: SlackStandIn) -> None:
-        self.program = program
-        self.tasks = tasks
-        self.slack = slack
+        self.program, self.tasks, self.slack = program, tasks, slack
 
     def environment(self, channels: Sequence[str]) -> dict[str, str]:
         webhooks = ",".join(map(self.slack.webhook, channels))
         return {"PATH": os.environ["PATH"], "DATABASE_URL": self.tasks.url, "SLACK_WEBHOOK": webhooks}
 
     def run(self, channels: Sequence[str] = ("alerts",), prefix: Sequence[str] = ()) -> Ran:
-        limited = [found("timeout"), "--signal=KILL", str(RUN_LIMIT_SECONDS), *prefix]
+        limited = ["timeout", "--signal=KILL", str(RUN_LIMIT_SECONDS), *prefix]
         command = [*limited, sys.executable, str(self.program)]
         cost, code, _ = Program(command, self.environment(channels), self.program.parent).tried()
-        return Ran(cost.wall, cost.memory, code == KILLED, [self.told(channel) for channel in channels])
+        return Ran(cost.wall, cost.memory, code == KILLED, list(map(self.told, channels)))
 
-    def told(self, channel: str = "alerts") -> int:
+    def told(self, channel: str) -> int:
         """The tasks of the failed alerts in a channel."""
         parts = [[part["text"]["text"] for part in m["blocks"][:2]] for m in self.slack.messages(channel)]
         return sum(int(re.findall(r"\d+", count)[0]) for title, count in parts if title.startswith("🚨 Failed"))
 
 
-class Loads:
+class Loads(NamedTuple):
     """What all loads share."""
 
-    def __init__(self, server: Server, program: Path, sizes: Sizes) -> None:
-        self.server = server
-        self.program = program
-        self.sizes = sizes
+    server: Server
+    program: Path
+    sizes: Sizes
 
     @contextmanager
     def load(self, *, tasks: int = 0, slack: SlackStandIn | None = None) -> Iterator[Load]:
@@ -134,16 +130,6 @@ class Loads:
             yield Load(self.program, new, stand_in)
 
 
-def found(program: str) -> str:
-    path = shutil.which(program)
-    if not path:
-        raise SystemExit(f"{program} is not installed")
-    return path
-
-
-# ---- The storm -------------------------------------------------------------------------------------------------------
-
-
 class Call(NamedTuple):
     seconds: float
     told: bool
@@ -151,23 +137,16 @@ class Call(NamedTuple):
 
 def storm(program: Path, environment: Mapping[str, str], failures: int) -> list[Call]:
     """The calls of eight processes in which so many tasks fail each, in order of how long they took."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, str(STORM), str(number), str(failures)],
-            env={**environment, "PYTHONPATH": str(program.parent)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        for number in range(STORM_PROCESSES)
-    ]
-    try:
-        printed = [process.communicate(timeout=STORM_LIMIT_SECONDS)[0] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    lines = [line.split() for output in printed for line in output.splitlines()]
-    return sorted(Call(float(seconds), told == "True") for seconds, told in lines)
+
+    def calls(number: int) -> list[Call]:
+        command = [sys.executable, str(STORM), str(number), str(failures)]
+        env = {**environment, "PYTHONPATH": str(program.parent)}
+        pipes: dict[str, Any] = {"capture_output": True, "text": True, "check": False}
+        printed = subprocess.run(command, env=env, timeout=STORM_LIMIT_SECONDS, **pipes).stdout
+        return [Call(float(seconds), told == "True") for seconds, told in map(str.split, printed.splitlines())]
+
+    with ThreadPoolExecutor(STORM_PROCESSES) as pool:
+        return sorted(call for of_one in pool.map(calls, range(STORM_PROCESSES)) for call in of_one)
 
 
 def busiest_minute(slack: SlackStandIn) -> int:
@@ -189,22 +168,18 @@ def a_storm(loads: Loads) -> Lines:
         yield Line(f"{what}: told when the program has run", f"{told} of {count}", told == count)
 
 
-# ---- Many channels ---------------------------------------------------------------------------------------------------
-
-
 def many_channels(loads: Loads) -> Lines:
-    count = loads.sizes.channels
-    yield from in_three_runs(loads, f"{count} channels at {SLACK_SECONDS} s", count, hanging=0)
+    yield from in_three_runs(loads, f"{loads.sizes.channels} channels at {SLACK_SECONDS} s", hanging=0)
 
 
 def hanging_channels(loads: Loads) -> Lines:
-    count, hanging = loads.sizes.channels, loads.sizes.hanging
-    yield from in_three_runs(loads, f"the first {hanging} of {count} channels hang", count, hanging)
+    what = f"the first {loads.sizes.hanging} of {loads.sizes.channels} channels hang"
+    yield from in_three_runs(loads, what, loads.sizes.hanging)
 
 
-def in_three_runs(loads: Loads, what: str, count: int, hanging: int) -> Lines:
+def in_three_runs(loads: Loads, what: str, hanging: int) -> Lines:
     """Something fails before each run, as it does in life."""
-    channels = [f"team-{number}" for number in range(count)]
+    channels = [f"team-{number}" for number in range(loads.sizes.channels)]
     with loads.load() as load:
         for channel in channels[:hanging]:
             load.slack.answer(fault="hang", channel=channel, times=None)
@@ -213,8 +188,7 @@ def in_three_runs(loads: Loads, what: str, count: int, hanging: int) -> Lines:
         for _ in range(3):
             load.tasks.add("failed", 5, TWENTY_MINUTES)
             runs.append(load.run(channels))
-    served = [sum(map(bool, run.told)) for run in runs]
-    others = count - hanging
+    served, others = [sum(map(bool, run.told)) for run in runs], len(channels) - hanging
     yield Line(f"{what}: told after 1 run, after 3", f"{served[0]}, {served[2]} of {others}", served[2] == others)
     yield Line(f"{what}: the longest run", longest(runs))
 
@@ -224,17 +198,14 @@ def longest(runs: Sequence[Ran]) -> str:
     return f"killed after {RUN_LIMIT_SECONDS} s" if any(run.killed for run in runs) else f"{seconds:.1f} s"
 
 
-# ---- Many failures, large tables, slow databases ---------------------------------------------------------------------
-
-
 def ids_of_uuid(loads: Loads) -> Lines:
     count = loads.sizes.failures
     with loads.load(tasks=loads.sizes.table) as load:
         load.tasks.execute("ALTER TABLE tasks ALTER id TYPE uuid USING id::uuid")
         load.tasks.add("failed", count, TWENTY_MINUTES)
         load.tasks.settle()
-        runs = until_told(load, count, ["one", "two", "three"])
-    yield from of_runs(f"uuid ids, {loads.sizes.table:,} tasks, {count:,} failures, 3 channels", runs, count)
+        what = f"uuid ids, {loads.sizes.table:,} tasks, {count:,} failures, 3 channels"
+        yield from until_told(what, load, count, ["one", "two", "three"])
 
 
 def many_failures(loads: Loads) -> Lines:
@@ -244,40 +215,28 @@ def many_failures(loads: Loads) -> Lines:
         load.tasks.add("failed", count, TWENTY_MINUTES)
         load.tasks.execute(CREATE_INDEXES + INDEX)
         load.tasks.settle()
-        runs = until_told(load, count)
-    yield from of_runs(f"{count:,} new failures", runs, count)
+        yield from until_told(f"{count:,} new failures", load, count)
 
 
 def slow_reads(loads: Loads) -> Lines:
     with loads.load() as load:
         load.tasks.add("failed", 5, TWENTY_MINUTES)
         load.tasks.execute(SLOW_VIEW)
-        runs = until_told(load, 5)
-    yield from of_runs(f"5 failures, each read of tasks takes {READ_SECONDS} s", runs, 5)
+        yield from until_told(f"5 failures, each read of tasks takes {READ_SECONDS} s", load, 5)
 
 
-def until_told(load: Load, count: int, channels: Sequence[str] = ("alerts",)) -> list[Ran]:
+def until_told(what: str, load: Load, count: int, channels: Sequence[str] = ("alerts",)) -> Lines:
     """Runs until each channel was told of so many tasks, for some runs of nothing more, or until time is up."""
     told = [[0] * len(channels)]
     runs: list[Ran] = []
-    while (
-        min(told[-1]) < count
-        and sum(run.seconds for run in runs) < PATIENCE_SECONDS
-        and (len(runs) < PATIENCE or told[-1] != told[-1 - PATIENCE])
-    ):
+    while min(told[-1]) < count and sum(run.seconds for run in runs) < PATIENCE_SECONDS:
+        if len(runs) >= PATIENCE and told[-1] == told[-1 - PATIENCE]:
+            break
         runs.append(load.run(channels))
         told.append(runs[-1].told)
-    return runs
-
-
-def of_runs(what: str, runs: Sequence[Ran], count: int) -> Lines:
-    last = runs[-1].told
-    yield Line(f"{what}: told by the first run", f"{sum(runs[0].told):,}")
-    yield Line(f"{what}: told in the end", f"{sum(last):,} after {len(runs)}", min(last) == count)
+    yield Line(f"{what}: told by the first run", f"{sum(told[1]):,}")
+    yield Line(f"{what}: told in the end", f"{sum(told[-1]):,} after {len(runs)}", min(told[-1]) == count)
     yield Line(f"{what}: the longest run", longest(runs))
-
-
-# ---- Large failures --------------------------------------------------------------------------------------------------
 
 
 def large_errors(loads: Loads) -> Lines:
@@ -289,7 +248,7 @@ def large_errors(loads: Loads) -> Lines:
         load.tasks.forget()
         long = load.run()
         load.tasks.forget()
-        limited = load.run(prefix=[found("prlimit"), f"--as={ADDRESS_SPACE_MB << 20}"])
+        limited = load.run(prefix=["prlimit", f"--as={ADDRESS_SPACE_MB << 20}"])
     what = f"20 errors of {size} MB"
     told = limited.told[0] - long.told[0]
     yield Line(f"{what}: peak memory (of 20 short ones)", f"{long.memory:.0f} MB ({short.memory:.0f} MB)")

@@ -1,4 +1,4 @@
-"""What a program costs, and its database server, and two programs compared."""
+"""What programs cost, and their database server, measured in turns."""
 
 from __future__ import annotations
 
@@ -52,12 +52,6 @@ class Program(NamedTuple):
         return Cost(wall, cpu, memory), int(code), done.stderr
 
 
-def compared(bare: Program, ours: Program, runs: int) -> tuple[Cost, Cost]:
-    """The medians of both."""
-    first, second = in_turns([bare, ours], runs)
-    return first, second
-
-
 def in_turns(programs: Sequence[Program], runs: int) -> list[Cost]:
     """The medians of each, run in turns, so that whatever else the machine does hits all of them alike."""
     for program in programs:
@@ -68,24 +62,19 @@ def in_turns(programs: Sequence[Program], runs: int) -> list[Cost]:
 
 def server_cpu(server: Server, programs: Sequence[Program], rounds: int) -> list[float]:
     """The CPU seconds that a run of each costs the server in its sessions: medians of rounds, in turns."""
-    leader = int((server.data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
-    always = _children(leader)
+    always = server.children
 
     def of_a_round(program: Program) -> float:
-        before = _cpu_of_ended_children(leader)
+        before = _cpu_of_ended_children(server.process)
         for _ in range(RUNS_OF_A_ROUND):
             program.run()
-        while _children(leader) - always:
+        while server.children - always:
             time.sleep(0.01)
-        return (_cpu_of_ended_children(leader) - before) / RUNS_OF_A_ROUND
+        return (_cpu_of_ended_children(server.process) - before) / RUNS_OF_A_ROUND
 
     for program in programs:
         program.run()  # To warm the caches.
     return [median(costs) for costs in zip(*([of_a_round(program) for program in programs] for _ in range(rounds)))]
-
-
-def _children(process: int) -> set[str]:
-    return {*Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8").split()}
 
 
 def _cpu_of_ended_children(process: int) -> float:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-import psycopg2
 from psycopg2.extensions import AsIs
 
 import slack_notifier
-from sandbox.postgres import WORKER, create_database, create_tasks_table, drop_database, worker_url
-from slack_notifier import CREATE_LEDGER
+from sandbox.postgres import WORKER, execute, tasks_database, worker_url
 
 # What the README recommends.
 INDEX = "CREATE INDEX ON tasks (status, updated_at)"
@@ -44,9 +42,7 @@ FROM generate_series(1, %(count)s) AS i, make_interval(secs => %(oldest)s * 60.0
 
 # What the notifier fills into the claim of a failed alert.
 CLAIM_PARAMETERS: dict[str, Any] = {
-    "statement_milliseconds": 0,
-    "lock_milliseconds": 0,
-    "hold_milliseconds": 0,
+    **dict.fromkeys(("statement_milliseconds", "lock_milliseconds", "hold_milliseconds"), 0),
     "destination": "benchmark",
     "destinations": ["benchmark"],
     "user": "",
@@ -80,9 +76,7 @@ class Table:
         self.url = worker_url(superuser_url)
 
     def execute(self, statement: str, parameters: dict[str, Any] | None = None) -> None:
-        with closing(psycopg2.connect(self.superuser_url)) as connection, connection.cursor() as cursor:
-            connection.autocommit = True
-            cursor.execute(statement, parameters)
+        execute(self.superuser_url, statement, parameters)
 
     def add(self, status: str, count: int, oldest: float) -> None:
         """So many tasks, evenly spread over the last `oldest` minutes."""
@@ -99,11 +93,9 @@ class Table:
 @contextmanager
 def table(server_url: str, *, tasks: int = 0) -> Iterator[Table]:
     """With the recommended index, and `tasks` of the past year that no alert is about, one in 20 of them failed."""
-    url = create_database(server_url)
-    try:
-        create_tasks_table(url)
+    with tasks_database(server_url) as url:
         new = Table(url)
-        new.execute(CREATE_LEDGER)
+        new.execute(slack_notifier.CREATE_LEDGER)
         new.execute(f"GRANT ALL ON tasks, slack_notifications TO {WORKER}")
         if tasks:
             new.add("finished", tasks * 19 // 20, A_YEAR)
@@ -113,5 +105,3 @@ def table(server_url: str, *, tasks: int = 0) -> Iterator[Table]:
         new.execute(INDEX)
         new.settle()
         yield new
-    finally:
-        drop_database(url)

@@ -19,25 +19,23 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from operator import attrgetter
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-import psycopg2
 import trustme
 
 import slack_notifier
 from benchmarks.choice import chosen
 from benchmarks.faults import DESCRIPTOR, ERROR, KINDS, LOST, MEMORY, UNANSWERED
-from sandbox.postgres import add_tasks, create_database, create_tasks_table, drop_database, postgres_server
+from sandbox.postgres import add_tasks, execute, postgres_server, tasks_database
 from sandbox.program import Program
 from sandbox.slack import SlackStandIn
 from slack_notifier import CALL_SECONDS, EVENT_SECONDS, RUN_SECONDS
 from tests.servers import MailServer, mail_server
 
-# Most cases wait.
 JOBS = 3 * (os.cpu_count() or 2)
 # Other programs share the machine.
 SLOWNESS = 2
@@ -48,7 +46,6 @@ MAY_REPEAT = ("commit", "answer", "reply")
 PIECES = ("answer", "reply")
 # asyncio, under the mail server, complains of each client that goes away.
 logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-# What a log says of each fault.
 NAMES = {
     ERROR: "out of memory|unable to parse|(?i:connection re(fused|set))|not connected|no such host"
     "|Cannot allocate memory|PermissionError|Permission denied",
@@ -134,8 +131,7 @@ class World:
         return judged(case, json.loads(ended.out), self._arrived())
 
     def _begin_anew(self, call: Call) -> None:
-        with closing(psycopg2.connect(self.url)) as connection, connection, connection.cursor() as cursor:
-            cursor.execute("DROP TABLE IF EXISTS slack_notifications; DELETE FROM tasks")
+        execute(self.url, "DROP TABLE IF EXISTS slack_notifications; DELETE FROM tasks")
         add_tasks(self.url, "failed", error="voice service is down", minutes_ago=5)
         add_tasks(self.url, "queued", minutes_ago=60)
         shutil.rmtree(self.folder / "state", ignore_errors=True)
@@ -210,9 +206,7 @@ def worlds(count: int, server_url: str, program: Path) -> Iterator[SimpleQueue[W
             shutil.copy(program, folder / "slack_notifier.py")
             (folder / ".env").touch(mode=0o600)
             authority.cert_pem.write_to_path(str(folder / "authority.pem"))
-            url = create_database(server_url)
-            stack.callback(drop_database, url)
-            create_tasks_table(url)
+            url = stack.enter_context(tasks_database(server_url))
             slack, mail = stack.enter_context(SlackStandIn()), stack.enter_context(mail_server(authority))
             free.put(World(url, slack, mail, folder))
         yield free

@@ -13,10 +13,6 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from sandbox.slack import SlackStandIn
 
 ROOT = Path(__file__).parent.parent
 DATABASE = "sandbox_protoreel"
@@ -40,12 +36,16 @@ Ctrl-C ends the sandbox and deletes everything in it. A task that fails, and a r
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = build_parser().parse_args(argv)
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__.partition("\n")[0])
+    what = "what to play: sample (the default) tasks and one run, a storm of failures, an outage of Slack's, a night"
+    parser.add_argument("--scenario", choices=SCENARIOS, default="sample", help=what)
+    parser.add_argument("--once", action="store_true", help="end after the notifier's last run, with its exit code")
+    arguments = parser.parse_args(argv)
     # However it is asked to end, it tidies up.
     for name in ("SIGTERM", "SIGHUP"):
         signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
-        return demonstrate(arguments.scenario, arguments.port, once=arguments.once)
+        return demonstrate(arguments.scenario, once=arguments.once)
     except KeyboardInterrupt:
         return 130
     except ModuleNotFoundError as error:
@@ -53,65 +53,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "--scenario",
-        choices=SCENARIOS,
-        default="sample",
-        help="what to play: sample (the default) tasks and one run, a storm of failures, an outage of Slack's, a night",
-    )
-    parser.add_argument("--once", action="store_true", help="end after the notifier's last run, with its exit code")
-    parser.add_argument("--port", type=port_number, default=0, help="port of the channel's page (default: a free one)")
-    return parser
-
-
-def port_number(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError("must be a number up to 65535")
-    return int(text)
-
-
-def demonstrate(scenario: str, port: int, *, once: bool) -> int:
+def demonstrate(scenario: str, *, once: bool) -> int:
     # Imported here so that a missing package is one clear line.
     from sandbox.postgres import SandboxError, create_database, create_tasks_table, postgres_server
     from sandbox.scenarios import Stage
+    from sandbox.slack import SlackStandIn
 
     try:
-        with stand_in(port) as slack, postgres_server() as server:
+        with SlackStandIn() as slack, postgres_server() as server:
             database = create_database(server.url, name=DATABASE)
             create_tasks_table(database)
             exit_code = Stage(slack, database, environment(database, slack.webhook())).play(scenario)
-            if once:
-                return exit_code
-            return wait_for_interrupt(guide(slack, database))
+            return exit_code if once else wait_for_interrupt(guide(slack.page, database, slack.webhook()))
     except SandboxError as error:
         print(f"The sandbox did not start: {error}", file=sys.stderr)
         return 1
 
 
-def stand_in(port: int) -> SlackStandIn:
-    from sandbox.postgres import SandboxError
-    from sandbox.slack import SlackStandIn
-
-    try:
-        return SlackStandIn(port)
-    except OSError as error:
-        raise SandboxError(f"port {port} cannot be used: {error.strerror}") from None
-
-
-def guide(slack: SlackStandIn, database: str) -> str:
+def guide(page: str, database: str, webhook: str) -> str:
     """How to go on by hand, in commands that work as they stand there."""
-    python = sys.executable
-    if Path(python).is_relative_to(ROOT):
-        python = str(Path(python).relative_to(ROOT))
-    return GUIDE.format(
-        page=slack.page,
-        root=shlex.quote(str(ROOT)),
-        database=database,
-        webhook=slack.webhook(),
-        python=shlex.quote(python),
-    )
+    python = Path(sys.executable)
+    python = python.relative_to(ROOT) if python.is_relative_to(ROOT) else python
+    root, program = shlex.quote(str(ROOT)), shlex.quote(str(python))
+    return GUIDE.format(page=page, root=root, database=database, webhook=webhook, python=program)
 
 
 def environment(database_url: str, webhook: str) -> dict[str, str]:

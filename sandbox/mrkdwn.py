@@ -27,11 +27,6 @@ def render(text: str, *, verbatim: bool = True) -> str:
     )
 
 
-def plain(text: str) -> str:
-    """HTML for a plain_text text, which knows no markup."""
-    return escape(text)
-
-
 def decode(text: str) -> str:
     """The three entities that Slack knows, decoded once."""
     return re.sub("&(?:amp|lt|gt);", lambda entity: _ENTITIES[entity[0]], text)
@@ -55,7 +50,11 @@ def _inline(text: str, verbatim: bool) -> str:
     slots: list[str] = []
 
     def set_aside(found: re.Match[str]) -> str:
-        slots.append(_special(found))
+        kind, words = str(found.lastgroup), found[str(found.lastgroup)]
+        if kind == "code":
+            slots.append(f"<code>{_plain(words[1:-1])}</code>")
+        else:
+            slots.append(_token(words) if kind == "token" else _link(words, words))
         return f"\x00{len(slots) - 1}\x00"
 
     patterns = [_CODE, _TOKEN] if verbatim else [_CODE, _TOKEN, _ADDRESS]
@@ -63,15 +62,6 @@ def _inline(text: str, verbatim: bool) -> str:
     for mark, tag in _FORMATS:
         html = _formatted(html, re.escape(mark), tag)
     return _SLOT.sub(lambda slot: slots[int(slot[1])], html)
-
-
-def _special(found: re.Match[str]) -> str:
-    kinds = found.groupdict()
-    if kinds["code"]:
-        return f"<code>{_plain(kinds['code'][1:-1])}</code>"
-    if kinds["token"]:
-        return _token(kinds["token"])
-    return _link(kinds["address"], kinds["address"])
 
 
 def _formatted(html: str, mark: str, tag: str) -> str:

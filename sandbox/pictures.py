@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sandbox.__main__ import environment
-from sandbox.postgres import add_tasks, create_database, create_tasks_table, postgres_server
+from sandbox.postgres import add_tasks, postgres_server, tasks_database
 from sandbox.scenarios import MEMORY, VOICE, Stage
 from sandbox.slack import SlackStandIn
 
@@ -20,7 +20,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 # To show this machine's own page, and to ask nobody else for anything.
 HEADLESS = """
     --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
-    --disable-component-update --disable-sync
+    --disable-component-update --disable-sync --hide-scrollbars --virtual-time-budget=1500
 """.split()  # noqa: SIM905
 
 
@@ -38,24 +38,6 @@ def few(stage: Stage) -> None:
     stage.slack.log.clear()
 
 
-def many(stage: Stage) -> None:
-    """63 failures of three causes, one of them told before, and 214 tasks that are stuck."""
-    stage.fail(4, VOICE)
-    stage.run()
-    stage.later(60 * 26)
-    add_tasks(stage.database, "queued", 210, minutes_ago=70)
-    add_tasks(stage.database, "in_progress", 4, minutes_ago=50)
-    stage.fail(18, VOICE)
-    stage.later(2)
-    stage.fail(27, MEMORY)
-    stage.fail(18, "HTTP 429 from api.elevenlabs.io: Too Many Requests")
-    stage.finish(7)
-    stage.later(1)
-    stage.slack.clear()
-    stage.run()
-    stage.slack.log.clear()
-
-
 def past(stage: Stage) -> None:
     """A day and more with known causes: from then on an alert says which are new."""
     stage.fail(4, VOICE)
@@ -64,19 +46,32 @@ def past(stage: Stage) -> None:
     stage.later(60 * 26)
 
 
-def last_run(stage: Stage, **settings: str) -> None:
-    """The run that a picture is about: what was sent before does not show."""
+def last_run(stage: Stage, minutes: float = 0, **settings: str) -> None:
+    """The run that a picture is about, so many minutes later: what was sent before does not show."""
+    stage.later(minutes)
     stage.slack.clear()
     stage.run(**settings)
     stage.slack.log.clear()
+
+
+def many(stage: Stage) -> None:
+    """63 failures of three causes, one of them told before, and 214 tasks that are stuck."""
+    past(stage)
+    add_tasks(stage.database, "queued", 210, minutes_ago=70)
+    add_tasks(stage.database, "in_progress", 4, minutes_ago=50)
+    stage.fail(18, VOICE)
+    stage.later(2)
+    stage.fail(27, MEMORY)
+    stage.fail(18, "HTTP 429 from api.elevenlabs.io: Too Many Requests")
+    stage.finish(7)
+    last_run(stage, 1)
 
 
 def one(stage: Stage) -> None:
     past(stage)
     stage.fail(1, MEMORY)
     stage.finish(11)
-    stage.later(4)
-    last_run(stage)
+    last_run(stage, 4)
 
 
 def mixed(stage: Stage) -> None:
@@ -85,16 +80,14 @@ def mixed(stage: Stage) -> None:
     stage.later(9)
     stage.fail(1, UPLOAD)
     stage.finish(14)
-    stage.later(2)
-    last_run(stage)
+    last_run(stage, 2)
 
 
 def stuck(stage: Stage) -> None:
     add_tasks(stage.database, "queued", 2, minutes_ago=48)
     add_tasks(stage.database, "in_progress", 2, minutes_ago=75)
     stage.finish(6)
-    stage.later(3)
-    last_run(stage)
+    last_run(stage, 3)
 
 
 def idle(stage: Stage) -> None:
@@ -107,8 +100,7 @@ def idle(stage: Stage) -> None:
 def critical(stage: Stage) -> None:
     past(stage)
     stage.fail(9, UPLOAD)
-    stage.later(3)
-    last_run(stage, SLACK_CRITICAL_MENTION="<!here>")
+    last_run(stage, 3, SLACK_CRITICAL_MENTION="<!here>")
 
 
 def recovered(stage: Stage) -> None:
@@ -117,8 +109,7 @@ def recovered(stage: Stage) -> None:
     stage.run()
     stage.later(25)
     stage.recover()
-    stage.later(1)
-    last_run(stage)
+    last_run(stage, 1)
 
 
 def reminder(stage: Stage) -> None:
@@ -171,9 +162,8 @@ def main() -> None:
         for picture in ALERTS if folder else PICTURES:
             slack.clear()
             slack.log.clear()
-            database = create_database(server.url)
-            create_tasks_table(database)
-            picture.play(Stage(slack, database, environment(database, slack.webhook())))
+            with tasks_database(server.url) as database:
+                picture.play(Stage(slack, database, environment(database, slack.webhook())))
             take(picture, slack.page, browser, folder or DOCS)
 
 
@@ -184,21 +174,9 @@ def find_browser() -> str | None:
 def take(picture: Picture, page: str, browser: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as profile:
-        subprocess.run(
-            [
-                browser,
-                *HEADLESS,
-                "--hide-scrollbars",
-                "--virtual-time-budget=1500",
-                f"--user-data-dir={profile}",
-                f"--window-size={picture.width},{picture.height}",
-                f"--screenshot={folder / picture.file}",
-                f"{page}?kind={picture.kind}",
-            ],
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
+        options = [f"--user-data-dir={profile}", f"--window-size={picture.width},{picture.height}"]
+        options += [f"--screenshot={folder / picture.file}", f"{page}?kind={picture.kind}"]
+        subprocess.run([browser, *HEADLESS, *options], check=True, capture_output=True, timeout=60)
 
 
 if __name__ == "__main__":

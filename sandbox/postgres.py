@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
+from uuid import uuid4
 
 import psycopg2
 import psycopg2.extensions
@@ -78,8 +79,6 @@ GROUP BY destination, alert, name, cause
 """
 _HAS_COUNTS = "SELECT FROM pg_attribute WHERE attrelid = to_regclass('slack_notifications') AND attname = 'times'"
 
-CREATE_WORKER = "CREATE ROLE {worker} LOGIN PASSWORD '{password}'"
-
 # The table as the worker creates it. The columns of `timestamp` type hold UTC.
 TASKS_TABLE = """
 CREATE TABLE tasks (
@@ -98,7 +97,7 @@ CREATE TABLE tasks (
 CREATE INDEX ix_tasks_user_api_key ON tasks (user_api_key);
 """
 
-# As many tasks as you like that turned `status` so many minutes ago; a queued one was not started yet.
+# Tasks of these ids that turned `status` so many minutes ago; a queued one was not started yet.
 ADD_TASKS = """
 INSERT INTO tasks (id, user_api_key, status, error, log_uri, created_at, started_at, updated_at)
 SELECT id, 'pr_live_' || left(md5(floor(random() * 3)::text), 16), %(status)s, %(error)s,
@@ -106,15 +105,10 @@ SELECT id, 'pr_live_' || left(md5(floor(random() * 3)::text), 16), %(status)s, %
        turned_at - interval '3 minutes',
        CASE WHEN %(status)s <> 'queued' THEN turned_at - interval '2 minutes' END,
        turned_at
-FROM (
-    SELECT gen_random_uuid()::text AS id,
-           now() AT TIME ZONE 'UTC' - %(minutes_ago)s * interval '1 minute' AS turned_at
-    FROM generate_series(1, %(count)s)
-) AS task
-RETURNING id
+FROM unnest(%(ids)s::text[]) AS id,
+     (SELECT now() AT TIME ZONE 'UTC' - %(minutes_ago)s * interval '1 minute' AS turned_at) AS clock
+ON CONFLICT (id) DO NOTHING
 """
-
-SAMPLE_TASKS = Path(__file__).with_name("sample.sql")
 
 
 class SandboxError(Exception):
@@ -133,6 +127,16 @@ class Server:
     @property
     def data(self) -> Path:
         return self.folder / "data"
+
+    @property
+    def process(self) -> int:
+        """The process that starts all the others."""
+        return int((self.data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
+
+    @property
+    def children(self) -> set[int]:
+        processes = Path(f"/proc/{self.process}/task/{self.process}/children").read_text(encoding="utf-8")
+        return {*map(int, processes.split())}
 
     @property
     def url(self) -> str:
@@ -174,9 +178,12 @@ def postgres_server(*, in_memory: bool = False, stock: bool = False) -> Iterator
         shutil.rmtree(folder)
         raise
     with _caretaker(programs, folder, user):
-        _initialise(programs, folder, user)
+        options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
+        _run(programs, folder, user, "initdb", "-D", folder / "data", *options)
+        # The file that initdb made belongs to the right user.
+        (folder / "data" / "pg_hba.conf").write_text(_ACCESS_RULES, encoding="utf-8")
         server = _start(programs, folder, user)
-        _execute(server.url, CREATE_WORKER.format(worker=WORKER, password=WORKER_PASSWORD))
+        execute(server.url, f"CREATE ROLE {WORKER} LOGIN PASSWORD '{WORKER_PASSWORD}'")
         yield server
 
 
@@ -255,20 +262,16 @@ def _reachable(programs: Path, folder: Path, user: str | None) -> Path:
         return folder / programs.relative_to(package.parent)
 
 
-def _initialise(programs: Path, folder: Path, user: str | None) -> None:
-    options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
-    _run(programs, folder, user, "initdb", "-D", folder / "data", *options)
-    # Written to the files that initdb made, which belong to the right user.
-    (folder / "data" / "pg_hba.conf").write_text(_ACCESS_RULES, encoding="utf-8")
-
-
 def _start(programs: Path, folder: Path, user: str | None) -> Server:
     """Starts on a free port; another process may take it first, hence the attempts."""
     data, log = folder / "data", folder / "log"
+    configured = (data / "postgresql.auto.conf").read_text(encoding="utf-8")
+    # pg_basebackup has configured a standby.
+    kept = "".join(re.findall(r"(?m)^primary_.*\n", configured))
     for attempt in range(1, _START_ATTEMPTS + 1):
         server = Server(programs, folder, _free_port(), user)
         configuration = _CONFIGURATION.format(port=server.port, folder=folder)
-        (data / "postgresql.auto.conf").write_text(_kept_settings(data) + configuration, encoding="utf-8")
+        (data / "postgresql.auto.conf").write_text(kept + configuration, encoding="utf-8")
         try:
             server.run("pg_ctl", "-D", data, "-l", log, "-w", "-s", "start")
             return server
@@ -277,12 +280,6 @@ def _start(programs: Path, folder: Path, user: str | None) -> Server:
             if attempt == _START_ATTEMPTS or "Address already in use" not in text:
                 raise SandboxError(f"PostgreSQL did not start: {text.strip()}") from None
     raise AssertionError("unreachable")
-
-
-def _kept_settings(data: Path) -> str:
-    """A standby's settings come from pg_basebackup."""
-    lines = (data / "postgresql.auto.conf").read_text(encoding="utf-8").splitlines(keepends=True)
-    return "".join(line for line in lines if line.startswith("primary_"))
 
 
 def _free_port() -> int:
@@ -317,20 +314,29 @@ def _run(programs: Path, folder: Path, user: str | None, program: str, *argument
 # ---- Databases -------------------------------------------------------------------------------------------------------
 
 
+def execute(url: str, statements: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+    """Runs statements outside a transaction block, as CREATE DATABASE must be; returns the rows of the last one."""
+    with closing(psycopg2.connect(re.sub(r"^(\w+)\+\w+://", r"\1://", url))) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statements, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+
 def create_database(server_url: str, *, name: str | None = None) -> str:
     """Creates a database, by default under a random name, and returns its URL."""
     name = name or _DATABASE_PREFIX + secrets.token_hex(8)
-    _execute(server_url, f'CREATE DATABASE "{name}"')
+    execute(server_url, f'CREATE DATABASE "{name}"')
     return url_of(server_url, database=name)
 
 
 def drop_database(url: str) -> None:
     """Drops a database that create_database() named, whoever is still connected; refuses any other."""
-    name = own_name(url)
-    _execute(url_of(url, database="postgres"), f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    name = _own_name(url)
+    execute(url_of(url, database="postgres"), f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
-def own_name(url: str) -> str:
+def _own_name(url: str) -> str:
     """The database's name, where create_database() gave it; nothing else may be dropped or written to."""
     name = database_name(url)
     if not name.startswith(_DATABASE_PREFIX):
@@ -340,23 +346,31 @@ def own_name(url: str) -> str:
 
 def create_tasks_table(url: str, timestamps: str = "timestamp") -> None:
     """The worker's table; `timestamps` is the type of its times, `timestamp` (in UTC) or `timestamptz`."""
-    if timestamps not in ("timestamp", "timestamptz"):
-        raise ValueError(f"timestamp or timestamptz, not {timestamps}")
-    _execute(url, TASKS_TABLE.format(timestamps=timestamps))
+    execute(url, TASKS_TABLE.format(timestamps=timestamps))
+
+
+@contextmanager
+def tasks_database(server_url: str) -> Iterator[str]:
+    """The URL of a database with the worker's empty table, which is dropped at the end of the block."""
+    url = create_database(server_url)
+    try:
+        create_tasks_table(url)
+        yield url
+    finally:
+        drop_database(url)
 
 
 def insert_sample(url: str) -> None:
     """Believable tasks as of now: 3 that just failed, 3 stuck in the queue, 2 stuck in progress, and others."""
-    _execute(url, SAMPLE_TASKS.read_text(encoding="utf-8"))
+    execute(url, Path(__file__).with_name("sample.sql").read_text(encoding="utf-8"))
 
 
 def add_tasks(url: str, status: str, count: int = 1, *, error: str | None = None, minutes_ago: float = 0) -> list[str]:
     """Adds tasks to a database of the sandbox's; returns their ids."""
-    own_name(url)
-    values = {"status": status, "count": count, "error": error, "minutes_ago": minutes_ago}
-    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute(ADD_TASKS, values)
-        return [task_id for (task_id,) in cursor.fetchall()]
+    _own_name(url)
+    ids = [str(uuid4()) for _ in range(count)]
+    execute(url, ADD_TASKS, {"ids": ids, "status": status, "error": error, "minutes_ago": minutes_ago})
+    return ids
 
 
 def elapse(connection: psycopg2.extensions.connection, minutes: float) -> None:
@@ -400,11 +414,3 @@ def _parts(url: str) -> dict[str, str]:
     if not found:
         raise SandboxError("not a PostgreSQL URL: postgresql://user:password@host:5432/database")
     return {part: value or "" for part, value in found.groupdict().items()}
-
-
-def _execute(url: str, statements: str) -> None:
-    with closing(psycopg2.connect(re.sub(r"^(\w+)\+\w+://", r"\1://", url))) as connection:
-        # CREATE DATABASE runs in no transaction.
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(statements)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 MAX_BLOCKS = 50
@@ -38,26 +38,26 @@ _REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 class Refused(Exception):
     """Raised if Slack would not take the body: `word` is what it would answer, `reason` what it would not tell."""
 
-    def __init__(self, word: str, reason: str, status: int = 400) -> None:
-        super().__init__(f"{status} {word}: {reason}")
-        self.word = word
-        self.reason = reason
-        self.status = status
+    def __init__(self, word: str, reason: str) -> None:
+        super().__init__(f"{word}: {reason}")
+        self.word, self.reason = word, reason
+
+
+def _must(holds: object, reason: str, word: str = "invalid_blocks") -> None:
+    if not holds:
+        raise Refused(word, reason)
 
 
 def checked(body: bytes) -> dict[str, Any]:
     """The payload in a request's body; raises Refused for anything that Slack, or a strict rule, would not take."""
     payload = _parsed(body)
-    text, blocks = payload.get("text"), payload.get("blocks")
-    if text is not None and not isinstance(text, str):
-        raise Refused("invalid_payload", "text is not a string")
-    if not (text or "").strip() and not blocks:
-        raise Refused("no_text", "neither text nor blocks")
-    if _units(text or "") > MAX_TOP_TEXT:
-        raise Refused("msg_too_long", f"text has more than {MAX_TOP_TEXT} characters")
+    text, blocks = payload.get("text") or "", payload.get("blocks")
+    _must(isinstance(text, str), "text is not a string", "invalid_payload")
+    _must(text.strip() or blocks, "neither text nor blocks", "no_text")
+    _must(_units(text) <= MAX_TOP_TEXT, f"text has more than {MAX_TOP_TEXT} characters", "msg_too_long")
     _check_strict_payload(payload)
     if blocks is not None:
-        _Blocks().check(blocks)
+        _check_blocks(blocks)
     return payload
 
 
@@ -69,115 +69,92 @@ def pings(payload: Mapping[str, Any]) -> list[str]:
 
 def _parsed(body: bytes) -> dict[str, Any]:
     try:
-        payload = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
-        # Escaped halves of a surrogate pair pass the parser and fail here.
-        json.dumps(payload, ensure_ascii=False).encode("utf-8")
+        payload = json.loads(body.decode("utf-8"))
+        # Escaped halves of a surrogate pair and NaN pass the parser and fail here.
+        json.dumps(payload, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise Refused("invalid_payload", f"not JSON in UTF-8: {type(error).__name__}") from None
-    if not isinstance(payload, dict):
-        raise Refused("invalid_payload", "not a JSON object")
-    return payload
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+    _must(isinstance(payload, dict), "not a JSON object", "invalid_payload")
+    return dict(payload)
 
 
 def _check_strict_payload(payload: Mapping[str, Any]) -> None:
     unknown = sorted(set(payload) - _PAYLOAD_KEYS)
-    if unknown:
-        raise Refused("invalid_payload", f"strict: a webhook does not read {', '.join(unknown)}")
-    if not (payload.get("text") or "").strip():
-        raise Refused("no_text", "strict: blocks without text leave notifications and screen readers empty")
+    _must(not unknown, f"strict: a webhook does not read {', '.join(unknown)}", "invalid_payload")
+    text = payload.get("text") or ""
+    _must(text.strip(), "strict: blocks without text leave notifications and screen readers empty", "no_text")
     for name in ("unfurl_links", "unfurl_media"):
-        if payload.get(name) is not False:
-            raise Refused("invalid_payload", f"strict: {name} is not false, Slack would fetch the message's links")
-    if _units(payload["text"]) > BEST_TOP_TEXT:
-        raise Refused("msg_too_long", f"strict: text has more than {BEST_TOP_TEXT} characters")
-    fault = _mrkdwn_fault(payload["text"])
-    if fault:
-        raise Refused("invalid_payload", f"strict: text has {fault}")
+        words = f"strict: {name} is not false, Slack would fetch the message's links"
+        _must(payload.get(name) is False, words, "invalid_payload")
+    _must(_units(text) <= BEST_TOP_TEXT, f"strict: text has more than {BEST_TOP_TEXT} characters", "msg_too_long")
+    fault = _mrkdwn_fault(text)
+    _must(not fault, f"strict: text has {fault}", "invalid_payload")
 
 
-class _Blocks:
+def _check_blocks(blocks: Any) -> None:
     """Checks a list of blocks of the kinds that the notifier sends; any other is refused as unknown."""
+    _must(isinstance(blocks, list), "blocks is not a list")
+    _must(len(blocks) <= MAX_BLOCKS, f"{len(blocks)} blocks are more than {MAX_BLOCKS}")
+    for number, block in enumerate(blocks):
+        where = f"blocks[{number}]"
+        _must(isinstance(block, dict), f"{where} is not an object")
+        check = _KINDS.get(str(block.get("type")))
+        if check is None:
+            raise Refused("invalid_blocks", f"{where} is of type {block.get('type')!r}, which is not known here")
+        check(block, where)
+    total = sum(map(_units, texts_of(blocks))) + HEADER_OVERHEAD * sum(block["type"] == "header" for block in blocks)
+    beyond = f"{total} characters in all blocks are more than {MAX_ALL_BLOCKS}"
+    _must(total <= MAX_ALL_BLOCKS, beyond, "msg_blocks_too_long")
 
-    def check(self, blocks: object) -> None:
-        self.must(isinstance(blocks, list), "blocks is not a list")
-        assert isinstance(blocks, list)
-        self.must(len(blocks) <= MAX_BLOCKS, f"{len(blocks)} blocks are more than {MAX_BLOCKS}")
-        for number, block in enumerate(blocks):
-            self.block(block, f"blocks[{number}]")
-        total = sum(map(_units, texts_of(blocks)))
-        total += sum(HEADER_OVERHEAD for block in blocks if block["type"] == "header")
-        if total > MAX_ALL_BLOCKS:
-            raise Refused("msg_blocks_too_long", f"{total} characters in all blocks are more than {MAX_ALL_BLOCKS}")
 
-    def must(self, holds: bool, reason: str) -> None:
-        if not holds:
-            raise Refused("invalid_blocks", reason)
+def _check_header(block: dict[str, Any], where: str) -> None:
+    _check_keys(block, where, {"type", "text"})
+    _check_text(block.get("text"), f"{where}.text", MAX_HEADER, only="plain_text")
 
-    def block(self, block: object, where: str) -> None:
-        checks: dict[str, Callable[[dict[str, Any], str], None]] = {
-            "header": self.header,
-            "section": self.section,
-            "context": self.context,
-        }
-        found = self.mapping(block, where)
-        kind = found.get("type")
-        self.must(isinstance(kind, str) and kind in checks, f"{where} is of type {kind!r}, which is not known here")
-        checks[str(kind)](found, where)
 
-    def header(self, block: dict[str, Any], where: str) -> None:
-        self.keys(block, where, {"type", "text"})
-        self.text(block.get("text"), f"{where}.text", MAX_HEADER, only="plain_text")
+def _check_section(block: dict[str, Any], where: str) -> None:
+    _check_keys(block, where, {"type", "text", "fields"})
+    _must("text" in block or "fields" in block, f"{where} has neither text nor fields")
+    if "text" in block:
+        _check_text(block["text"], f"{where}.text", MAX_TEXT)
+    if "fields" in block:
+        _check_texts(block["fields"], f"{where}.fields", MAX_FIELDS, MAX_FIELD)
 
-    def section(self, block: dict[str, Any], where: str) -> None:
-        self.keys(block, where, {"type", "text", "fields"})
-        self.must("text" in block or "fields" in block, f"{where} has neither text nor fields")
-        if "text" in block:
-            self.text(block["text"], f"{where}.text", MAX_TEXT)
-        for number, field in enumerate(self.items(block, "fields", where, MAX_FIELDS)):
-            self.text(field, f"{where}.fields[{number}]", MAX_FIELD)
 
-    def context(self, block: dict[str, Any], where: str) -> None:
-        self.keys(block, where, {"type", "elements"})
-        self.must("elements" in block, f"{where} has no elements")
-        for number, element in enumerate(self.items(block, "elements", where, MAX_CONTEXT_ELEMENTS)):
-            self.text(element, f"{where}.elements[{number}]", MAX_TEXT)
+def _check_context(block: dict[str, Any], where: str) -> None:
+    _check_keys(block, where, {"type", "elements"})
+    _must("elements" in block, f"{where} has no elements")
+    _check_texts(block["elements"], f"{where}.elements", MAX_CONTEXT_ELEMENTS, MAX_TEXT)
 
-    def text(self, text: object, where: str, limit: int, only: str | None = None) -> None:
-        """A text object; `only` is the one type allowed here."""
-        found = self.mapping(text, where)
-        kind = found.get("type")
-        flags = {"mrkdwn": "verbatim", "plain_text": "emoji"}
-        self.must(isinstance(kind, str) and kind in flags, f"{where} is of type {kind!r}, not mrkdwn or plain_text")
-        self.must(only in (None, kind), f"{where} must be {only}")
-        flag = flags[str(kind)]
-        self.keys(found, where, {"type", "text", flag})
-        self.must(isinstance(found.get(flag, False), bool), f"{where}.{flag} is not true or false")
-        self.string(found.get("text"), f"{where}.text", limit)
-        fault = _mrkdwn_fault(found["text"]) if kind == "mrkdwn" else _plain_fault(found["text"])
-        self.must(not fault, f"strict: {where} has {fault}")
 
-    def mapping(self, value: object, where: str) -> dict[str, Any]:
-        self.must(isinstance(value, dict), f"{where} is not an object")
-        assert isinstance(value, dict)
-        return value
+_KINDS = {"header": _check_header, "section": _check_section, "context": _check_context}
 
-    def items(self, block: dict[str, Any], name: str, where: str, limit: int) -> list[object]:
-        items = block.get(name, [None])
-        self.must(isinstance(items, list) and 1 <= len(items) <= limit, f"{where}.{name} is not a list of 1 to {limit}")
-        return list(items) if name in block else []
 
-    def string(self, value: object, where: str, limit: int) -> None:
-        self.must(isinstance(value, str), f"{where} is not a string")
-        self.must(bool(str(value).strip()), f"{where} is empty")
-        self.must(_units(str(value)) <= limit, f"{where} has {_units(str(value))} characters, more than {limit}")
+def _check_texts(texts: Any, where: str, most: int, limit: int) -> None:
+    _must(isinstance(texts, list) and 1 <= len(texts) <= most, f"{where} is not a list of 1 to {most}")
+    for number, text in enumerate(texts):
+        _check_text(text, f"{where}[{number}]", limit)
 
-    def keys(self, value: dict[str, Any], where: str, known: set[str]) -> None:
-        unknown = sorted(set(value) - known)
-        self.must(not unknown, f"{where} has unknown keys: {', '.join(unknown)}")
+
+def _check_text(text: Any, where: str, limit: int, only: str | None = None) -> None:
+    """A text object; `only` is the one type allowed here."""
+    _must(isinstance(text, dict), f"{where} is not an object")
+    kind, words = text.get("type"), text.get("text")
+    flag = {"mrkdwn": "verbatim", "plain_text": "emoji"}.get(str(kind), "")
+    _must(flag, f"{where} is of type {kind!r}, not mrkdwn or plain_text")
+    _must(only in (None, kind), f"{where} must be {only}")
+    _check_keys(text, where, {"type", "text", flag})
+    _must(isinstance(text.get(flag, False), bool), f"{where}.{flag} is not true or false")
+    _must(isinstance(words, str), f"{where}.text is not a string")
+    _must(words.strip(), f"{where}.text is empty")
+    _must(_units(words) <= limit, f"{where}.text has {_units(words)} characters, more than {limit}")
+    fault = _mrkdwn_fault(words) if kind == "mrkdwn" else _plain_fault(words)
+    _must(not fault, f"strict: {where} has {fault}")
+
+
+def _check_keys(value: dict[str, Any], where: str, known: set[str]) -> None:
+    unknown = sorted(set(value) - known)
+    _must(not unknown, f"{where} has unknown keys: {', '.join(unknown)}")
 
 
 def _units(text: str) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg2
 
-from sandbox.postgres import add_tasks, elapse, insert_sample
+from sandbox.postgres import add_tasks, elapse, execute, insert_sample
 from sandbox.slack import SlackStandIn
 
 ROOT = Path(__file__).parent.parent
@@ -49,8 +49,7 @@ class Stage:
         """Ends well what failed, waits or is in progress."""
         now = "now() AT TIME ZONE 'UTC'"
         finish = f"UPDATE tasks SET status = 'finished', updated_at = {now}, finished_at = {now}"
-        with closing(psycopg2.connect(self.database)) as connection, connection, connection.cursor() as cursor:
-            cursor.execute(f"{finish} WHERE status <> 'finished'")
+        execute(self.database, f"{finish} WHERE status <> 'finished'")
 
     def later(self, minutes: float) -> None:
         with closing(psycopg2.connect(self.database)) as connection, connection:
@@ -58,9 +57,8 @@ class Stage:
 
     def run(self, **settings: str) -> int:
         """A run of the command line, as cron has it."""
-        self.tell(
-            "$ " + " ".join([*(f"{name}='{value}'" for name, value in settings.items()), "python slack_notifier.py"])
-        )
+        variables = "".join(f"{name}='{value}' " for name, value in settings.items())
+        self.tell(f"$ {variables}python slack_notifier.py")
         return self.follow([["slack_notifier.py"]], settings)[0]
 
     def follow(self, commands: Sequence[Sequence[str]], settings: Mapping[str, str]) -> list[int]:

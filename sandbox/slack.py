@@ -21,13 +21,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Optional
+from typing import Any, NamedTuple
 
 from sandbox import view
-from sandbox.request import Request
-from sandbox.rules import Refused, checked, pings
-
-__all__ = ["Held", "Request", "SlackStandIn", "pings"]
+from sandbox.rules import Refused, checked
+from sandbox.rules import pings as pings
+from sandbox.view import Request as Request
 
 HOME_CHANNEL = "alerts"
 LOST = {"hang": "never answered", "close": "the connection ended", "reset": "the connection was reset"}
@@ -82,26 +81,22 @@ class Held:
 class _Script:
     """How to treat a request; None and "": as Slack would."""
 
-    status: Optional[int] = None  # noqa: UP045
-    body: Optional[str] = None  # noqa: UP045
+    status: int | None = None
+    body: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    times: Optional[int] = 1  # noqa: UP045
+    times: int | None = 1
     delay: float = 0.0
-    fault: Optional[str] = None  # noqa: UP045
-    channel: Optional[str] = None  # noqa: UP045
-    held: Optional[Held] = None  # noqa: UP045
-
-    def suits(self, request: Request) -> bool:
-        return self.channel in (None, request.channel)
+    fault: str | None = None
+    channel: str | None = None
+    held: Held | None = None
 
 
-@dataclass(frozen=True)
-class _Answer:
+class _Answer(NamedTuple):
     status: int
     body: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    reason: Optional[str] = None  # noqa: UP045
-    payload: Optional[dict[str, Any]] = None  # noqa: UP045
+    headers: Mapping[str, str]
+    reason: str | None = None
+    payload: dict[str, Any] | None = None
 
 
 class SlackStandIn:
@@ -111,9 +106,8 @@ class SlackStandIn:
     (after a `burst`) on one webhook.
     """
 
-    def __init__(self, port: int = 0, *, rate_limit: bool = False, burst: int = BURST_MESSAGES) -> None:
-        self.rate_limit = rate_limit
-        self.burst = burst
+    def __init__(self, *, rate_limit: bool = False, burst: int = BURST_MESSAGES) -> None:
+        self.rate_limit, self.burst = rate_limit, burst
         self._changed = threading.Condition()
         self._paths: dict[str, str] = {}
         self._requests: list[Request] = []
@@ -121,9 +115,10 @@ class SlackStandIn:
         self.log: list[str] = []
         self._scripts: list[_Script] = []
         self._allowances: dict[str, _Allowance] = {}
-        self._released = threading.Event()
-        self._closed = False
-        self._server = _Server(("127.0.0.1", port), self)
+        # Set when requests in flight must end.
+        self.patience = threading.Event()
+        self.closed = False
+        self._server = _Server(("127.0.0.1", 0), self)
         # The first channel of the page.
         self.webhook(HOME_CHANNEL)
         serve = {"poll_interval": 0.02}
@@ -137,14 +132,11 @@ class SlackStandIn:
 
     def close(self) -> None:
         """Ends the server and every request in flight, without waiting for their clients."""
-        with self._changed:
-            self._closed = True
+        self.closed = True
         self.answer_normally()
         self.release()
         self._server.shutdown()
         self._server.server_close()
-
-    # What a client uses.
 
     @property
     def page(self) -> str:
@@ -157,8 +149,6 @@ class SlackStandIn:
             if channel not in self._paths:
                 self._paths[channel] = f"/services/T{_letters(10)}/B{_letters(10)}/{_letters(24, string.ascii_letters)}"
             return self.page.rstrip("/") + self._paths[channel]
-
-    # What a test looks at.
 
     @property
     def requests(self) -> list[Request]:
@@ -181,8 +171,6 @@ class SlackStandIn:
             if not self._changed.wait_for(lambda: len(self._requests) >= n_requests, seconds):
                 raise TimeoutError(f"{len(self._requests)} of {n_requests} requests within {seconds} s")
             return list(self._requests)
-
-    # What a test arranges.
 
     def answer(
         self,
@@ -226,16 +214,15 @@ class SlackStandIn:
             yield held
         finally:
             held.drop()
-            with self._changed:
-                if script in self._scripts:
-                    self._scripts.remove(script)
+            with self._changed, suppress(ValueError):
+                self._scripts.remove(script)
 
     def release(self) -> None:
         """Ends every delay, hanging and dripping request now."""
         with self._changed:
-            self._released.set()
-            if not self._closed:
-                self._released = threading.Event()
+            self.patience.set()
+            if not self.closed:
+                self.patience = threading.Event()
 
     def clear(self) -> None:
         """Starts afresh: no requests, no messages, no scripted answers; the webhooks stay."""
@@ -244,8 +231,6 @@ class SlackStandIn:
         with self._changed:
             self._requests.clear()
             self._allowances.clear()
-
-    # What the server calls.
 
     def receive(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[Request, _Script]:
         """Records a request and picks how to treat it."""
@@ -258,7 +243,7 @@ class SlackStandIn:
             return request, self._next_script(request)
 
     def _next_script(self, request: Request) -> _Script:
-        script = next((script for script in self._scripts if script.suits(request)), _Script(times=None))
+        script = next((each for each in self._scripts if each.channel in (None, request.channel)), _Script(times=None))
         if script.times is not None:
             script.times -= 1
             if script.times <= 0:
@@ -286,37 +271,23 @@ class SlackStandIn:
             _check_content_type(request)
             payload = checked(request.body)
         except Refused as refused:
-            return _Answer(refused.status, refused.word, script.headers, refused.reason)
+            return _Answer(400, refused.word, script.headers, refused.reason)
         body = "ok" if script.body is None else script.body
         return _Answer(script.status or 200, body, script.headers, None, payload)
-
-    def patience(self) -> threading.Event:
-        """Set when requests in flight must end."""
-        with self._changed:
-            return self._released
-
-    @property
-    def closed(self) -> bool:
-        with self._changed:
-            return self._closed
 
 
 class _Allowance:
     """A token bucket: a burst, then so many a second."""
 
     def __init__(self, burst: int) -> None:
-        self.burst = burst
-        self.tokens = float(burst)
-        self.since = time.monotonic()
+        self.burst, self.tokens, self.since = burst, float(burst), time.monotonic()
 
     def take(self) -> bool:
-        now = time.monotonic()
-        self.tokens = min(self.burst, self.tokens + (now - self.since) * MESSAGES_PER_SECOND)
-        self.since = now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
+        before, self.since = self.since, time.monotonic()
+        self.tokens = min(self.burst, self.tokens + (self.since - before) * MESSAGES_PER_SECOND)
+        is_allowed = self.tokens >= 1
+        self.tokens -= is_allowed
+        return is_allowed
 
 
 def _check_content_type(request: Request) -> None:
@@ -365,7 +336,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         stand_in = self.server.stand_in
         found = view.resource(self.path, stand_in.channels, stand_in.requests, stand_in.log)
-        self._send(_response(200, found.body, found.headers) if found else _response(404, b"not found", {}))
+        self._send(_response(200, *found) if found else _response(404, b"not found", {}))
 
     def do_POST(self) -> None:
         self._handle_webhook()
@@ -381,7 +352,7 @@ class _Handler(BaseHTTPRequestHandler):
         if stand_in.closed:
             self.close_connection = True
             return
-        patience = stand_in.patience()
+        patience = stand_in.patience
         request, script = stand_in.receive(self.command, self.path, dict(self.headers), body)
         if script.held and not script.held.pass_through():
             self._leave(request, "held, then dropped")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from sandbox import mrkdwn
-from sandbox.request import Request
 
 # The page is fetched every second.
 MAX_SHOWN = 200
@@ -31,10 +32,6 @@ _HEADERS = {
 }
 
 _PAGE = Template((_WEB / "page.html").read_text(encoding="utf-8"))
-
-_CHANNEL = Template('<a class="channel$current" href="$address"><span class="hash">#</span>$name</a>\n')
-
-_KIND = Template('<a class="kind$current" href="$address">$label <b>$count</b></a>\n')
 
 _MESSAGE = Template("""
 <article class="message $kind">
@@ -55,18 +52,38 @@ _REFUSAL = Template("""
 
 _LEVEL = re.compile(r"[-\d:, ]+ (INFO|WARNING|ERROR|CRITICAL) ")
 
-_STAMP = Template('<span class="stamp">$stamp</span>')
-
-_LOG = Template('<div class="log-title">Log</div><div id="log" tabindex="0">$lines</div>\n')
+_LOG = '<div class="log-title">Log</div><div id="log" tabindex="0">{}</div>\n'
 
 _EMPTY = """
 <div class="empty"><p>No messages yet.</p><p>What is posted to this channel's webhook appears here by itself.</p></div>
 """
 
 
-class Resource(NamedTuple):
+@dataclass
+class Request:
+    """A request that reached a webhook's address, filled in as it is answered.
+
+    `status` and `answer` stay None and "" where no answer was sent; `reason` says why it was not accepted.
+    """
+
+    method: str
+    path: str
+    headers: dict[str, str]
     body: bytes
-    headers: Mapping[str, str]
+    channel: str | None
+    time: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    status: int | None = None
+    answer: str = ""
+    reason: str | None = "not answered yet"
+    payload: dict[str, Any] | None = None
+
+    @property
+    def accepted(self) -> bool:
+        return self.payload is not None
+
+
+# The body and the headers of an answer.
+Resource = tuple[bytes, Mapping[str, str]]
 
 
 def resource(address: str, channels: Sequence[str], requests: Sequence[Request], log: Sequence[str]) -> Resource | None:
@@ -84,17 +101,20 @@ def resource(address: str, channels: Sequence[str], requests: Sequence[Request],
 
 
 def _resource(text: str, kind: str) -> Resource:
-    return Resource(text.encode("utf-8"), {**_HEADERS, "Content-Type": f"{kind}; charset=utf-8"})
+    return text.encode("utf-8"), {**_HEADERS, "Content-Type": f"{kind}; charset=utf-8"}
 
 
 def _page(channel: str, channels: Sequence[str], requests: Sequence[Request], wanted: str, log: Sequence[str]) -> str:
     shown = [request for request in requests if wanted in ("", _kind(request))][-MAX_SHOWN:]
     return _PAGE.substitute(
         name=escape(channel),
-        channels="".join(_channel(name, name == channel) for name in channels),
+        channels="".join(
+            _link(f'<span class="hash">#</span>{escape(name)}', "channel", _address(name), current=name == channel)
+            for name in channels
+        ),
         kinds=_kinds(channel, requests, wanted),
         messages="".join(map(_entry, shown)) or _EMPTY,
-        log=_LOG.substitute(lines=_log(log[-MAX_SHOWN:])) if log else "",
+        log=_LOG.format(_log(log[-MAX_SHOWN:])) if log else "",
     )
 
 
@@ -102,8 +122,8 @@ def _address(channel: str) -> str:
     return escape(f"/channel/{quote(channel, safe='')}")
 
 
-def _channel(name: str, current: bool) -> str:
-    return _CHANNEL.substitute(current=" current" if current else "", address=_address(name), name=escape(name))
+def _link(words: str, kind: str, address: str, *, current: bool) -> str:
+    return f'<a class="{kind}{" current" if current else ""}" href="{address}">{words}</a>\n'
 
 
 def _kind(request: Request) -> str:
@@ -122,13 +142,9 @@ def _kinds(channel: str, requests: Sequence[Request], wanted: str) -> str:
     signs = {kind: sign for sign, kind in KINDS.items()}
     links = [("", "All", len(requests))]
     links += [(kind, f"{signs.get(kind, '')} {kind.capitalize()}".strip(), count) for kind, count in counts.items()]
+    here = _address(channel)
     return "".join(
-        _KIND.substitute(
-            current=" current" if kind == wanted else "",
-            address=_address(channel) + (f"?kind={kind}" if kind else ""),
-            label=label,
-            count=count,
-        )
+        _link(f"{label} <b>{count}</b>", "kind", f"{here}?kind={kind}" if kind else here, current=kind == wanted)
         for kind, label, count in links
     )
 
@@ -141,7 +157,7 @@ def _log(lines: Sequence[str]) -> str:
         found = _LEVEL.match(line)
         if found or kind:
             level = {"WARNING": "warning", "ERROR": "error", "CRITICAL": "error"}.get(found[1], "") if found else ""
-        stamp = _STAMP.substitute(stamp=found[0]) if found else ""
+        stamp = f'<span class="stamp">{found[0]}</span>' if found else ""
         words = escape(line[found.end() :] if found else line.removeprefix("# "))
         html.append(f'<p class="{kind or level}">{stamp}{words}</p>')
     return "".join(html)
@@ -172,15 +188,14 @@ def _block(block: Mapping[str, Any]) -> str:
     if block["type"] == "header":
         return f"<h2>{_text(block['text'])}</h2>"
     if block["type"] == "context":
-        return (
-            f'<div class="context">{"".join(f"<span>{_text(element)}</span>" for element in block["elements"])}</div>'
-        )
-    text = f'<div class="text">{_text(block["text"])}</div>' if "text" in block else ""
-    fields = "".join(f"<div>{_text(field)}</div>" for field in block.get("fields", []))
-    return text + (f'<div class="fields">{fields}</div>' if fields else "")
+        elements = "".join(f"<span>{_text(element)}</span>" for element in block["elements"])
+        return f'<div class="context">{elements}</div>'
+    words = f'<div class="text">{_text(block["text"])}</div>' if "text" in block else ""
+    fields = "".join(f"<div>{_text(text)}</div>" for text in block.get("fields", []))
+    return words + (f'<div class="fields">{fields}</div>' if fields else "")
 
 
 def _text(text: Mapping[str, Any]) -> str:
     if text["type"] == "plain_text":
-        return mrkdwn.plain(text["text"])
+        return escape(text["text"])
     return mrkdwn.render(text["text"], verbatim=text.get("verbatim", False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Callable
 
@@ -102,18 +103,20 @@ def stock(stock_server: Server, make_tasks: Any, slack: SlackStandIn) -> Iterato
 @pytest.fixture
 def proxy(tasks: Any) -> Iterator[Proxy]:
     """A line to the database's server that a test can stop or cut."""
-    proxy = Proxy(tasks.connection.info.host, tasks.connection.info.port)
-    yield proxy
-    proxy.close()
+    with closing(Proxy(tasks.connection.info.host, tasks.connection.info.port)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def by_proxy(settings: Settings, proxy: Proxy, database_url: str) -> SlackNotifier:
+    """A notifier whose line to the database is the proxy."""
+    return SlackNotifier(settings=settings._replace(database_url=proxy.url(database_url)))
 
 
 @pytest.fixture
 def other(slack: SlackStandIn, settings: Any) -> SlackNotifier:
     """A second destination: the channel "other"."""
     return SlackNotifier(slack.webhook("other"), settings=settings)
-
-
-# ---- Delivery --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
@@ -143,16 +146,14 @@ def mail(authority: trustme.CA, trusted: str, watch: Any) -> Iterator[MailServer
 @pytest.fixture
 def tls_slack(slack: SlackStandIn, authority: trustme.CA) -> Iterator[TlsSlack]:
     """The stand-in under Slack's own names, for who has it as a proxy."""
-    server = TlsSlack(slack, authority)
-    yield server
-    server.close()
+    with closing(TlsSlack(slack, authority)) as server:
+        yield server
 
 
 @pytest.fixture
 def heart() -> Iterator[Heart]:
-    heart = Heart()
-    yield heart
-    heart.close()
+    with closing(Heart()) as heart:
+        yield heart
 
 
 @pytest.fixture

@@ -139,19 +139,16 @@ class Front(Listener):
             forward(client, self._port)
 
 
-def says(answer: str, *, for_ever: bool = False) -> Treat:
+def says(answer: str, *, for_ever: bool = False, again: bytes = b"x" * 65536) -> Treat:
     """Answers a request with these bytes; then with more, as long as someone takes them, or with the end."""
 
     def treat(client: socket.socket) -> None:
         read_request(client)
         client.sendall(answer.encode("latin-1"))
         if for_ever:
-            flood(client, b"x" * 65536)
+            flood(client, again)
 
     return treat
-
-
-# ---- Slack's own hosts -----------------------------------------------------------------------------------------------
 
 
 class TlsFront(Listener):
@@ -183,14 +180,16 @@ class TlsSlack(TlsFront):
         self.hosts: list[str] = []
         super().__init__(port_of(slack), authority, "hooks.slack.com", "hooks.slack-gov.com", "chat.example.com")
         self.url = f"http://127.0.0.1:{self.port}"
+        self._slack = slack
+
+    def webhook(self, channel: str = "alerts", host: str = "hooks.slack.com") -> str:
+        """That of the stand-in's channel, at the host."""
+        return f"https://{host}/services/" + self._slack.webhook(channel).partition("/services/")[2]
 
     def serve(self, client: socket.socket) -> None:
         self.hosts.append(read_request(client).split()[1].decode())
         client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
         super().serve(client)
-
-
-# ---- A monitor of the monitor ----------------------------------------------------------------------------------------
 
 
 class Heart:
@@ -265,11 +264,6 @@ class MailServer:
         session.host_name = hostname
         return responses
 
-    async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
-        self.commands.append("MAIL")
-        envelope.mail_from = address
-        return "250 OK"
-
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
         if address.endswith("@refused.example"):
             return "550 no such user here"
@@ -289,6 +283,7 @@ class MailServer:
 
 
 def _authenticate(server: Any, session: Any, envelope: Any, mechanism: str, login: Any) -> AuthResult:
+    server.event_handler.commands.append("AUTH")
     if login == LoginPassword(USER.encode(), PASSWORD.encode()):
         return AuthResult(success=True)
     sent = b64encode(b"\0" + login.login + b"\0" + login.password).decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import select
 import socket
@@ -156,31 +157,35 @@ def wait_until(condition: Callable[[], Any], seconds: float = 60) -> Any:
         time.sleep(0.01)
 
 
+OTHER_SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+
 def wait_for_blocked(connection: psycopg2.extensions.connection, sessions: int) -> None:
     """Returns once so many sessions of this database wait for a lock."""
     # One that waits for its destination asks again and again: its last statement is the lock alone.
-    query = (
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
-        "AND (wait_event_type = 'Lock' OR query ~ '^SET LOCAL statement_timeout[^;]*;\\s*SELECT [^;]*SKIP LOCKED')"
-    )
-    wait_until(lambda: value(connection, query) >= sessions)
+    asks = "query ~ '^SET LOCAL statement_timeout[^;]*;\\s*SELECT [^;]*SKIP LOCKED'"
+    wait_until(lambda: value(connection, f"{OTHER_SESSIONS} AND (wait_event_type = 'Lock' OR {asks})") >= sessions)
 
 
 def wait_until_alone(connection: psycopg2.extensions.connection) -> None:
     """Returns once no other session of this database is left; what they read has been counted by then."""
-    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    wait_until(lambda: value(connection, query) == 0)
+    wait_until(lambda: value(connection, OTHER_SESSIONS) == 0)
 
 
 # ---- The line to the database ----------------------------------------------------------------------------------------
 
 
 class _Stop(NamedTuple):
-    number: int
-    text: bytes
-    answered: bool
-    then: str
+    number: int = 1
+    statement: str = ""
+    answered: bool = False
+    then: str = "silent"
     always: bool = False
+
+    @property
+    def text(self) -> bytes:
+        # Parameters are filled in by the client: the text before the first is the same on the line.
+        return self.statement.partition("%(")[0].encode()
 
 
 # A message of PostgreSQL's that says nothing of importance.
@@ -215,28 +220,16 @@ class Proxy(Listener):
         address = re.sub(r"(?<=//)([^/@]*@)?[^/?]*", rf"\g<1>127.0.0.1:{self.port}", database_url)
         return address + ("&" if "?" in address else "?") + "sslmode=disable"
 
-    def stop(
-        self,
-        *,
-        number: int = 1,
-        statement: str = "",
-        answered: bool = False,
-        then: str = "silent",
-        always: bool = False,
-    ) -> None:
-        """Stops the line at the first packet (or that of another number) which has the statement in it: before it
-        reaches the server, or with `answered` after the server did it and before the client hears of it.
+    def stop(self, **stop: Any) -> None:
+        """Stops the line at the first packet (or that of another `number`) which has the `statement` in it: before it
+        reaches the server, or if `answered` after the server did it and before the client hears of it.
 
         From `then` on it is `silent`, has been `reset`, drips (a byte every half second, `drip`), or floods the client
         with notices (`flood`). `always`: that of each client, in place of the first alone.
         """
         self.statements.clear()
         self.stopped.clear()
-        # Parameters are filled in by the client: the text before the first is the same on the line.
-        self._stop = _Stop(number, statement.partition("%(")[0].encode(), answered, then, always)
-
-    def always(self, **stop: Any) -> None:
-        self.stop(**stop, always=True)
+        self._stop = _Stop(**stop)
 
     def go_on(self) -> None:
         """Lets a line that is silent pass what it has kept."""
@@ -293,11 +286,8 @@ class Proxy(Listener):
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             return
         if then in ("drip", "flood"):
-            message = _NOTICE * 1000
-            position = 0
-            while True:
-                client.sendall(message if then == "flood" else message[position : position + 1])
-                position = (position + 1) % len(message)
+            for byte in itertools.cycle(_NOTICE):
+                client.sendall(_NOTICE * 1000 if then == "flood" else bytes([byte]))
                 # The flood leaves other tests a little of this machine.
                 time.sleep(0.5 if then == "drip" else 0.01)
         while not self._dead.is_set() and not self._going_on.wait(0.05):

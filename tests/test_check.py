@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 import socket
-import threading
-from textwrap import fill
+from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from types import SimpleNamespace
 
 import pytest
-from servers import PASSWORD, port_of
+from servers import port_of
 from support import PROGRAM, has_ledger, ledger, value
 
 import slack_notifier
@@ -25,19 +24,24 @@ def fingerprint(webhook: str, user: str = "") -> str:
 
 
 @pytest.fixture
-def checked(cli, slack, tmp_path):
-    """The lines of --check in a set-up where nothing is wrong but what the test makes so; nothing is ever posted."""
+def checked(cli, slack):
+    """The lines of --check, not wrapped, where nothing is wrong but what the test makes so; nothing is ever posted."""
 
-    def checked(*arguments, code=None, **environment):
-        done = cli("--check", *arguments, **environment)
+    def checked(code=None, **environment):
+        done = cli("--check", **environment)
         assert slack.messages() == []
         assert not re.search(r"(?m)^.{101,}$", done.out)
         assert done.code == int(bool(re.search("(?m)^✗", done.out)))
         assert code is None or done.code == code
         assert done.log == ""
-        return done.out
+        return re.sub(r"\n +", " ", done.out).splitlines()
 
     return checked
+
+
+def in_the_database(settings):
+    """What --check finds there."""
+    return [*slack_notifier._check_database(settings, Deadline.after(60), 30)]
 
 
 @pytest.fixture
@@ -56,29 +60,17 @@ def test_good_set_up_is_a_line_each_and_nothing_is_posted_or_changed(
     ready.fail()
     info = ready.connection.info
     version = f"{info.server_version // 10000}.{info.server_version % 10000}"
-    out = checked(
-        code=0,
-        HEARTBEAT_URL=f"{heart.address}/secret-of-heart?x",
-        SMTP_URL=mail.url,
-        ALERT_EMAIL_TO="ops@example.com",
-        SSL_CERT_FILE=trusted,
-        SLACK_QUIET_HOURS="00:00-23:59",
-        SLACK_TIMEZONE="Asia/Tokyo",
-        SLACK_ENVIRONMENT="staging",
-    )
+    # All day but its last minute.
+    quiet = {"SLACK_QUIET_HOURS": "00:00-23:59", "SLACK_TIMEZONE": "Asia/Tokyo", "SLACK_ENVIRONMENT": "staging"}
+    email = {"SMTP_URL": mail.url, "ALERT_EMAIL_TO": "ops@example.com", "SSL_CERT_FILE": trusted}
+    lines = checked(code=0, HEARTBEAT_URL=f"{heart.address}/secret-of-heart?x", **quiet, **email)
     webhook = f"SLACK_WEBHOOK ({fingerprint(slack.webhook())})"
     host, mail_host = heart.address.partition("//")[2], mail.url.rpartition("@")[2]
-    # All day but its last minute.
-    out = re.sub(r"\s+\(kept\s+for\s+later:\s+quiet\s+hours\)", "", out.replace("not now", "now"))
-    assert out.splitlines() == [
-        *fill(
-            f"✓ Settings: {tmp_path / '.env'}; the real environment goes first",
-            100,
-            subsequent_indent="  ",
-            break_on_hyphens=False,
-        ).splitlines(),
-        "✓ Set: DATABASE_URL; SLACK_WEBHOOK; SLACK_ENVIRONMENT: staging; SLACK_QUIET_HOURS: 00:00-23:59;",
-        "  SLACK_TIMEZONE: Asia/Tokyo; SMTP_URL; ALERT_EMAIL_TO: ops@example.com; HEARTBEAT_URL",
+    now = [line.replace("not now", "now").replace(" (kept for later: quiet hours)", "") for line in lines]
+    assert now == [
+        f"✓ Settings: {tmp_path / '.env'}; the real environment goes first",
+        "✓ Set: DATABASE_URL; SLACK_WEBHOOK; SLACK_ENVIRONMENT: staging; SLACK_QUIET_HOURS: 00:00-23:59; "
+        "SLACK_TIMEZONE: Asia/Tokyo; SMTP_URL; ALERT_EMAIL_TO: ops@example.com; HEARTBEAT_URL",
         f"✓ Database {info.dbname} at 127.0.0.1:{info.port} as {info.user}: PostgreSQL {version}, no TLS",
         f"✓ {info.user} can read the table public.tasks",
         "✓ Ledger: the first run creates slack_notifications in the schema public",
@@ -89,11 +81,10 @@ def test_good_set_up_is_a_line_each_and_nothing_is_posted_or_changed(
         "✓ Quiet hours from 00:00 to 23:59 Asia/Tokyo: now",
     ]
     assert not has_ledger(ready.connection)
-    assert (heart.beats, mail.mails) == ([], [])
-    assert slack.requests == []
+    assert (heart.beats, mail.mails, slack.requests) == ([], [], [])
 
 
-def test_ledger_is_shown_with_its_age_and_left_as_it_is(checked, ready, notifier, slack, settings):
+def test_ledger_is_shown_with_its_age_and_left_as_it_is(checked, ready, notifier, slack):
     ready.fail()
     ready.fail()
     assert notifier.send_failed_tasks_notification()
@@ -101,60 +92,55 @@ def test_ledger_is_shown_with_its_age_and_left_as_it_is(checked, ready, notifier
     before = ledger(ready.connection)
     first = value(ready.connection, "SELECT min(notified_at) FROM slack_notifications WHERE task_id <> ''")
     line = f"✓ Ledger: 2 tasks reported, since {slack_notifier.format_time(first)}, the last 0 min ago"
-    assert line in checked(code=0).splitlines()
+    assert line in checked(code=0)
     assert ledger(ready.connection) == before
 
 
 def test_json_is_an_object_for_each_finding(cli, ready):
     done = cli("--check", "--json", SLACK_CRITICAL_COUNT="ten")
     found = [json.loads(line) for line in done.out.splitlines()]
-    assert done.code == 1
-    assert [list(finding) for finding in found] == [["mark", "what", "remedy"]] * len(found)
+    assert {tuple(finding) for finding in found} == {("mark", "what", "remedy")}
     what = "SLACK_CRITICAL_COUNT must be a whole number from 1 to 999999, not 'ten'"
     assert {"mark": BAD, "what": what, "remedy": ""} in found
+    assert done.code == 1
 
 
 @pytest.mark.parametrize(("mark", "code"), [(GOOD, 0), (DOUBTFUL, 0), (BAD, 1)])
 def test_doubts_alone_are_exit_0(mark, code):
-    findings = [slack_notifier.Finding(GOOD, "this"), slack_notifier.Finding(mark, "that")]
-    assert slack_notifier.print_findings(findings, as_json=False) == code
+    assert slack_notifier.print_findings([Finding(GOOD, "this"), Finding(mark, "that")], as_json=False) == code
 
 
 # ---- Settings --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("environment", "lines"),
+    ("name", "text", "line"),
     [
-        ({"SLACK_QUIET_HOUR": "x"}, ["! SLACK_QUIET_HOUR is no setting", "  → did you mean SLACK_QUIET_HOURS?"]),
-        ({"DATABASE_URI": "x"}, ["! DATABASE_URI is no setting", "  → did you mean DATABASE_URL?"]),
-        ({"slack_webhook": "x"}, ["! slack_webhook is no setting", "  → did you mean SLACK_WEBHOOK?"]),
-        ({"SLACK_BOT_TOKEN": "x"}, ["! SLACK_BOT_TOKEN is no setting", "  → see .env.example"]),
+        ("SLACK_QUIET_HOUR", "x", "! SLACK_QUIET_HOUR is no setting → did you mean SLACK_QUIET_HOURS?"),
+        ("DATABASE_URI", "x", "! DATABASE_URI is no setting → did you mean DATABASE_URL?"),
+        ("slack_webhook", "x", "! slack_webhook is no setting → did you mean SLACK_WEBHOOK?"),
+        ("SLACK_BOT_TOKEN", "x", "! SLACK_BOT_TOKEN is no setting → see .env.example"),
+        ("SLACK_CRITICAL_COUNT", "ten", "✗ SLACK_CRITICAL_COUNT must be a whole number from 1 to 999999, not 'ten'"),
+        ("SLACK_WEBHOOK", "", "✗ no webhook to send to: set SLACK_WEBHOOK, or use --webhook-url or --dry-run"),
+        ("DATABASE_URL", "", "✗ DATABASE_URL environment variable not set"),
         (
-            {"SLACK_CRITICAL_COUNT": "ten"},
-            ["✗ SLACK_CRITICAL_COUNT must be a whole number from 1 to 999999, not 'ten'"],
-        ),
-        ({"SLACK_WEBHOOK": ""}, ["✗ no webhook to send to: set SLACK_WEBHOOK, or use --webhook-url or --dry-run"]),
-        ({"DATABASE_URL": ""}, ["✗ DATABASE_URL environment variable not set"]),
-        (
-            {"SLACK_USER_WEBHOOKS_FILE": '{"key-of-a-user": "https://hooks.slack.com/services/T/B/x"}'},
-            ["✗ SLACK_USER_WEBHOOKS_FILE must name a readable JSON file (FileNotFoundError)"],
+            "SLACK_USER_WEBHOOKS_FILE",
+            '{"key-of-a-user": "https://hooks.slack.com/services/T/B/x"}',
+            "✗ SLACK_USER_WEBHOOKS_FILE must name a readable JSON file (FileNotFoundError)",
         ),
         (
-            {"SLACK_TIMEZONE": "https://hc-ping.com/secret-of-heart"},
-            [
-                "✗ SLACK_TIMEZONE must be an IANA name that this machine knows, such as Europe/Berlin (is tzdata",
-                "  installed?)",
-            ],
+            "SLACK_TIMEZONE",
+            "https://hc-ping.com/secret-of-heart",
+            "✗ SLACK_TIMEZONE must be an IANA name that this machine knows, such as Europe/Berlin "
+            "(is tzdata installed?)",
         ),
     ],
 )
-def test_mistake_in_a_variable_is_named(checked, ready, environment, lines):
-    out = checked(**environment).splitlines()
-    at = out.index(lines[0])
-    assert out[at : at + len(lines)] == lines
-    (is_set,) = [line for line in out if line.startswith("✓ Set:")]
-    assert not any(f"{name}: " in is_set for name in environment)
+def test_mistake_in_a_variable_is_named(checked, ready, name, text, line):
+    lines = checked(**{name: text})
+    assert line in lines
+    (is_set,) = [line for line in lines if line.startswith("✓ Set:")]
+    assert f"{name}: " not in is_set
 
 
 @pytest.mark.parametrize("name", ["PATH", "LANG", "PGHOST", "HTTPS_PROXY", "TZ", "DEBUG_LEVEL", "SMTP_HOST"])
@@ -179,10 +165,10 @@ def as_role(checked, ready, role):
     ready.execute(f"REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT CREATE ON SCHEMA public TO {role.name}")
     ready.execute(f"GRANT SELECT ON tasks TO {role.name}")
 
-    def as_role(statement=""):
-        ready.execute(statement.replace("READER", role.name) or "SELECT")
-        # As one line, without where it was wrapped; and without the stand-in, which is not Slack.
-        lines = re.sub(r"\n +", " ", checked(DATABASE_URL=role.url)).replace(role.name, "READER").splitlines()
+    def as_role(statement="SELECT"):
+        ready.execute(statement.replace("READER", role.name))
+        lines = [line.replace(role.name, "READER") for line in checked(DATABASE_URL=role.url)]
+        # Without the stand-in, which is not Slack.
         return [line for line in lines if not line.endswith("answers; nothing more was tried")]
 
     return as_role
@@ -192,66 +178,53 @@ FORGETS = "✗ Cannot remember what was reported, so alerts repeat with every ru
 FORBIDDEN = "✗ Cannot read the tasks: READER may not read"
 
 
-@pytest.mark.parametrize(
-    ("statement", "line"),
-    [
-        (
-            "ALTER TABLE tasks RENAME TO jobs",
-            "✗ Cannot read the tasks: READER finds no table tasks → "
-            "is this the worker's database, its schema in the search_path, and USAGE on that granted?",
-        ),
-        (
-            "ALTER TABLE tasks DROP COLUMN log_uri, DROP COLUMN started_at",
-            "✗ Cannot read the tasks: the table tasks lacks log_uri, started_at → is it the worker's?",
-        ),
-        (
-            "REVOKE SELECT ON tasks FROM READER",
-            f"{FORBIDDEN} {', '.join(slack_notifier.COLUMNS_READ)} of tasks → GRANT SELECT ON tasks TO READER",
-        ),
-        (
-            "REVOKE SELECT ON tasks FROM READER; "
-            "GRANT SELECT (id, user_api_key, status, created_at, updated_at, started_at) ON tasks TO READER",
-            f"{FORBIDDEN} error, log_uri of tasks → GRANT SELECT (error, log_uri) ON tasks TO READER",
-        ),
-        (
-            "ALTER TABLE tasks ENABLE ROW LEVEL SECURITY",
-            "! Row-level security may hide tasks → ALTER ROLE READER BYPASSRLS, or use the owner of tasks",
-        ),
-        (
-            "DROP INDEX tasks_status_updated_at_idx",
-            "! No index on tasks (status, updated_at): each run reads the whole table → "
-            "CREATE INDEX CONCURRENTLY ON tasks (status, updated_at)",
-        ),
-        ("REVOKE CREATE ON SCHEMA public FROM READER", f"{FORGETS} → GRANT CREATE ON SCHEMA public TO READER"),
-        (
-            slack_notifier.CREATE_LEDGER,
-            f"{FORGETS} → GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO READER",
-        ),
-        (
-            "ALTER ROLE READER SET default_transaction_read_only = on",
-            f"{FORGETS} → ALTER ROLE READER SET default_transaction_read_only = off",
-        ),
-    ],
-)
+# What is done to the database, and what is said of it.
+MISTAKES = {
+    "ALTER TABLE tasks RENAME TO jobs": (
+        "✗ Cannot read the tasks: READER finds no table tasks → "
+        "is this the worker's database, its schema in the search_path, and USAGE on that granted?"
+    ),
+    "ALTER TABLE tasks DROP COLUMN log_uri, DROP COLUMN started_at": (
+        "✗ Cannot read the tasks: the table tasks lacks log_uri, started_at → is it the worker's?"
+    ),
+    "REVOKE SELECT ON tasks FROM READER": (
+        f"{FORBIDDEN} {', '.join(slack_notifier.COLUMNS_READ)} of tasks → GRANT SELECT ON tasks TO READER"
+    ),
+    "REVOKE SELECT ON tasks FROM READER; "
+    "GRANT SELECT (id, user_api_key, status, created_at, updated_at, started_at) ON tasks TO READER": (
+        f"{FORBIDDEN} error, log_uri of tasks → GRANT SELECT (error, log_uri) ON tasks TO READER"
+    ),
+    "ALTER TABLE tasks ENABLE ROW LEVEL SECURITY": (
+        "! Row-level security may hide tasks → ALTER ROLE READER BYPASSRLS, or use the owner of tasks"
+    ),
+    "DROP INDEX tasks_status_updated_at_idx": (
+        "! No index on tasks (status, updated_at): each run reads the whole table → "
+        "CREATE INDEX CONCURRENTLY ON tasks (status, updated_at)"
+    ),
+    "REVOKE CREATE ON SCHEMA public FROM READER": f"{FORGETS} → GRANT CREATE ON SCHEMA public TO READER",
+    slack_notifier.CREATE_LEDGER: f"{FORGETS} → GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO READER",
+    "ALTER ROLE READER SET default_transaction_read_only = on": (
+        f"{FORGETS} → ALTER ROLE READER SET default_transaction_read_only = off"
+    ),
+}
+
+
+@pytest.mark.parametrize(("statement", "line"), MISTAKES.items())
 def test_mistake_in_the_database_is_a_line_with_the_statement_that_heals_it(as_role, statement, line):
     assert [found for found in as_role(statement) if found[0] != GOOD] == [line]
 
 
 def test_index_is_found_where_the_database_quotes_all_identifiers(checked, ready):
-    name = ready.connection.info.dbname
-    ready.execute(f'ALTER DATABASE "{name}" SET quote_all_identifiers = on')
-    try:
-        assert "No index" not in checked(code=0)
-    finally:
-        ready.execute(f'ALTER DATABASE "{name}" RESET quote_all_identifiers')
+    ready.execute(f'ALTER DATABASE "{ready.connection.info.dbname}" SET quote_all_identifiers = on')
+    assert "No index" not in "".join(checked(code=0))
 
 
 @pytest.mark.parametrize(
     ("login", "words"), [("postgres:wrong@127.0.0.1:1", "refused"), ("u:p@name.invalid", "name.invalid")]
 )
 def test_database_that_is_not_there_is_a_line(checked, login, words):
-    line = re.sub(r"\n +", " ", checked(code=1, DATABASE_URL=f"postgresql://{login}/x"))
-    assert re.search(rf"(?m)^✗ Cannot connect to the database: .*{words}.* → check DATABASE_URL$", line)
+    lines = "\n".join(checked(code=1, DATABASE_URL=f"postgresql://{login}/x"))
+    assert re.search(rf"(?m)^✗ Cannot connect to the database: .*{words}.* → check DATABASE_URL$", lines)
 
 
 @pytest.mark.slow
@@ -260,7 +233,7 @@ def test_locked_table_is_a_line(ready, make_tasks, settings, monkeypatch):
     other = make_tasks(settings.database_url)
     other.connection.autocommit = False
     other.execute("LOCK TABLE tasks")
-    *_, found = slack_notifier._check_database(settings, Deadline.after(30), 30)
+    found = in_the_database(settings)[-1]
     assert found.mark == BAD
     assert re.match(r"Cannot read the tasks: the table tasks is locked by session \d+ ", found.what)
 
@@ -293,9 +266,8 @@ def test_another_table_of_the_name_in_the_search_path_is_a_doubt(as_role, ready)
 # ---- What a run would do ---------------------------------------------------------------------------------------------
 
 
-def runs(out: str) -> list[str]:
-    """The lines about runs, in one line each."""
-    lines = re.sub(r"\n +", " ", out).splitlines()
+def runs(lines: list[str]) -> list[str]:
+    """Those about runs."""
     return [line for line in lines if re.search("a run now would|a run is at work|more$|no webhook|Cannot", line)]
 
 
@@ -328,28 +300,24 @@ def test_what_a_run_would_report_and_when_the_last_one_was_is_said_of_each_desti
 
 
 def test_a_kind_that_no_run_has_looked_for_is_named(checked, ready, slack, notifier):
+    line = f"✓ Reports to SLACK_WEBHOOK ({fingerprint(slack.webhook())}): last run {{}}; a run now would report nothing"
     assert notifier.send_failed_tasks_notification()
-    name = f"SLACK_WEBHOOK ({fingerprint(slack.webhook())})"
-    last = "last run 0 min ago for failed tasks, never for stuck tasks"
-    assert runs(checked(code=0)) == [f"✓ Reports to {name}: {last}; a run now would report nothing"]
+    assert line.format("0 min ago for failed tasks, never for stuck tasks") in checked(code=0)
     assert notifier.send_combined_notification()["error"] is None
     ready.execute(
         "UPDATE slack_notifications SET event_at = now() - interval '5 hours' WHERE task_id = '' AND alert = 'stuck'"
     )
-    last = "last run 0 min ago for failed tasks, 5 h 0 min ago for stuck tasks"
-    assert runs(checked(code=0)) == [f"✓ Reports to {name}: {last}; a run now would report nothing"]
+    assert line.format("0 min ago for failed tasks, 5 h 0 min ago for stuck tasks") in checked(code=0)
 
 
-def test_a_run_that_is_at_work_is_said_and_not_waited_for(checked, ready, slack, notifier, settings):
+def test_a_run_that_is_at_work_is_said_and_not_waited_for(ready, slack, notifier, settings):
     assert notifier.send_combined_notification()["error"] is None
     ready.fail()
-    with slack.hold() as held:
-        at_work = threading.Thread(target=notifier.send_failed_tasks_notification)
-        at_work.start()
+    with slack.hold() as held, ThreadPoolExecutor(1) as pool:
+        pool.submit(notifier.send_failed_tasks_notification)
         held.wait_received()
-        found = [*slack_notifier._check_database(settings, Deadline.after(30), 30)]
+        found = in_the_database(settings)
         held.go()
-        at_work.join()
     name = f"SLACK_WEBHOOK ({fingerprint(slack.webhook())})"
     assert found[-1] == Finding(GOOD, f"Reports to {name}: a run is at work there now")
 
@@ -358,15 +326,13 @@ def test_of_many_destinations_the_first_ten_are_tried(ready, slack, settings):
     users = {f"test-api-key-{number:05}": slack.webhook("user") for number in range(13)}
     for user in users:
         ready.fail(user_api_key=user)
-    settings = settings._replace(user_webhooks=users)
-    found = [*slack_notifier._check_database(settings, Deadline.after(60), 30)]
-    lines = [finding.what for finding in found if re.search("a run now|more$", finding.what)]
-    assert len(lines) == 11
-    assert re.match(r"Reports to SLACK_WEBHOOK \(.*would report 13 failed tasks$", lines[0])
-    assert {re.sub(r"\(\w+\)", "()", line) for line in lines[1:-1]} == {
-        "Reports to the channel of user test-api... (): no run yet; a run now would report 1 failed task"
-    }
-    assert lines[-1] == "… and 4 destinations more"
+    found = in_the_database(settings._replace(user_webhooks=users))
+    lines = [re.sub(r"\(\w+\)", "()", finding.what) for finding in found]
+    assert [line for line in lines if line.startswith(("Reports", "…"))] == [
+        "Reports to SLACK_WEBHOOK (): no run yet; a run now would report 13 failed tasks",
+        *["Reports to the channel of user test-api... (): no run yet; a run now would report 1 failed task"] * 9,
+        "… and 4 destinations more",
+    ]
 
 
 def test_a_statement_that_breaks_a_run_breaks_the_check(checked, ready, notifier, slack):
@@ -374,7 +340,7 @@ def test_a_statement_that_breaks_a_run_breaks_the_check(checked, ready, notifier
     error = notifier.send_combined_notification()["error"]
     slack.clear()
     assert "operator does not exist: text" in error
-    assert f"✗ {error}" in re.sub(r"\n +", " ", checked(code=1)).splitlines()
+    assert f"✗ {error}" in checked(code=1)
 
 
 def test_what_a_run_would_log_as_missing_is_a_line(checked, ready, slack):
@@ -392,67 +358,44 @@ def test_a_role_that_may_create_no_temporary_table_is_no_mistake_before_the_firs
 
 
 @pytest.mark.parametrize(
-    ("host", "tls", "sslmode", "mark", "words"),
+    ("host", "tls", "mark", "words"),
     [
-        ("/tmp", False, "prefer", GOOD, "no TLS"),
-        ("localhost", False, "prefer", GOOD, "no TLS"),
-        ("::1", False, "disable", GOOD, "no TLS"),
-        ("db.example.com", True, "require", GOOD, "TLS"),
-        ("db.example.com", True, "verify-full", GOOD, "TLS"),
-        ("db.example.com", True, "prefer", GOOD, "TLS"),
-        ("db.example.com", False, "prefer", DOUBTFUL, "no TLS across a network"),
+        ("/tmp", False, GOOD, "no TLS"),
+        ("localhost", False, GOOD, "no TLS"),
+        ("::1", False, GOOD, "no TLS"),
+        ("db.example.com", True, GOOD, "TLS"),
+        ("db.example.com", False, DOUBTFUL, "no TLS across a network"),
     ],
 )
-def test_database_without_tls_across_a_network_is_a_doubt(host, tls, sslmode, mark, words):
-    info = SimpleNamespace(
-        dbname="protoreel", host=host, port=5432, user="notifier", server_version=160004, ssl_in_use=tls
-    )
-    info.dsn_parameters = {"sslmode": sslmode}
+def test_database_without_tls_across_a_network_is_a_doubt(host, tls, mark, words):
+    server = {"host": host, "port": 5432, "server_version": 160004, "ssl_in_use": tls}
+    found = slack_notifier._check_connection(SimpleNamespace(dbname="protoreel", user="notifier", **server))
     what = f"Database protoreel at {host}:5432 as notifier: PostgreSQL 16.4, {words}"
     remedy = "add sslmode=verify-full (or require) to DATABASE_URL"
-    assert slack_notifier._check_connection(info) == (mark, what, remedy if mark == DOUBTFUL else "")
+    assert found == (mark, what, remedy if mark == DOUBTFUL else "")
 
 
-# ---- Destinations ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def at_slack(slack, tls_slack, authority, tmp_path):
-    """Variables that make a channel of the stand-in one of hooks.slack.com's, and its webhook."""
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    proxied = {"HTTPS_PROXY": tls_slack.url, "REQUESTS_CA_BUNDLE": str(tmp_path / "ca.pem")}
-
-    def webhook(channel: str) -> str:
-        return "https://hooks.slack.com/services/" + slack.webhook(channel).partition("/services/")[2]
-
-    return proxied, webhook
+# ---- Destinations, mail and heartbeat --------------------------------------------------------------------------------
 
 
 def test_dead_webhooks_are_told_from_living_ones_by_name_and_nothing_is_posted(
-    checked, ready, slack, at_slack, tmp_path
+    checked, ready, slack, tls_slack, trusted, tmp_path
 ):
-    proxied, webhook = at_slack
     for channel in ("dead", "user"):
         slack.answer(404, "no_service", channel=channel, times=None)
+    one, two, dead, of_user = (tls_slack.webhook(channel) for channel in ("one", "two", "dead", "user"))
     users = tmp_path / "users.json"
     users.touch(mode=0o600)
-    users.write_text(json.dumps({"test-api-key-0001": webhook("user")}))
-    out = checked(
-        code=1,
-        SLACK_WEBHOOK=f"{webhook('one')},{webhook('two')}",
-        SLACK_WEBHOOK_FAILED=webhook("dead"),
-        SLACK_USER_WEBHOOKS_FILE=str(users),
-        **proxied,
-    )
-    remedy = "  → the webhook was removed or disabled, create a new webhook and put its URL into the setting"
-    lines = [line for line in out.splitlines() if re.search(r"\([0-9a-f]{6}\): [^n]|the webhook was", line)]
-    assert lines == [
-        f"✓ SLACK_WEBHOOK, URL 1 ({fingerprint(webhook('one'))}): Slack knows the webhook",
-        f"✓ SLACK_WEBHOOK, URL 2 ({fingerprint(webhook('two'))}): Slack knows the webhook",
-        f"✗ SLACK_WEBHOOK_FAILED ({fingerprint(webhook('dead'))}): HTTP 404 no_service",
-        remedy,
-        f"✗ the channel of user test-api... ({fingerprint(webhook('user'), 'test-api-key-0001')}): HTTP 404 no_service",
-        remedy,
+    users.write_text(json.dumps({"test-api-key-0001": of_user}))
+    webhooks = {"SLACK_WEBHOOK": f"{one},{two}", "SLACK_WEBHOOK_FAILED": dead, "SLACK_USER_WEBHOOKS_FILE": str(users)}
+    lines = checked(code=1, HTTPS_PROXY=tls_slack.url, REQUESTS_CA_BUNDLE=trusted, **webhooks)
+    advice = "the webhook was removed or disabled, create a new webhook and put its URL into the setting"
+    refused = f"HTTP 404 no_service → {advice}"
+    assert [line for line in lines if re.search(r"\([0-9a-f]{6}\): [^n]", line)] == [
+        f"✓ SLACK_WEBHOOK, URL 1 ({fingerprint(one)}): Slack knows the webhook",
+        f"✓ SLACK_WEBHOOK, URL 2 ({fingerprint(two)}): Slack knows the webhook",
+        f"✗ SLACK_WEBHOOK_FAILED ({fingerprint(dead)}): {refused}",
+        f"✗ the channel of user test-api... ({fingerprint(of_user, 'test-api-key-0001')}): {refused}",
     ]
     assert {request.body for request in slack.requests} == {b'{"text": ""}'}
 
@@ -472,76 +415,46 @@ def test_other_hosts_are_asked_for_nothing_that_is_secret(heart):
     assert (heart.looks, heart.beats) == ([("/", None)], [])
 
 
-@pytest.mark.parametrize(
-    ("webhook", "what", "remedy"),
-    [
-        *[
-            (
-                url,
-                f"an address at {url.split('/')[2]} that is no incoming webhook",
-                "create one, https://hooks.slack.com/services/…, and put that into the setting",
-            )
-            for url in (
-                "https://acme.slack.com/archives/topsecret",
-                "https://hooks.slack.com/",
-                "https://hooks.slack.com/services/",
-                "https://slack.com/api/chat.postMessage",
-                "https://app.slack.com/client/T0/topsecret",
-            )
-        ],
-        (
-            "http://127.0.0.1:1/hooks/topsecret",
-            "127.0.0.1:1: no connection (Connection refused)",
-            "is it the right address?",
-        ),
-        (
-            "http://u:topsecret@name.invalid/hooks/x?y",
-            "name.invalid: no connection (there is no such host)",
-            "is it the right address?",
-        ),
-    ],
+NO_WEBHOOKS = (
+    "https://acme.slack.com/archives/topsecret",
+    "https://hooks.slack.com/",
+    "https://hooks.slack.com/services/",
+    "https://slack.com/api/chat.postMessage",
+    "https://app.slack.com/client/T0/topsecret",
 )
-def test_address_that_takes_no_message_is_a_line_and_is_not_asked(watch, monkeypatch, webhook, what, remedy):
+AWAY = {
+    "http://127.0.0.1:1/hooks/topsecret": "127.0.0.1:1: no connection (Connection refused)",
+    "http://u:topsecret@name.invalid/hooks/x?y": "name.invalid: no connection (there is no such host)",
+}
+
+
+@pytest.mark.parametrize("webhook", [*NO_WEBHOOKS, *AWAY])
+def test_address_that_takes_no_message_is_a_line_and_is_not_asked(watch, monkeypatch, webhook):
     watch.secrets.add("topsecret")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     settings = Settings.from_environment({"SLACK_WEBHOOK": webhook})
     (found,) = slack_notifier._check_destinations(settings, Deadline.after(30))
+    what, remedy = AWAY.get(webhook), "is it the right address?"
+    if not what:
+        what = f"an address at {webhook.split('/')[2]} that is no incoming webhook"
+        remedy = "create one, https://hooks.slack.com/services/…, and put that into the setting"
     assert found == (BAD, f"SLACK_WEBHOOK ({fingerprint(webhook)}): {what}", remedy)
 
 
-# ---- Mail and heartbeat ----------------------------------------------------------------------------------------------
-
-
-def test_wrong_password_of_the_mail_server_is_a_line(checked, ready, mail, trusted, watch):
-    watch.secrets.add("not-the-password")
+def test_mail_server_and_heartbeat_that_take_nothing_are_lines(checked, ready, mail, trusted, watch):
+    watch.secrets |= {"not-the-password", "topsecret"}
     server = mail.url.rpartition("@")[2]
-    out = checked(
-        code=1,
-        SMTP_URL=f"smtp://alerts:not-the-password@{server}",
-        ALERT_EMAIL_TO="ops@example.com",
-        SSL_CERT_FILE=trusted,
-    )
-    line = re.search(r"(?m)^✗ Mail server.*(?:\n  .*)*", out)[0]
-    assert (
-        " ".join(line.split()) == f"✗ Mail server {server}: the server does not accept the login of SMTP_URL "
-        "(5.7.8 [masked] is not it, nor is [masked]) → see SMTP_URL in docs/delivery.md"
-    )
-    assert PASSWORD not in out
-
-
-def test_mail_server_and_heartbeat_that_are_not_there_are_lines(checked, ready):
-    down = {"SMTP_URL": "smtp://127.0.0.1:1", "ALERT_EMAIL_TO": "ops@example.com"}
-    out = checked(code=1, HEARTBEAT_URL="http://127.0.0.1:1/topsecret", **down).splitlines()
-    assert "✗ Mail server 127.0.0.1:1: no server answers there (Connection refused)" in out
-    assert "✗ The heartbeat's host: 127.0.0.1:1: no connection (Connection refused)" in out
+    email = {"SMTP_URL": f"smtp://alerts:not-the-password@{server}", "ALERT_EMAIL_TO": "ops@example.com"}
+    lines = checked(code=1, HEARTBEAT_URL="http://127.0.0.1:1/topsecret", SSL_CERT_FILE=trusted, **email)
+    why = "the server does not accept the login of SMTP_URL (5.7.8 [masked] is not it, nor is [masked])"
+    assert f"✗ Mail server {server}: {why} → see SMTP_URL in docs/delivery.md" in lines
+    assert "✗ The heartbeat's host: 127.0.0.1:1: no connection (Connection refused)" in "\n".join(lines)
 
 
 def test_mail_server_is_named_without_the_rest_of_its_url(watch):
     watch.secrets.add("topsecret")
-    settings = Settings.from_environment(
-        {"SMTP_URL": "smtp://u:topsecret@127.0.0.1:1/topsecret?topsecret@x#y", "ALERT_EMAIL_TO": "ops@example.com"}
-    )
-    found = slack_notifier._check_mail(settings.email, Deadline.after(30))
+    email = slack_notifier.Email("smtp://u:topsecret@127.0.0.1:1/topsecret?topsecret@x#y", ["ops@example.com"], "")
+    found = slack_notifier._check_mail(email, Deadline.after(30))
     watch.written.append(str(found))
     assert found.what == "Mail server 127.0.0.1:1: no server answers there (Connection refused)"
 
@@ -553,14 +466,11 @@ def test_check_is_over_in_time_whatever_hangs(monkeypatch, tmp_path):
     monkeypatch.setattr(slack_notifier, "PROBE_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
-        settings = Settings.from_environment(
-            {
-                "DATABASE_URL": f"postgresql://{address}/x",
-                "SLACK_WEBHOOK": ",".join(f"http://{address}/{n}" for n in range(40)),
-                "SMTP_URL": f"smtp://{address}",
-                "ALERT_EMAIL_TO": "ops@example.com",
-                "HEARTBEAT_URL": f"http://{address}/",
-            }
+        settings = Settings(
+            database_url=f"postgresql://{address}/x",
+            webhooks={"": [f"http://{address}/{n}" for n in range(40)]},
+            email=slack_notifier.Email(f"smtp://{address}", ["ops@example.com"], ""),
+            heartbeat_url=f"http://{address}/",
         )
         started = monotonic()
         found = list(check(settings, [], 30))

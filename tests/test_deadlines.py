@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
+import resource
 import signal
 import socket
 import threading
@@ -16,12 +18,12 @@ from typing import Any, Callable
 
 import psycopg2
 import pytest
-from servers import Front, Listener, flood, says
+from servers import Front, flood, says
 from support import BLIND, told, value, wait_until
 
 import slack_notifier
 from sandbox.postgres import create_database, create_tasks_table, postgres_server
-from slack_notifier import CALL_SECONDS, EVENT_SECONDS, RUN_SECONDS, Settings, SlackNotifier
+from slack_notifier import Settings, SlackNotifier
 
 pytestmark = pytest.mark.usefixtures("room")
 
@@ -50,20 +52,20 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(slack_notifier, name, seconds)
 
 
-CALLS: dict[str, Callable[[SlackNotifier], Any]] = {
-    "a run": lambda notifier: notifier.send_combined_notification()["error"] is None,
-    "failed": lambda notifier: notifier.send_failed_tasks_notification(),
-    "stuck": lambda notifier: notifier.send_stuck_tasks_notification(),
-    "read": lambda notifier: bool(notifier.get_failed_tasks_last_30min()),
+# Each call, and what limits it.
+CALLS: dict[str, tuple[str, Callable[[SlackNotifier], Any]]] = {
+    "a run": ("RUN_SECONDS", lambda notifier: notifier.send_combined_notification()["error"] is None),
+    "failed": ("CALL_SECONDS", SlackNotifier.send_failed_tasks_notification),
+    "stuck": ("CALL_SECONDS", SlackNotifier.send_stuck_tasks_notification),
+    "read": ("CALL_SECONDS", SlackNotifier.get_failed_tasks_last_30min),
 }
-LIMITS = {"a run": "RUN_SECONDS", "failed": "CALL_SECONDS", "stuck": "CALL_SECONDS", "read": "CALL_SECONDS"}
 
 
 @contextmanager
 def no_longer_than(call: str) -> Iterator[None]:
     started = time.monotonic()
     yield
-    assert time.monotonic() - started < getattr(slack_notifier, LIMITS[call]) + SLACK_SECONDS
+    assert time.monotonic() - started < getattr(slack_notifier, CALLS[call][0]) + SLACK_SECONDS
 
 
 # ---- The database ----------------------------------------------------------------------------------------------------
@@ -83,19 +85,18 @@ STEPS = {
 @pytest.mark.parametrize("fault", ["silent", "drip", "reset", "flood"])
 @pytest.mark.parametrize("step", STEPS)
 def test_a_call_is_over_in_time_whatever_the_database_does_and_misses_nothing(
-    settings, slack, tasks, proxy, database_url, step, fault
+    notifier, by_proxy, slack, tasks, proxy, step, fault
 ):
     """Silent at a step of a call: the next run tells what was not told; a repeat only where Slack had accepted."""
     task_id = tasks.fail()
-    notifier = SlackNotifier(settings=settings._replace(database_url=proxy.url(database_url)))
     proxy.stop(**STEPS[step], then=fault)
     with no_longer_than("failed"):
-        notifier.send_failed_tasks_notification()
+        by_proxy.send_failed_tasks_notification()
     assert proxy.stopped.is_set()
     proxy.close()
     wait_until(lambda: value(tasks.connection, SESSIONS) == 0, 30)
     had_accepted = len(told(slack))
-    assert SlackNotifier(settings=settings).send_combined_notification()["error"] is None
+    assert notifier.send_combined_notification()["error"] is None
     times = len(told(slack))
     assert told(slack) == [[task_id]] * times
     assert times == 1 or (times == 2 and had_accepted == 1 and "commit" in step)
@@ -109,19 +110,21 @@ SESSIONS = (
 
 @pytest.mark.slow(15)
 @pytest.mark.usefixtures("hasty")
-@pytest.mark.parametrize("fault", ["silent at once", "silent after the login", "drip", "reset"])
-def test_fifty_calls_leave_no_more_behind_than_one(settings, slack, tasks, proxy, database_url, fault):
+@pytest.mark.parametrize("fault", ["silent at once", "silent", "drip", "reset"])
+def test_fifty_calls_leave_no_more_behind_than_one(by_proxy, settings, tasks, proxy, fault):
     def call(kind: str) -> bool:
         with no_longer_than(kind):
-            return CALLS[kind](notifier)
+            return CALLS[kind][1](notifier)
 
     tasks.fail()
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
-    with silent_server() as port:
-        url = f"postgresql://a:b@127.0.0.1:{port}/c" if fault == "silent at once" else proxy.url(database_url)
-        proxy.always(statement="BEGIN", then=fault if fault in ("drip", "reset") else "silent")
-        notifier = SlackNotifier(settings=settings._replace(database_url=url))
-        port = port if fault == "silent at once" else proxy.port
+    with closing(socket.create_server(("127.0.0.1", 0), backlog=200)) as silent:
+        if fault == "silent at once":
+            port = silent.getsockname()[1]
+            notifier = SlackNotifier(settings=settings._replace(database_url=f"postgresql://a:b@127.0.0.1:{port}/c"))
+        else:
+            port, notifier = proxy.port, by_proxy
+            proxy.stop(statement="BEGIN", then=fault, always=True)
         with ThreadPoolExecutor(50) as pool:
             assert not any(pool.map(call, itertools.islice(itertools.cycle(CALLS), 50)))
         wait_until(lambda: left_behind(port) == (0, 0), 30)
@@ -148,13 +151,6 @@ def peer_port(descriptor: int) -> int | None:
     except OSError:
         return None
     return peer[1] if isinstance(peer, tuple) else None
-
-
-@contextmanager
-def silent_server() -> Iterator[int]:
-    """Takes every connection and says nothing."""
-    with closing(socket.create_server(("127.0.0.1", 0), backlog=200)) as listener:
-        yield listener.getsockname()[1]
 
 
 @pytest.mark.slow
@@ -187,9 +183,8 @@ def test_ten_destinations_and_a_locked_table_are_a_cannot_read_message_that_says
         cursor.execute("LOCK TABLE tasks")
         with no_longer_than("a run"):
             result = SlackNotifier(settings=settings._replace(webhooks={"": urls})).send_combined_notification()
-    session = rf"the table tasks is locked by session {migration.info.backend_pid if not migration.closed else ''}"
-    assert session in result["error"]
-    assert "(alembic), a migration or VACUUM FULL?" in result["error"]
+    who = r"the table tasks is locked by session \d+ \(alembic\), a migration or VACUUM FULL\?"
+    assert re.search(who, result["error"])
     assert "Another run" not in result["error"]
     assert all("🙈" in slack.messages(f"team-{number}")[0]["text"] for number in range(10))
 
@@ -197,15 +192,14 @@ def test_ten_destinations_and_a_locked_table_are_a_cannot_read_message_that_says
 @pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("table", ["tasks", "slack_notifications"])
-def test_a_lock_taken_within_a_run_is_no_other_run(settings, slack, tasks, proxy, database_url, table):
+def test_a_lock_taken_within_a_run_is_no_other_run(notifier, by_proxy, tasks, proxy, database_url, table):
     """A migration that comes between the opening of the ledger and the claim."""
     tasks.fail()
-    SlackNotifier(settings=settings).send_combined_notification()
+    notifier.send_combined_notification()
     tasks.fail()
     proxy.stop(statement="FOR UPDATE")
-    notifier = SlackNotifier(settings=settings._replace(database_url=proxy.url(database_url)))
     with ThreadPoolExecutor(1) as pool, closing(psycopg2.connect(database_url, application_name="psql")) as migration:
-        run = pool.submit(notifier.send_combined_notification)
+        run = pool.submit(by_proxy.send_combined_notification)
         assert proxy.stopped.wait(15)
         with migration.cursor() as cursor:
             cursor.execute(f"LOCK TABLE {table}")
@@ -214,60 +208,36 @@ def test_a_lock_taken_within_a_run_is_no_other_run(settings, slack, tasks, proxy
     assert f"the table {table} is locked by session" in error
 
 
-# ---- Connections that break ------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("step", ["before the first statement", "in the claim", "after the claim"])
-def test_a_connection_that_breaks_is_opened_again(settings, slack, tasks, proxy, database_url, step):
+def test_a_connection_that_breaks_is_opened_again(by_proxy, slack, tasks, proxy, step):
     task_id = tasks.fail()
     proxy.stop(**STEPS[step], then="reset")
-    result = SlackNotifier(
-        settings=settings._replace(database_url=proxy.url(database_url))
-    ).send_combined_notification()
-    assert result["error"] is None
+    assert by_proxy.send_combined_notification()["error"] is None
     assert told(slack) == [[task_id]]
 
 
 @pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize("answered", [False, True])
-def test_a_commit_that_is_lost_where_nothing_is_told_is_no_trouble(
-    settings, slack, tasks, proxy, database_url, number, answered
-):
-    notifier = SlackNotifier(settings=settings._replace(database_url=proxy.url(database_url)))
-    assert notifier.send_combined_notification()["error"] is None
+def test_a_commit_that_is_lost_where_nothing_is_told_is_no_trouble(by_proxy, slack, proxy, number, answered):
+    assert by_proxy.send_combined_notification()["error"] is None
     proxy.stop(statement="COMMIT\0", number=number, answered=answered, then="reset")
-    assert notifier.send_combined_notification()["error"] is None
+    assert by_proxy.send_combined_notification()["error"] is None
     assert proxy.stopped.is_set()
     assert slack.messages() == []
 
 
 # ---- Slack and the mail server ---------------------------------------------------------------------------------------
 
-_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+_HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
 ENDLESS = {
-    "100 Continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+    "100 Continue": ("", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
     "headers": (_HEAD, b"X-More: again\r\n" * 50),
-    "trailers": (_HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X-More: again\r\n" * 1000),
+    "trailers": (_HEAD + "Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X-More: again\r\n" * 1000),
     "empty gzip members": (
-        _HEAD + b"Content-Encoding: gzip\r\nContent-Length: 1000000000\r\n\r\n",
+        _HEAD + "Content-Encoding: gzip\r\nContent-Length: 1000000000\r\n\r\n",
         bytes.fromhex("1f8b08000000000000030300000000000000000000") * 1000,
     ),
 }
-
-
-class Endless(Listener):
-    """Answers each connection without end, until its client is gone."""
-
-    def __init__(self, beginning: bytes, again: bytes, *, greets: bool = False) -> None:
-        super().__init__()
-        self.beginning, self.again, self.greets = beginning, again, greets
-        self.open()
-
-    def serve(self, client: socket.socket) -> None:
-        if not self.greets:
-            client.recv(65536)
-        client.sendall(self.beginning)
-        flood(client, self.again)
 
 
 @pytest.mark.slow
@@ -275,7 +245,8 @@ class Endless(Listener):
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_a_webhook_server_that_never_ends_leaves_no_thread_at_work(settings, tasks, kind):
     tasks.fail()
-    with closing(Endless(*ENDLESS[kind])) as server:
+    beginning, again = ENDLESS[kind]
+    with closing(Front(1, *[says(beginning, for_ever=True, again=again)] * 9)) as server:
         notifier = SlackNotifier(f"http://127.0.0.1:{server.port}/services/T0/B0/secret", settings=settings)
         with no_longer_than("failed"):
             notifier.send_failed_tasks_notification()
@@ -296,11 +267,9 @@ def test_a_retry_after_of_any_length_takes_no_time(settings, tasks):
 
 @pytest.mark.usefixtures("hasty")
 def test_a_mail_server_that_greets_without_end_is_cut_off(settings, slack, tasks):
-    import resource
-
     tasks.fail()
     slack.answer(404, "no_service", times=None)
-    with closing(Endless(b"", b"220-welcome\r\n" * 5000, greets=True)) as server:
+    with closing(Front(1, *[lambda client: flood(client, b"220-welcome\r\n" * 5000)] * 9)) as server:
         email = slack_notifier.Email(f"smtp://127.0.0.1:{server.port}", ["ops@example.com"], "a@example.com")
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         with no_longer_than("failed"):
@@ -312,18 +281,12 @@ def test_a_mail_server_that_greets_without_end_is_cut_off(settings, slack, tasks
 # ---- The real limits -------------------------------------------------------------------------------------------------
 
 
-def test_the_limits_are_those_of_the_documents():
-    assert (RUN_SECONDS, CALL_SECONDS, EVENT_SECONDS) == (90, 10, 5)
-    assert slack_notifier.CLAIM_HOLD_SECONDS > slack_notifier.DELIVERY_SECONDS > slack_notifier.EMAIL_SECONDS
-
-
 @pytest.mark.slow(10)
-def test_a_silent_database_holds_a_worker_for_ten_seconds_at_the_most(settings, tasks, proxy, database_url):
+def test_a_silent_database_holds_a_worker_for_ten_seconds_at_the_most(by_proxy, tasks, proxy):
     tasks.fail()
     proxy.stop(statement="FOR UPDATE")
-    notifier = SlackNotifier(settings=settings._replace(database_url=proxy.url(database_url)))
     with no_longer_than("failed"):
-        assert notifier.send_failed_tasks_notification() is False
+        assert by_proxy.send_failed_tasks_notification() is False
 
 
 @pytest.mark.slow(15)

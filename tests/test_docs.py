@@ -7,7 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from textwrap import dedent
 
@@ -20,15 +20,8 @@ from sandbox.__main__ import SCENARIOS
 from slack_notifier import VARIABLES, Settings, SlackNotifier
 
 ROOT = PROGRAM.parent
-PAGES = {
-    page: (ROOT / page).read_text(encoding="utf-8")
-    for page in [
-        "README.md",
-        "CHANGELOG.md",
-        "CONTRIBUTING.md",
-        *(f"docs/{path.name}" for path in ROOT.glob("docs/*.md")),
-    ]
-}
+PATHS = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")]
+PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in PATHS}
 ENV_EXAMPLE = ROOT / ".env.example"
 SOURCE = PROGRAM.read_text(encoding="utf-8")
 
@@ -44,9 +37,6 @@ def blocks(language: str, text: str) -> list[str]:
 
 
 # ---- Settings --------------------------------------------------------------------------------------------------------
-
-TABLE_OF_SETTINGS = dict(re.findall(r"(?m)^\| `([A-Z_]+)` \| (.*?) ?\|", chapter("Settings")))
-
 
 # Where the README has words for it.
 DEFAULTS_IN_WORDS = {
@@ -66,12 +56,10 @@ def default_of(name: str) -> str:
     return "UTC" if name == "SLACK_TIMEZONE" else ""
 
 
-def test_the_readme_lists_every_setting_with_its_default_in_the_order_of_the_example_file():
-    defaults = {name: default.replace("`", "") for name, default in TABLE_OF_SETTINGS.items()}
-    assert list(defaults.items()) == [(name, DEFAULTS_IN_WORDS.get(name, default_of(name))) for name in VARIABLES]
-
-
-def test_the_example_file_has_every_setting_with_its_default_in_the_same_order():
+def test_the_readme_and_the_example_file_list_every_setting_with_its_default_in_one_order():
+    listed = re.findall(r"(?m)^\| `([A-Z_]+)` \| (.*?) ?\|", chapter("Settings"))
+    defaults = [(name, default.replace("`", "")) for name, default in listed]
+    assert defaults == [(name, DEFAULTS_IN_WORDS.get(name, default_of(name))) for name in VARIABLES]
     assert list(dotenv.dotenv_values(ENV_EXAMPLE).items()) == [(name, default_of(name)) for name in VARIABLES]
 
 
@@ -105,21 +93,10 @@ def texts_of_the_source() -> str:
             return "".join(map(text_of, node.values))
         if isinstance(node, ast.FormattedValue):
             return str(names.get(node.value.id, "…")) if isinstance(node.value, ast.Name) else "…"
-        return node.value
+        return node.value if isinstance(getattr(node, "value", None), str) else ""
 
-    texts = ast.walk(ast.parse(SOURCE))
-    found = [
-        text_of(node)
-        for node in texts
-        if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
-    ]
-    return "\n".join(re.sub(r"%[srd]", "…", text) for text in found)
-
-
-def quoted_lines() -> list[str]:
-    """The log lines of the troubleshooting table."""
-    rows = re.findall(r"(?m)^\| (`.*?) \| .* \| .* \|$", PAGES["docs/troubleshooting.md"])
-    return [quote for row in rows for quote in re.findall(r"`([^`]+)`", row)]
+    nodes = (node for node in ast.walk(ast.parse(SOURCE)) if isinstance(node, (ast.JoinedStr, ast.Constant)))
+    return re.sub(r"%[srd]", "…", "\n".join(map(text_of, nodes)))
 
 
 @cache
@@ -136,15 +113,13 @@ def is_filled_in(line: str) -> bool:
 
 @pytest.mark.slow
 def test_the_troubleshooting_table_quotes_lines_of_the_program():
-    texts = texts_of_the_source()
-    quotes = quoted_lines()
+    rows = re.findall(r"(?m)^\| (`.*?) \| .* \| .* \|$", PAGES["docs/troubleshooting.md"])
+    quotes = [quote for row in rows for quote in re.findall(r"`([^`]+)`", row)]
     assert len(quotes) > 25
     for quote in quotes:
-        if is_filled_in(quote):
-            continue
-        pieces = re.split(r"…|(?<=: )|; ", quote)
-        for piece in pieces:
-            assert piece in texts or piece in NOT_OURS or is_filled_in(piece), f"{quote!r}: {piece!r}"
+        for piece in [] if is_filled_in(quote) else re.split(r"…|(?<=: )|; ", quote):
+            is_ours = piece in texts_of_the_source() or is_filled_in(piece)
+            assert is_ours or piece in NOT_OURS, f"{quote!r}: {piece!r}"
 
 
 def test_the_example_of_a_check_has_its_lines():
@@ -158,22 +133,26 @@ def test_the_example_of_a_check_has_its_lines():
 
 
 def test_what_the_documents_say_of_times_is_so():
-    table = chapter("Time limits", "docs/delivery.md")
-    for seconds in (
-        f"all in all | {slack_notifier.RUN_SECONDS} s |",
-        f"`get_…()`: likewise | {slack_notifier.CALL_SECONDS} s |",
-        f"`send_message()`: likewise | {slack_notifier.EVENT_SECONDS} s |",
-        f"in its place together | {slack_notifier.DELIVERY_SECONDS} s |",
-        f"{slack_notifier.DATABASE_CONNECT_SECONDS} s for each address",
-        f"| {slack_notifier.DATABASE_STATEMENT_SECONDS} s; {slack_notifier.LOCK_WAIT_SECONDS} s |",
-        f"| {slack_notifier.WEBHOOK_CONNECT_SECONDS} s; {slack_notifier.WEBHOOK_READ_SECONDS} s of silence |",
-        f"| {slack_notifier.EMAIL_SECONDS} s; {slack_notifier.HEARTBEAT_SECONDS} s |",
-    ):
-        assert seconds in table
-    assert f"Leave a task {slack_notifier.CALL_SECONDS} s" in chapter("In a task queue", "docs/worker.md")
+    limits = chapter("Time limits", "docs/delivery.md")
     for_administrators = chapter("To a database administrator", "docs/ledger.md")
-    assert f"at most {slack_notifier.DELIVERY_SECONDS} s for a destination" in for_administrators
-    assert f"ends it after {slack_notifier.CLAIM_HOLD_SECONDS} s" in for_administrators
+    for text, words in [
+        (limits, "all in all | {RUN_SECONDS} s |"),
+        (limits, "`get_…()`: likewise | {CALL_SECONDS} s |"),
+        (limits, "`send_message()`: likewise | {EVENT_SECONDS} s |"),
+        (limits, "in its place together | {DELIVERY_SECONDS} s |"),
+        (limits, "{DATABASE_CONNECT_SECONDS} s for each address"),
+        (limits, "| {DATABASE_STATEMENT_SECONDS} s; {LOCK_WAIT_SECONDS} s |"),
+        (limits, "| {WEBHOOK_CONNECT_SECONDS} s; {WEBHOOK_READ_SECONDS} s of silence |"),
+        (limits, "| {EMAIL_SECONDS} s; {HEARTBEAT_SECONDS} s |"),
+        (chapter("In a task queue", "docs/worker.md"), "Leave a task {CALL_SECONDS} s"),
+        (for_administrators, "at most {DELIVERY_SECONDS} s for a destination"),
+        (for_administrators, "ends it after {CLAIM_HOLD_SECONDS} s"),
+    ]:
+        assert words.format_map(vars(slack_notifier)) in text
+    assert slack_notifier.CLAIM_HOLD_SECONDS > slack_notifier.DELIVERY_SECONDS > slack_notifier.EMAIL_SECONDS
+    limits_from_outside = re.findall(r"(?:TimeoutStartSec=|activeDeadlineSeconds: )(\d+)", PAGES["docs/running.md"])
+    assert len(limits_from_outside) == 2
+    assert all(int(seconds) > slack_notifier.RUN_SECONDS for seconds in limits_from_outside)
 
 
 # ---- SQL -------------------------------------------------------------------------------------------------------------
@@ -186,16 +165,13 @@ def statements(heading: str, page: str = "README.md") -> list[str]:
 
 @pytest.fixture
 def as_documented(role, tasks):
-    """Runs documented statements as the database's owner, for a role of the test's own; returns what they did."""
+    """Runs documented statements as the database's owner, for a role of the test's own."""
 
-    def run(statements: list[str]) -> list[str]:
+    def run(statements: list[str]) -> None:
         for statement in statements:
             mine = re.sub(r"\bnotifier\b", role.name, statement)
-            if mine.startswith("CREATE ROLE"):
-                # Its own password, and roles belong to the whole server.
-                mine = f"ALTER ROLE {role.name} LOGIN"
-            tasks.execute(mine)
-        return statements
+            # It has its own password, and roles belong to the whole server.
+            tasks.execute(f"ALTER ROLE {role.name} LOGIN" if mine.startswith("CREATE ROLE") else mine)
 
     return run
 
@@ -205,41 +181,35 @@ def test_the_table_in_the_readme_is_the_one_that_the_program_creates():
     assert create.split() == f"CREATE TABLE {slack_notifier._LEDGER_COLUMNS}".split()
 
 
-@pytest.mark.parametrize("columns_only", [False, True])
-def test_the_rights_of_the_set_up_are_enough(as_documented, role, settings, slack, tasks, caplog, columns_only):
-    tasks.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+def documented_rights(way: str) -> list[str]:
+    if way == "in a schema of its own":
+        grants = statements("Rights", "docs/ledger.md")
+        assert len(grants) == 3
+        moved = ["ALTER TABLE tasks SET SCHEMA app", "SET search_path = app", "GRANT SELECT ON app.tasks TO notifier"]
+        return moved + [grant.replace("SCHEMA public", "SCHEMA app") for grant in grants]
     set_up = statements("Set it up")
-    if columns_only:
-        set_up = [statement for statement in set_up if statement != "GRANT SELECT ON tasks TO notifier"]
+    if way == "to columns only":
+        set_up.remove("GRANT SELECT ON tasks TO notifier")
         set_up += statements("The role", "docs/security.md")
-    as_documented(set_up)
-    tasks.fail()
-    for _ in range(2):
-        notifier = SlackNotifier(settings=settings._replace(database_url=role.url))
-        assert notifier.send_combined_notification()["error"] is None
-    assert len(slack.messages("alerts")) == 1
-    assert "WARNING" not in [record.levelname for record in caplog.records]
+    return set_up
 
 
-def test_the_rights_of_the_other_ways_are_enough(as_documented, role, settings, slack, tasks, caplog):
-    """In a schema of its own, where the role may create the table, and no more once it has."""
+@pytest.mark.parametrize("way", ["of the set-up", "to columns only", "in a schema of its own"])
+def test_the_documented_rights_are_enough(as_documented, role, settings, slack, tasks, caplog, way):
     tasks.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC; DROP SCHEMA IF EXISTS app CASCADE; CREATE SCHEMA app")
-    tasks.execute(f"ALTER TABLE tasks SET SCHEMA app; GRANT SELECT ON app.tasks TO {role.name}")
-    tasks.execute("SET search_path = app")
-    grants = statements("Rights", "docs/ledger.md")
-    assert len(grants) == 3
-    as_documented([grant.replace("SCHEMA public", "SCHEMA app") for grant in grants])
+    as_documented(documented_rights(way))
     tasks.fail()
     for _ in range(2):
         notifier = SlackNotifier(settings=settings._replace(database_url=role.url))
         assert notifier.send_combined_notification()["error"] is None
+        # Once the first run has created the table.
         tasks.execute(f"REVOKE CREATE ON SCHEMA app FROM {role.name}")
     assert len(slack.messages("alerts")) == 1
     assert "WARNING" not in [record.levelname for record in caplog.records]
     tasks.execute("DROP SCHEMA app CASCADE")
 
 
-def test_the_queries_run_and_a_renamed_destination_goes_on_where_the_old_one_stood(
+def test_a_renamed_destination_goes_on_where_the_old_one_stood_and_the_queries_run(
     notifier, other, slack, tasks, as_documented
 ):
     assert notifier.send_failed_tasks_notification()
@@ -253,10 +223,9 @@ def test_the_queries_run_and_a_renamed_destination_goes_on_where_the_old_one_sto
     tasks.execute(rename.replace("old fingerprint", old).replace("new fingerprint", new))
     assert other.send_failed_tasks_notification()
     assert late in slack.messages("other")[0]["text"]
-    queries = statements("History", "docs/ledger.md")
-    assert len(queries) == 2
-    assert value(tasks.connection, f"SELECT count(*) FROM ({queries[0]}) AS history") == 1
-    as_documented(queries)
+    history, query = statements("History", "docs/ledger.md")
+    assert value(tasks.connection, f"SELECT count(*) FROM ({history}) AS history") == 1
+    as_documented([history, query])
 
 
 def test_the_fingerprint_can_be_had_in_a_shell(notifier, monkeypatch):
@@ -283,14 +252,12 @@ def test_an_older_ledger_is_upgraded_by_the_statement(as_documented, notifier, t
 def test_a_claim_is_seen_in_the_activity_of_the_server(notifier, slack, tasks):
     (query,) = statements("To a database administrator", "docs/ledger.md")
     tasks.fail()
-    with slack.hold() as held:
-        telling = threading.Thread(target=notifier.send_failed_tasks_notification)
-        telling.start()
+    with slack.hold() as held, ThreadPoolExecutor(1) as pool:
+        pool.submit(notifier.send_failed_tasks_notification)
         held.wait_received()
         ours = value(tasks.connection, "SELECT pid FROM pg_locks WHERE relation = 'slack_notifications'::regclass")
         ((_, _, _, state, _, last),) = (row for row in rows(tasks.connection, query) if row[0] == ours)
         held.go()
-        telling.join()
     assert state == "idle in transaction"
     assert last
 
@@ -298,16 +265,12 @@ def test_a_claim_is_seen_in_the_activity_of_the_server(notifier, slack, tasks):
 # ---- Commands --------------------------------------------------------------------------------------------------------
 
 
-def command_lines() -> list[str]:
-    """Every line that runs the program."""
+def test_every_command_line_is_one_that_the_program_takes():
     # In YAML it is a list.
     text = "\n".join(PAGES.values()).replace('", "', " ")
     argument = r"""(?:--[a-z-]+|\d+|"[^"]+"|[0-9a-f-]{36}|[A-Z_]+)(?![\w…])"""
-    return re.findall(rf"(?:(?:python3?|uv run) slack_notifier\.py|python -m slack_notifier)((?: {argument})*)", text)
-
-
-def test_every_command_line_is_one_that_the_program_takes():
-    lines = command_lines()
+    program = r"(?:(?:python3?|uv run) slack_notifier\.py|python -m slack_notifier)"
+    lines = re.findall(rf"{program}((?: {argument})*)", text)
     assert len(lines) > 8
     for line in lines:
         slack_notifier.build_parser().parse_args(shlex.split(line))
@@ -343,8 +306,7 @@ def test_the_line_for_cron_runs_as_cron_runs_it(installed, slack, tasks, tmp_pat
 
 @pytest.mark.slow
 def test_the_service_starts_what_runs(installed, slack, tasks):
-    (unit,) = blocks("ini", PAGES["docs/running.md"])
-    (command,) = re.findall(r"(?m)^ExecStart=(.*)$", unit)
+    (command,) = re.findall(r"(?m)^ExecStart=(.*)$", PAGES["docs/running.md"])
     tasks.fail()
     installed(command)
     assert len(slack.messages("alerts")) == 1
@@ -362,31 +324,21 @@ def test_the_scenarios_of_the_sandbox_are_named():
     assert all(f"`{name}`" in text or f"--scenario {name}`" in text for name in SCENARIOS if name != "sample")
 
 
-def test_no_run_is_ended_from_outside_before_its_own_deadline():
-    text = PAGES["docs/running.md"]
-    (longest,) = re.findall(r"all in all \| (\d+) s", chapter("Time limits", "docs/delivery.md"))
-    limits = re.findall(r"(?:TimeoutStartSec=|activeDeadlineSeconds: )(\d+)", text)
-    assert len(limits) == 2
-    assert all(int(limit) > int(longest) for limit in limits)
-
-
 def test_the_calls_of_the_worker_do_as_they_stand_there(notifier, slack, tasks):
     def render(payload):
         raise RuntimeError("ffmpeg exited with code 137")
 
-    names = {
-        "notifier": notifier,
-        "render": render,
-        "mark_failed": lambda task_id, error: tasks.add("failed", updated=0, id=task_id, error=str(error)),
-        **{"task_id": "t1", "user_api_key": "key-of-a-user", "payload": {"scenes": []}, "log_uri": None},
-    }
+    def mark_failed(task_id, error):
+        tasks.add("failed", updated=0, id=task_id, error=str(error))
+
+    names = {"notifier": notifier, "render": render, "mark_failed": mark_failed}
+    names |= {"task_id": "t1", "user_api_key": "key-of-a-user", "payload": {"scenes": []}, "log_uri": None}
     tasks.add("queued", created=60)
     calls = blocks("python", chapter("Calls", "docs/worker.md"))
     assert len(calls) == 3
     for call in calls:
         exec(call, names)
-    titles = [title(message) for message in slack.messages("alerts")]
-    assert titles == [STARTED, FAILED, STUCK, CREATED]
+    assert [title(message) for message in slack.messages("alerts")] == [STARTED, FAILED, STUCK, CREATED]
 
 
 def test_what_a_notice_reads_from_the_payload_is_what_the_program_knows():
@@ -405,9 +357,6 @@ def test_the_example_of_a_users_file_is_one(tmp_path):
     assert [destination.user for destination in settings.destinations("failed")] == ["pr_live_4c81f0a27be94d6f"]
 
 
-# ---- Links -----------------------------------------------------------------------------------------------------------
-
-
 def anchors(page: str) -> set[str]:
     """As GitHub makes them of headings."""
     headings = re.findall(r"(?m)^#+ (.*)$", re.sub(r"(?ms)^ *```.*?^ *```$", "", PAGES[page]))
@@ -416,30 +365,21 @@ def anchors(page: str) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_within_the_project_leads_somewhere(page):
-    for link in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
-        if "://" in link:
-            continue
-        path, _, anchor = link.partition("#")
+    for path, anchor in re.findall(r"\]\((?!\w+://)([^)\s#]*)#?([^)\s]*)\)", PAGES[page]):
         target = (ROOT / page).parent / path if path else ROOT / page
-        assert target.exists(), link
-        if anchor:
-            assert anchor in anchors(str(target.resolve().relative_to(ROOT.resolve()))), link
+        assert target.exists(), path
+        assert not anchor or anchor in anchors(str(target.resolve().relative_to(ROOT.resolve()))), anchor
+
+
+def test_the_readme_leads_to_every_page_and_is_no_longer_than_a_reader_bears():
+    assert {*PAGES} - {"README.md"} <= set(re.findall(r"\]\(([^)#\s]+)\)", PAGES["README.md"]))
+    assert len(PAGES["README.md"].splitlines()) <= 200
 
 
 def test_the_parts_of_the_module_are_those_of_its_banners():
-    table = chapter("Where a change goes", "CONTRIBUTING.md")
-    assert re.findall(r"(?m)^\| ([A-Z]\w+(?: line| and mute)?) \|", table) == re.findall(
-        r"(?m)^# -{4} (.*?) -+$", SOURCE
-    )
-
-
-def test_the_readme_leads_to_every_page():
-    assert {page for page in PAGES if page != "README.md"} <= set(re.findall(r"\]\(([^)#\s]+)\)", PAGES["README.md"]))
+    parts = re.findall(r"(?m)^\| ([A-Z]\w+(?: line| and mute)?) \|", chapter("Where a change goes", "CONTRIBUTING.md"))
+    assert parts == re.findall(r"(?m)^# -{4} (.*?) -+$", SOURCE)
 
 
 def test_the_first_of_the_changes_are_those_of_this_version():
     assert re.search(r"(?m)^## (.*)$", PAGES["CHANGELOG.md"])[1] == slack_notifier.__version__
-
-
-def test_the_readme_is_no_longer_than_a_reader_bears():
-    assert len(PAGES["README.md"].splitlines()) <= 200

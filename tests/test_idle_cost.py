@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -44,57 +45,53 @@ def read_by_a_run(tasks: Any, notifier: SlackNotifier, query: str = READ) -> dic
     return {table: int(value(tasks.connection, query, {"table": table}) - count) for table, count in before.items()}
 
 
-def report_failures(tasks: Any, make_tasks: Any, notifier: SlackNotifier, clock: Clock) -> None:
-    """Fills the table and has its failures reported."""
-    # In a session that ends: what the index reads is counted before the runs.
-    other = make_tasks(notifier.settings.database_url)
-    other.execute(FILL, {"now": clock.now.replace(tzinfo=None)})
-    other.connection.close()
-    assert notifier.send_combined_notification()["failed_tasks_count"] == TOLD
-    tasks.execute("VACUUM ANALYZE")
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("unhurried")
-def test_an_idle_run_reads_nothing_of_what_was_told(tasks, make_tasks, notifier, settings, figures):
+@pytest.fixture
+def clock(tasks: Any, make_tasks: Any, notifier: SlackNotifier, unhurried: None) -> Iterator[Clock]:
+    """It stands still; thousands of failures have been reported."""
     with standing_clock(tasks.connection) as clock:
-        report_failures(tasks, make_tasks, notifier, clock)
-        for when, minutes in [("hours_later", 150), ("days_later", 3 * 24 * 60)]:
-            clock.advance(minutes=minutes)
-            # The first run after a pause has a span of its own.
-            notifier.send_combined_notification()
-            clock.advance(minutes=15)
-            read = read_by_a_run(tasks, notifier)
-            figures(**{f"{table}_{when}": count for table, count in read.items()})
-            assert max(read.values()) <= FEW
-        # As where nearly all tasks have one status: PostgreSQL thinks that to read all of them would cost less.
-        url = f"{settings.database_url}?options=-c%20random_page_cost%3D10000"
-        unlike = SlackNotifier(settings=settings._replace(database_url=url))
-        assert read_by_a_run(tasks, unlike)["tasks"] <= FEW
-        tasks.execute("DROP INDEX tasks_status_updated_at_idx")
-        assert read_by_a_run(tasks, notifier)["tasks"] >= TOLD, "it would not be noticed"
+        # In a session that ends: what the index reads is counted before the runs.
+        other = make_tasks(notifier.settings.database_url)
+        other.execute(FILL, {"now": clock.now.replace(tzinfo=None)})
+        other.connection.close()
+        assert notifier.send_combined_notification()["failed_tasks_count"] == TOLD
+        tasks.execute("VACUUM ANALYZE")
+        yield clock
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("unhurried")
+def test_an_idle_run_reads_nothing_of_what_was_told(clock, tasks, notifier, settings, figures):
+    for when, minutes in [("hours_later", 150), ("days_later", 3 * 24 * 60)]:
+        clock.advance(minutes=minutes)
+        # The first run after a pause has a span of its own.
+        notifier.send_combined_notification()
+        clock.advance(minutes=15)
+        read = read_by_a_run(tasks, notifier)
+        figures(**{f"{table}_{when}": count for table, count in read.items()})
+        assert max(read.values()) <= FEW
+    # As where nearly all tasks have one status: PostgreSQL thinks that to read all of them would cost less.
+    url = f"{settings.database_url}?options=-c%20random_page_cost%3D10000"
+    unlike = SlackNotifier(settings=settings._replace(database_url=url))
+    assert read_by_a_run(tasks, unlike)["tasks"] <= FEW
+    tasks.execute("DROP INDEX tasks_status_updated_at_idx")
+    assert read_by_a_run(tasks, notifier)["tasks"] >= TOLD, "it would not be noticed"
+
+
+@pytest.mark.slow
 def test_an_idle_run_reads_little_of_the_ledger_within_two_hours_of_thousands_of_failures(
-    tasks, make_tasks, notifier, settings, figures
+    clock, tasks, notifier, figures
 ):
-    with standing_clock(tasks.connection) as clock:
-        report_failures(tasks, make_tasks, notifier, clock)
-        for _ in range(3):
-            clock.advance(minutes=15)
-            assert notifier.send_combined_notification()["error"] is None
-        # An older transaction that is open meanwhile, in whatever database, keeps the tasks in view.
-        read = wait_until(lambda: (count := read_by_a_run(tasks, notifier)["slack_notifications"]) <= FEW and [count])
-        figures(ledger_rows=read[0])
+    for _ in range(3):
+        clock.advance(minutes=15)
+        assert notifier.send_combined_notification()["error"] is None
+    # An older transaction that is open meanwhile, in whatever database, keeps the tasks in view.
+    read = wait_until(lambda: (count := read_by_a_run(tasks, notifier)["slack_notifications"]) <= FEW and [count])
+    figures(ledger_rows=read[0])
 
 
-def test_an_idle_run_makes_at_most_eleven_round_trips(settings, proxy, database_url, figures):
-    notifier = SlackNotifier(settings=settings._replace(database_url=proxy.url(database_url)))
-    assert notifier.send_combined_notification()["error"] is None
+def test_an_idle_run_makes_at_most_eleven_round_trips(by_proxy, proxy, figures):
+    assert by_proxy.send_combined_notification()["error"] is None
     proxy.run_freely()
-    assert notifier.send_combined_notification()["error"] is None
+    assert by_proxy.send_combined_notification()["error"] is None
     figures(round_trips=len(proxy.statements))
     assert len(proxy.statements) <= 11
 

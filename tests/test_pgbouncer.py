@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not inst
 
 CONFIGURATION = """
 [databases]
-{database} = host={host} port={port} user={user} password={password}
+{info.dbname} = host={info.host} port={info.port} user={info.user} password={info.password}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {listen_port}
@@ -36,7 +36,13 @@ max_client_conn = 100
 # All that a run sets for itself, and what a pooled session must not remember of it.
 SETTINGS = ["timezone", "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"]
 SETTINGS += ["transaction_isolation", "default_transaction_read_only"]
-HERE = "(SELECT oid FROM pg_database WHERE datname = current_database())"
+LEFT = [
+    "SELECT mode FROM pg_locks JOIN pg_database ON pg_database.oid = database "
+    "WHERE locktype = 'advisory' AND datname = current_database()",
+    "SELECT relname FROM pg_class WHERE relpersistence = 't'",
+    "SELECT name FROM pg_prepared_statements",
+    "SELECT channel FROM pg_listening_channels() AS channel",
+]
 
 
 @pytest.fixture
@@ -46,15 +52,7 @@ def pool(tasks, tmp_path, request) -> Iterator[str]:
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         listen_port = probe.getsockname()[1]
-    configuration = CONFIGURATION.format(
-        database=info.dbname,
-        host=info.host,
-        port=info.port,
-        user=info.user,
-        password=info.password,
-        listen_port=listen_port,
-        pool_size=request.param,
-    )
+    configuration = CONFIGURATION.format(info=info, listen_port=listen_port, pool_size=request.param)
     (tmp_path / "pgbouncer.ini").write_text(configuration, encoding="utf-8")
     # PgBouncer refuses to run as root, and reads its file before it becomes somebody else.
     user = ["-u", "nobody"] if os.geteuid() == 0 else []
@@ -130,15 +128,11 @@ def test_a_run_leaves_nothing_in_the_session(pool, pooled, role, slack, tasks, o
             with client.cursor() as cursor:
                 cursor.execute("CREATE TABLE slack_notifications (unlike text)")
                 cursor.execute(f"GRANT SELECT ON tasks, slack_notifications TO {role.name}; SET ROLE {role.name}")
-        notifier = SlackNotifier(settings=pooled.settings, dry_run=outcome == "dry run")
-        result = notifier.send_combined_notification()
+        result = SlackNotifier(settings=pooled.settings, dry_run=outcome == "dry run").send_combined_notification()
         assert (result["error"] is None) is (outcome != "refused")
         assert rows(client, "SELECT pg_backend_pid()") == [session]
         assert [rows(client, f"SHOW {name}") for name in SETTINGS] == before
-        assert rows(client, f"SELECT mode FROM pg_locks WHERE locktype = 'advisory' AND database = {HERE}") == []
-        assert rows(client, "SELECT relname FROM pg_class WHERE relpersistence = 't'") == []
-        assert rows(client, "SELECT name FROM pg_prepared_statements") == []
-        assert rows(client, "SELECT channel FROM pg_listening_channels() AS channel") == []
+        assert [rows(client, query) for query in LEFT] == [[]] * len(LEFT)
     printed()
 
 
@@ -157,8 +151,7 @@ def test_a_run_leaves_nothing_in_the_session(pool, pooled, role, slack, tasks, o
 def test_what_others_left_in_the_session_changes_nothing(pool, pooled, slack, tasks, setting):
     with closing(psycopg2.connect(pool)) as client:
         client.autocommit = True
-        with client.cursor() as cursor:
-            cursor.execute(f"SET {setting}")
+        client.cursor().execute(f"SET {setting}")
         failed, _too_old = tasks.fail(updated=29), tasks.fail(updated=31)
         stuck, _not_yet = tasks.add("queued", created=31), tasks.add("queued", created=29)
         for _ in range(2):

@@ -10,9 +10,8 @@ import os
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Callable
+from typing import Callable
 from urllib.parse import quote
 
 import pytest
@@ -23,13 +22,11 @@ import slack_notifier
 from sandbox.slack import SlackStandIn
 from slack_notifier import Settings, SlackNotifier
 
-Environ = Callable[..., dict[str, str]]
-
 HEART = "secret-of-the-heart"
 
 
 @pytest.fixture
-def everything(watch: Any, slack: SlackStandIn, mail, trusted, heart, database_url) -> Iterator[Environ]:
+def everything(watch, slack, mail, trusted, heart, database_url):
     """All variables that hold a secret; at the end, all that was sent is searched as well."""
     watch.secrets |= {HEART, "/services/"}
 
@@ -54,10 +51,6 @@ def path_of(slack: SlackStandIn, channel: str = "alerts") -> str:
     return "/services/" + slack.webhook(channel).partition("/services/")[2]
 
 
-def echo(slack: SlackStandIn, status: int) -> None:
-    slack.answer(status, f"Cannot POST {path_of(slack)} at {slack.webhook()}", times=None)
-
-
 def spelled(url: str) -> str:
     """The same address in percent-encoding that urllib3 spells its own way."""
     start, slash, secret = url.rpartition("/")
@@ -80,7 +73,7 @@ SCRIPTS: dict[str, Callable[[SlackStandIn], None]] = {
     "no_service": lambda slack: slack.answer(404, "no_service", times=None),
     "invalid_blocks": lambda slack: slack.answer(400, "invalid_blocks"),
     "301": lambda slack: slack.answer(301, "", {"Location": slack.webhook()}, times=None),
-    "404 that quotes the address": lambda slack: echo(slack, 404),
+    "404 that quotes the address": lambda slack: slack.answer(404, f"{path_of(slack)}, {slack.webhook()}", times=None),
     "429 that quotes the address": lambda slack: slack.answer(429, slack.webhook(), {"Retry-After": "99"}, times=None),
     "503 that quotes the address, once": lambda slack: slack.answer(503, slack.webhook()),
     "reset": lambda slack: slack.answer(fault="reset", times=None),
@@ -101,14 +94,11 @@ ADDRESSES: dict[str, Callable[[str], str]] = {
 
 
 @pytest.fixture
-def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+def brief(monkeypatch):
     """Less patience, so that all faults can be tried."""
-    monkeypatch.setattr(slack_notifier, "DELIVERY_SECONDS", 5)
-    monkeypatch.setattr(slack_notifier, "EMAIL_SECONDS", 2)
-    monkeypatch.setattr(slack_notifier, "WEBHOOK_READ_SECONDS", 0.5)
-    monkeypatch.setattr(slack_notifier, "HEARTBEAT_SECONDS", 1)
-    monkeypatch.setattr(slack_notifier, "EVENT_SECONDS", 2)
-    monkeypatch.setattr(slack_notifier, "DATABASE_PAUSES_SECONDS", (0.1,))
+    limits = {"DELIVERY_SECONDS": 5, "EMAIL_SECONDS": 2, "WEBHOOK_READ_SECONDS": 0.5, "HEARTBEAT_SECONDS": 1}
+    for name, limit in {**limits, "EVENT_SECONDS": 2, "DATABASE_PAUSES_SECONDS": (0.1,)}.items():
+        monkeypatch.setattr(slack_notifier, name, limit)
 
 
 def everything_a_notifier_does(environ: dict[str, str]) -> None:
@@ -141,7 +131,6 @@ def test_broken_server_spreads_no_secret(tasks, slack, everything, brief, treatm
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_odd_address_spreads_no_secret(tasks, slack, everything, brief, heart, address):
     tasks.fail()
-    slack.webhook()
     spell = ADDRESSES[address]
     beat = spell(f"{heart.address}/{HEART}")
     everything_a_notifier_does(everything(SLACK_WEBHOOK=spell(slack.webhook()), HEARTBEAT_URL=beat))
@@ -189,11 +178,8 @@ def test_host_programs_own_debug_log_gets_no_secret_from_a_left_behind_thread(sl
     monkeypatch.setattr(slack_notifier, "EVENT_SECONDS", 2)
     written: list[str] = []
 
-    class Host(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            written.append(self.format(record))
-
-    host = Host()
+    host = logging.Handler()
+    host.emit = lambda record: written.append(host.format(record))
     logging.getLogger("urllib3").addHandler(host)
     slack.answer(404, slack.webhook(), delay=3)
     notifier = SlackNotifier(settings=Settings.from_environment(everything()))
@@ -310,10 +296,8 @@ def test_tracing_libraries_see_other_requests_but_not_ours(slack):
     front = Front(port_of(slack), *[says("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")] * 9)
     url = front.url(slack.webhook()).partition("/services")[0]
     program = [sys.executable, "-c", TRACED, url]
-    done = subprocess.run(
-        program, capture_output=True, timeout=60, text=True, check=True, cwd=Path(__file__).parent.parent
-    )
+    traced = subprocess.check_output(program, timeout=60, text=True, cwd=PROGRAM.parent)
     front.close()
     assert front.connections == 2
-    assert done.stdout.count("/theirs") >= 2
-    assert "/ours" not in done.stdout
+    assert traced.count("/theirs") >= 2
+    assert "/ours" not in traced

@@ -128,8 +128,6 @@ CAUSES = st.fixed_dictionaries(
 LINES = ["", "$id", "• $id $error $logs", "$error" * 15, "$logs\n$logs", "`$id` $user $age $created $status", " "]
 TEMPLATES = st.sampled_from([*LINES, "x" * 4000])
 STYLES = st.builds(Style, TEMPLATES, st.sampled_from(["", "<!here>", "<!subteam^S0123ABCD>"]), WORDS)
-
-
 FACTS = st.fixed_dictionaries(
     {},
     optional={
@@ -237,36 +235,22 @@ def test_as_many_causes_as_fit_have_a_task_and_then_as_many_as_fit_however_long_
         assert limit - 200 < units(text) + units(f"• `task-a-0` unknown ago · <{link}|View Logs>\n")
 
 
-MANY = tried(max_examples=40, deadline=None)
-
-
 @pytest.mark.slow
-@MANY
-@given(claims(("failed",)) | claims_of_causes(), STYLES)
-def test_a_failed_alert_fits_whatever_the_tasks_hold(claim, style):
-    message = failed_message(claim, Limits(30, 30), style)
+@pytest.mark.parametrize(
+    ("build", "found"),
+    [
+        (failed_message, claims(("failed",)) | claims_of_causes()),
+        (stuck_message, claims((STUCK_IN_PROGRESS, STUCK_QUEUED)) | claims((STUCK_QUEUED,))),
+        (recovered_message, claims(("recovered",))),
+        (healed_message, claims(("healed",))),
+    ],
+)
+@tried(max_examples=40, deadline=None)
+@given(st.data(), STYLES)
+def test_an_alert_fits_whatever_the_tasks_hold_and_counts_them_all(build, found, data, style):
+    claim = data.draw(found)
+    message = build(claim, Limits(30, 30), style)
     assert_fits(message)
     if not style.task_template:
         for text in (message.text, "\n".join(texts_of(message.blocks))):
             assert len(listed(text)) + left_out(text) == claim.total
-
-
-@pytest.mark.slow
-@MANY
-@given(claims((STUCK_IN_PROGRESS, STUCK_QUEUED)) | claims((STUCK_QUEUED,)), STYLES)
-def test_a_stuck_alert_fits_whatever_the_tasks_hold(claim, style):
-    assert_fits(stuck_message(claim, Limits(30, 30), style))
-
-
-@pytest.mark.slow
-@MANY
-@given(claims(("recovered",)), STYLES)
-def test_a_recovery_fits_whatever_the_tasks_hold(claim, style):
-    assert_fits(recovered_message(claim, Limits(30, 30), style))
-    assert_fits(healed_message(claim, Limits(30, 30), style))
-
-
-def test_an_error_of_many_bytes_and_few_characters_is_read_once(tasks, notifier):
-    error = "渲染失败" * 2_000
-    tasks.fail(error=error)
-    assert [task["error"] for task in notifier.get_failed_tasks_last_30min()] == [error]

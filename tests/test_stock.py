@@ -35,7 +35,6 @@ ALTER DATABASE "{name}" SET auto_explain.log_nested_statements = on;
 ALTER DATABASE "{name}" SET jit_above_cost = {cost};
 ALTER DATABASE "{name}" SET TimeZone = 'UTC'
 """
-COMPILED = "\tJIT:\n"
 
 
 class Watched(NamedTuple):
@@ -45,11 +44,13 @@ class Watched(NamedTuple):
     notifier: SlackNotifier
     log: Path
 
-    def plans_of(self, run: Callable[[], object]) -> list[str]:
-        """The plans that were made meanwhile, with what was compiled of them."""
+    def compiled_by(self, run: Callable[[], object]) -> list[str]:
+        """The plans that were made meanwhile and compiled."""
         before = self.log.stat().st_size
         run()
-        return self.log.read_bytes()[before:].decode().split("  plan:\n")[1:]
+        plans = self.log.read_bytes()[before:].decode().split("  plan:\n")[1:]
+        assert plans, "the log has no plans"
+        return [plan for plan in plans if "\tJIT:\n" in plan]
 
     def run(self) -> None:
         assert self.notifier.send_combined_notification()["error"] is None
@@ -72,19 +73,14 @@ def watched(request: pytest.FixtureRequest, by_default: Watched) -> Watched:
     return by_default
 
 
-def compiled(plans: list[str]) -> list[str]:
-    assert plans, "the log has no plans"
-    return [plan for plan in plans if COMPILED in plan]
-
-
 def test_no_run_compiles_a_plan_whether_it_has_something_to_tell_or_not(watched, slack):
     watched.run()
-    assert compiled(watched.plans_of(watched.run)) == []
+    assert watched.compiled_by(watched.run) == []
     assert slack.messages() == []
     failed, stuck = watched.tasks.fail(), watched.tasks.add("queued", created=40)
-    assert compiled(watched.plans_of(watched.run)) == []
+    assert watched.compiled_by(watched.run) == []
     watched.tasks.execute("UPDATE tasks SET status = 'finished', updated_at = now() WHERE id = %s", [stuck])
-    assert compiled(watched.plans_of(watched.run)) == []
+    assert watched.compiled_by(watched.run) == []
     assert (told(slack), told(slack, STUCK), told(slack, RECOVERED)) == ([[failed]], [[stuck]], [[stuck]])
 
 
@@ -92,7 +88,7 @@ def test_a_compiled_plan_is_seen(watched, make_tasks):
     """That the tests above can fail."""
     other = make_tasks(watched.notifier.settings.database_url)
     other.execute("SET enable_seqscan = off")
-    assert compiled(watched.plans_of(lambda: other.execute("SELECT max(error) FROM tasks")))
+    assert watched.compiled_by(lambda: other.execute("SELECT max(error) FROM tasks"))
 
 
 def test_calls_that_meet_another_run_write_nothing_into_the_servers_log(by_default, slack):

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from benchmarks.chaos.accounts import Call
 
@@ -29,20 +29,14 @@ class Callers:
     def __init__(self, module: Path, url: str, webhooks: list[str], luck: random.Random) -> None:
         self.calls: list[Call] = []
         self.kills: Counter[str] = Counter()
-        self._module = module
-        self._url = url
-        self._webhooks = webhooks
-        self._luck = luck
+        self._module, self._url, self._webhooks, self._luck = module, url, webhooks, luck
+        self.log = module.with_name("callers.log")
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._running: dict[str, subprocess.Popen[str]] = {}
         self._killed: set[str] = set()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-
-    @property
-    def log(self) -> Path:
-        return self._module.with_name("callers.log")
 
     def start(self) -> None:
         for number, kind in enumerate(EIGHT):
@@ -85,20 +79,20 @@ class Callers:
 
     def _run(self, name: str, url: str, webhooks: list[str]) -> int:
         started = time.time()
-        process = self._process(name, url, webhooks, [str(self._module), "--timeout", "30"])
-        code = process.wait()
+        code = self._process(name, url, webhooks, [str(self._module), "--timeout", "30"]).wait()
         self._end(name, started)
         return code
 
     def _work(self, name: str, method: str, luck: random.Random) -> None:
         command = [str(Path(__file__).with_name("worker.py")), str(self._module.parent), method]
-        process = self._process(name, self._url, self._webhooks, command)
+        process: Any = self._process(name, self._url, self._webhooks, command)
         started, answer = time.time(), "done"
         with suppress(OSError):
             while answer and not self._stop.wait(luck.uniform(0, 0.5)):
                 started = time.time()
-                _write_line(process.stdin)
-                answer = process.stdout.readline() if process.stdout else ""
+                process.stdin.write("\n")
+                process.stdin.flush()
+                answer = process.stdout.readline()
                 if answer:
                     self._note(Call(name, started, time.time(), killed=False))
         with suppress(OSError):
@@ -106,18 +100,13 @@ class Callers:
         self._end(name, started, only_if_killed=True)
 
     def _process(self, name: str, url: str, webhooks: list[str], command: list[str]) -> subprocess.Popen[str]:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "DATABASE_URL": f"{url}?application_name={name}",
-            "SLACK_WEBHOOK": ",".join(webhooks),
-        }
-        pipe: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        env = {"PATH": os.environ["PATH"], "DATABASE_URL": f"{url}?application_name={name}"}
+        env["SLACK_WEBHOOK"] = ",".join(webhooks)
+        options: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": env}
         with self.log.open("a", encoding="utf-8") as log, self._lock:
-            process: subprocess.Popen[str] = subprocess.Popen(
-                [sys.executable, *command], env=environment, cwd=self._module.parent, stderr=log, **pipe
-            )
-            self._running[name] = process
-        return process
+            command = [sys.executable, *command]
+            self._running[name] = subprocess.Popen(command, cwd=self._module.parent, stderr=log, **options)
+            return self._running[name]
 
     def _end(self, name: str, started: float, *, only_if_killed: bool = False) -> None:
         with self._lock:
@@ -129,9 +118,3 @@ class Callers:
     def _note(self, call: Call) -> None:
         with self._lock:
             self.calls.append(call)
-
-
-def _write_line(stream: IO[str] | None) -> None:
-    if stream:
-        stream.write("\n")
-        stream.flush()

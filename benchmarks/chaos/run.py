@@ -16,15 +16,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.chaos.accounts import Account, Evidence, Fault, Post, account
 from benchmarks.chaos.callers import Callers
-from benchmarks.chaos.line import Line
 from benchmarks.chaos.variants import BEFORE, THE_NOTIFIER, VARIANTS, write_variant
-from benchmarks.chaos.world import Amount, Worker, World, repeat_until
+from benchmarks.chaos.world import WATCH_CLAIMS, Amount, Worker, World, repeat_until
 from benchmarks.choice import chosen
+from benchmarks.line import Line
 from sandbox.postgres import postgres_server
 from sandbox.slack import Request, SlackStandIn
 
@@ -54,9 +55,7 @@ class Chaos:
     """Everything of one run; `luck` decides what befalls whom, and when."""
 
     def __init__(self, world: World, slack: SlackStandIn, module: Path, seed: int) -> None:
-        self.world = world
-        self.slack = slack
-        self.luck = random.Random(seed)
+        self.world, self.slack, self.luck = world, slack, random.Random(seed)
         self.line = Line(world.server.port)
         self.url = re.sub(r":\d+/", f":{self.line.port}/", world.url)
         self.webhooks = [slack.webhook(channel) for channel in CHANNELS]
@@ -67,23 +66,26 @@ class Chaos:
         with closing(self.line):
             self._introduce()
             self._live_through(amount)
-            self._settle()
+            self._run_until_quiet()
+            # A ✅ waits for younger tasks that are stuck, so these are given up.
+            self.world.execute("UPDATE tasks SET status = 'cancelled' WHERE status NOT IN ('failed', 'finished')")
+            self._run_until_quiet()
         return self._outcome()
 
     def _introduce(self) -> None:
         """A first, quiet run for each channel: it makes the ledger, and tells the channel's name there."""
         for channel, webhook in zip(CHANNELS, self.webhooks):
             self.callers.run_once([webhook], self.world.url)
-            (name,) = self.world.destinations() - set(self.channels)
+            found = self.world.execute("SELECT DISTINCT destination FROM slack_notifications")
+            ((name,),) = set(found) - {(known,) for known in self.channels}
             self.channels[name] = channel
-        self.world.watch_claims()
+        self.world.execute(WATCH_CLAIMS)
 
     def _live_through(self, amount: Amount) -> None:
         worker = Worker(self.world, amount, random.Random(self.luck.random()))
         stop = threading.Event()
-        troubles = [
-            threading.Thread(target=repeat_until, args=(stop, *trouble), daemon=True) for trouble in self._troubles()
-        ]
+        threads = partial(threading.Thread, target=repeat_until, daemon=True)
+        troubles = [threads(args=(stop, *trouble)) for trouble in self._troubles()]
         for thread in [worker, *troubles]:
             thread.start()
         self.callers.start()
@@ -119,30 +121,20 @@ class Chaos:
                 time.sleep(death.uniform(0, 0.2))
                 callers.kill(telling)
 
+        def freeze() -> None:
+            world.freeze(database.uniform(0.5, 6))
+
+        def trouble() -> None:
+            if more_requests():
+                trouble_slack(self.slack, slack)
+
+        crash, restart = partial(world.restart, "immediate"), partial(world.restart, "fast")
         return [
-            (
-                lambda: database.uniform(1, 5),
-                [
-                    reset,
-                    reset,
-                    lambda: world.restart("immediate"),
-                    reset,
-                    lambda: world.freeze(database.uniform(0.5, 6)),
-                    reset,
-                    lambda: world.restart("fast"),
-                ],
-            ),
-            (lambda: 0.02, [lambda: more_requests() and trouble_slack(self.slack, slack)]),
-            (lambda: death.uniform(1, 5), [lambda: callers.kill()]),
+            (lambda: database.uniform(1, 5), [reset, reset, crash, reset, freeze, reset, restart]),
+            (lambda: 0.02, [trouble]),
+            (lambda: death.uniform(1, 5), [callers.kill]),
             (lambda: 0.02, [kill_one_that_tells]),
         ]
-
-    def _settle(self) -> None:
-        """Runs until all is told. A ✅ waits for younger tasks that are stuck, so these are then given up."""
-        self._run_until_quiet()
-        still_open = "status NOT IN ('failed', 'finished')"
-        self.world.fetch(f"UPDATE tasks SET status = 'cancelled' WHERE {still_open} RETURNING id")
-        self._run_until_quiet()
 
     def _run_until_quiet(self) -> None:
         """Undisturbed runs, until two have had nothing to tell."""
@@ -156,29 +148,24 @@ class Chaos:
         raise SystemExit(f"There is still something to tell after {SETTLING_RUNS} undisturbed runs")
 
     def _outcome(self) -> Outcome:
-        rows = self.world.fetch("SELECT id, status FROM tasks ORDER BY id")
-        expected = {
-            "failed": [task for task, _ in rows if task.startswith("f-")],
-            "stuck": [task for task, _ in rows if task.startswith("s-")],
-            "recovered": [task for task, status in rows if task.startswith("s-") and status == "finished"],
-            "healed": [task for task, status in rows if task.startswith("f-") and status == "finished"],
-        }
-        requests = self.slack.requests
+        rows = self.world.execute("SELECT left(id, 1), status = 'finished', id FROM tasks ORDER BY id")
+        failed, stuck = ([row for row in rows if row[0] == letter] for letter in "fs")
+        kinds = {"failed": failed, "stuck": stuck}
+        kinds |= {"recovered": [row for row in stuck if row[1]], "healed": [row for row in failed if row[1]]}
+        expected = {kind: [task for *_, task in of_kind] for kind, of_kind in kinds.items()}
+        requests, calls, faults = self.slack.requests, self.callers.calls, self.world.faults
         posts = [post for request in requests if (post := _post(request))]
-        seen = Evidence(self.world.claims(self.channels), posts, self.callers.calls, self.world.faults)
-        befell = Counter(fault.what for fault in self.world.faults)
-        befell["calls"] = len(self.callers.calls)
+        befell = Counter(fault.what for fault in faults)
+        befell["calls"] = len(calls)
         befell.update(self.callers.kills)
         befell["messages that Slack refused or left unanswered"] = sum(not request.accepted for request in requests)
-        befell["answers to accepted messages lost"] = sum(
-            request.accepted and not request.status for request in requests
-        )
-        calls = [call.ended - call.started for call in self.callers.calls if call.caller.startswith("worker")]
-        befell["seconds of a worker's longest call"] = round(max(calls, default=0))
-        log = self.callers.log.read_text(encoding="utf-8")
-        return Outcome(
-            expected, befell, account(expected, CHANNELS, seen), len(re.findall(r"Traceback|Unexpected ", log))
-        )
+        unanswered = [request for request in requests if request.accepted and not request.status]
+        befell["answers to accepted messages lost"] = len(unanswered)
+        seconds = [call.ended - call.started for call in calls if call.caller.startswith("worker")]
+        befell["seconds of a worker's longest call"] = round(max(seconds, default=0))
+        bugs = len(re.findall(r"Traceback|Unexpected ", self.callers.log.read_text(encoding="utf-8")))
+        seen = Evidence(self.world.claims(self.channels), posts, calls, faults)
+        return Outcome(expected, befell, account(expected, CHANNELS, seen), bugs)
 
 
 def _watched(slack: SlackStandIn) -> Callable[[], bool]:
@@ -236,28 +223,25 @@ WHAT = {
 }
 
 
-# ---- The table -------------------------------------------------------------------------------------------------------
-
-
 def show(outcomes: Mapping[str, Outcome]) -> None:
     print(f"{'':<50}" + "".join(f"{name:>24}" for name in outcomes))
 
     def line(what: str, values: Sequence[int]) -> None:
         print(f"{what:<50}" + "".join(f"{value:>24,}" for value in values))
 
-    all_of_them = list(outcomes.values())
+    accounts = [outcome.account for outcome in outcomes.values()]
     for kind, what in WHAT.items():
-        line(what, [len(outcome.expected[kind]) for outcome in all_of_them])
-    for what in sorted(set().union(*(outcome.befell for outcome in all_of_them))):
-        line(what, [outcome.befell[what] for outcome in all_of_them])
-    line("messages in two channels", [outcome.account.messages for outcome in all_of_them])
-    line("of them with a claim that was not committed", [outcome.account.unnoted for outcome in all_of_them])
-    line("MISSED (task and channel)", [len(outcome.account.missed) for outcome in all_of_them])
-    line("REPEATED (task and channel)", [outcome.account.repeated for outcome in all_of_them])
-    for what in sorted(set().union(*(outcome.account.excuses for outcome in all_of_them))):
-        line(f"  {what}", [outcome.account.excuses[what] for outcome in all_of_them])
-    line("UNEXPLAINED", [len(outcome.account.unexplained) for outcome in all_of_them])
-    line("tracebacks and unexpected errors in the logs", [outcome.bugs for outcome in all_of_them])
+        line(what, [len(outcome.expected[kind]) for outcome in outcomes.values()])
+    for what in sorted(set().union(*(outcome.befell for outcome in outcomes.values()))):
+        line(what, [outcome.befell[what] for outcome in outcomes.values()])
+    line("messages in two channels", [each.messages for each in accounts])
+    line("of them with a claim that was not committed", [each.unnoted for each in accounts])
+    line("MISSED (task and channel)", [len(each.missed) for each in accounts])
+    line("REPEATED (task and channel)", [each.repeated for each in accounts])
+    for what in sorted(set().union(*(each.excuses for each in accounts))):
+        line(f"  {what}", [each.excuses[what] for each in accounts])
+    line("UNEXPLAINED", [len(each.unexplained) for each in accounts])
+    line("tracebacks and unexpected errors in the logs", [outcome.bugs for outcome in outcomes.values()])
 
 
 def judged(outcomes: Mapping[str, Outcome]) -> list[str]:
@@ -274,9 +258,7 @@ def judged(outcomes: Mapping[str, Outcome]) -> list[str]:
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks chaos", description="Counts what is missed and repeated."
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks chaos", description="Counts misses and repeats.")
     parser.add_argument("--quick", action="store_true", help="about a minute in all; for CI")
     parser.add_argument("--seed", type=int, default=14)
     parser.add_argument("--only", metavar="WORD", default="", help="only the notifiers whose name has the word")

@@ -63,10 +63,8 @@ def install(name: str) -> None:
         return connections[0]
 
     def posted(*arguments: Any, **options: Any) -> Any:
-        open_ones = [
-            c for c in connections if c.info.transaction_status == psycopg2.extensions.TRANSACTION_STATUS_INTRANS
-        ]
-        for connection in open_ones:
+        in_transaction = psycopg2.extensions.TRANSACTION_STATUS_INTRANS
+        for connection in (each for each in connections if each.info.transaction_status == in_transaction):
             with connection.cursor() as cursor:
                 cursor.execute(_TOLD)
                 (rows,) = cursor.fetchone() or ([],)

@@ -9,23 +9,22 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg2
 
 from benchmarks.chaos.accounts import Claim, Fault
 from benchmarks.tables import INDEX
-from sandbox.postgres import WORKER, Server, create_database, create_tasks_table, worker_url
+from sandbox.postgres import ADD_TASKS, WORKER, Server, create_database, create_tasks_table, execute, worker_url
 
 # As a production server has them: a commit that was answered survives whatever becomes of the server.
 _DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
 
 # Every claim is written into the server's log, which no roll-back takes back, and into a table, which only its commit
 # makes last.
-_WATCH_CLAIMS = """
+WATCH_CLAIMS = """
 CREATE TABLE committed_claims (claim uuid);
 CREATE FUNCTION note_claims() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
@@ -52,29 +51,10 @@ CREATE TRIGGER note_renewed_claims AFTER UPDATE ON slack_notifications
 REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION note_claims();
 """
 
-_ADD_FAILED = """
-INSERT INTO tasks (id, user_api_key, status, error, created_at, updated_at, started_at)
-SELECT id, 'key-of-user-' || mod(number, 50), 'failed', %(error)s || number, utc - interval '10 minutes', utc,
-       utc - interval '5 minutes'
-FROM unnest(%(ids)s::text[]) WITH ORDINALITY AS new (id, number),
-     (SELECT now() AT TIME ZONE 'UTC' AS utc) AS clock
-ON CONFLICT (id) DO NOTHING
-"""
-
 # As the worker does it: the same failure, seconds later, in other words.
 _WRITE_AGAIN = """
 UPDATE tasks SET error = 'Task processing failed: ' || error, updated_at = now() AT TIME ZONE 'UTC'
 WHERE id = ANY(%(ids)s) AND status = 'failed'
-"""
-
-_ADD_STUCK = """
-INSERT INTO tasks (id, user_api_key, status, created_at, updated_at, started_at)
-SELECT id, 'key-of-user-' || mod(number, 50), CASE WHEN queued THEN 'queued' ELSE 'inprogress' END,
-       utc - interval '50 minutes', utc - CASE WHEN queued THEN interval '50 minutes' ELSE interval '40 minutes' END,
-       CASE WHEN NOT queued THEN utc - interval '40 minutes' END
-FROM unnest(%(ids)s::text[]) WITH ORDINALITY AS new (id, number),
-     (SELECT now() AT TIME ZONE 'UTC' AS utc) AS clock, (SELECT %(queued)s AS queued) AS kind
-ON CONFLICT (id) DO NOTHING
 """
 
 # Ends well some of the tasks that both channels know to be stuck, or to have failed.
@@ -117,36 +97,19 @@ class World:
         self.admin_url = create_database(server.url)
         self.url = worker_url(self.admin_url)
         self.faults: list[Fault] = []
+        self._log = server.folder / "log"
         create_tasks_table(self.admin_url)
         for setting in _DURABLE:
             self.execute(f"ALTER SYSTEM RESET {setting}")
         self.execute("SELECT pg_reload_conf()")
         self.execute(f"{INDEX}; GRANT ALL ON tasks TO {WORKER}; GRANT CREATE ON SCHEMA public TO {WORKER}")
 
-    @property
-    def _log(self) -> Path:
-        return self.server.folder / "log"
-
-    def execute(self, statement: str, parameters: Any = None) -> None:
-        with closing(psycopg2.connect(self.admin_url)) as connection, connection.cursor() as cursor:
-            connection.autocommit = True
-            cursor.execute(statement, parameters)
-
-    def fetch(self, query: str) -> list[tuple[Any, ...]]:
-        with closing(psycopg2.connect(self.admin_url)) as connection, connection, connection.cursor() as cursor:
-            cursor.execute(query)
-            return cursor.fetchall()
-
-    def destinations(self) -> set[str]:
-        """The ledger's names of those that have run."""
-        return {name for (name,) in self.fetch("SELECT DISTINCT destination FROM slack_notifications")}
-
-    def watch_claims(self) -> None:
-        self.execute(_WATCH_CLAIMS)
+    def execute(self, statement: str) -> list[tuple[Any, ...]]:
+        return execute(self.admin_url, statement)
 
     def claims(self, channels: dict[str, str]) -> list[Claim]:
         """Every claim, in order; `channels` by the ledger's names of the destinations."""
-        committed = {claim for (claim,) in self.fetch("SELECT claim::text FROM committed_claims")}
+        committed = {claim for (claim,) in self.execute("SELECT claim::text FROM committed_claims")}
         merged: dict[tuple[object, ...], Claim] = {}
         for text in re.findall(r"LOG:  claim (\{.*\})", self._log.read_text(encoding="utf-8", errors="replace")):
             found = json.loads(text)
@@ -154,27 +117,19 @@ class World:
             # An INSERT … ON CONFLICT DO UPDATE makes two notes, and an alert may have several names in the ledger.
             key = (found["destination"], kind, found["at"], found["line"])
             before = merged.get(key)
-            merged[key] = Claim(
-                channels[found["destination"]],
-                kind,
-                found["at"],
-                found["second"],
-                frozenset(found["tasks"]) | (before.tasks if before else frozenset()),
-                found["claim"] in committed or bool(before and before.committed),
-                found["caller"],
-                found["line"],
-            )
+            tasks = frozenset(found["tasks"]) | (before.tasks if before else frozenset())
+            is_committed = found["claim"] in committed or bool(before and before.committed)
+            channel, caller, line = channels[found["destination"]], found["caller"], found["line"]
+            merged[key] = Claim(channel, kind, found["at"], found["second"], tasks, is_committed, caller, line)
         return list(merged.values())
 
     def telling(self) -> list[str]:
         """The callers that hold a claim while they wait for Slack; none where the database does not say."""
         query = "SELECT application_name FROM pg_stat_activity WHERE state = 'idle in transaction' ORDER BY 1"
         try:
-            return [name for (name,) in self.fetch(query)]
+            return [name for (name,) in self.execute(query)]
         except psycopg2.Error:
             return []
-
-    # What befalls the server.
 
     def restart(self, mode: str) -> None:
         """immediate: without saying goodbye, as in a crash; fast: ends all transactions first."""
@@ -184,20 +139,15 @@ class World:
 
     def freeze(self, seconds: float) -> None:
         """Every process of the server stops, and its connections stay open."""
-        postmaster = int((self.server.data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
         with self._fault("frozen database"):
             # First the one that would start others.
-            os.kill(postmaster, signal.SIGSTOP)
-            stopped = [postmaster, *_children(postmaster)]
+            os.kill(self.server.process, signal.SIGSTOP)
+            children = self.server.children
             try:
-                for process in stopped[1:]:
-                    with suppress(ProcessLookupError):
-                        os.kill(process, signal.SIGSTOP)
+                _signal(children, signal.SIGSTOP)
                 time.sleep(seconds)
             finally:
-                for process in stopped:
-                    with suppress(ProcessLookupError):
-                        os.kill(process, signal.SIGCONT)
+                _signal([self.server.process, *children], signal.SIGCONT)
 
     @contextmanager
     def _fault(self, what: str) -> Iterator[None]:
@@ -208,14 +158,10 @@ class World:
             self.faults.append(Fault(what, started, time.time()))
 
 
-def _children(process: int) -> list[int]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            # After the name, which may hold anything: the state and the parent.
-            if int(path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1]) == process:
-                found.append(int(path.parent.name))
-    return found
+def _signal(processes: Iterable[int], number: int) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
 
 
 class Worker(threading.Thread):
@@ -223,15 +169,13 @@ class Worker(threading.Thread):
 
     def __init__(self, world: World, amount: Amount, luck: random.Random) -> None:
         super().__init__(name="world", daemon=True)
-        self._world = world
-        self._amount = amount
-        self._luck = luck
+        self._world, self._amount, self._luck = world, amount, luck
         self._done = {"f": 0, "s": 0}
         self._written_once: list[str] = []
 
     def run(self) -> None:
         started = time.monotonic()
-        while self._done["f"] < self._amount.failures or self._done["s"] < self._amount.stuck:
+        while self._unfinished():
             part = min(1.0, (time.monotonic() - started) / self._amount.seconds)
             with suppress(psycopg2.Error), closing(psycopg2.connect(self._world.admin_url)) as connection:
                 while part <= 1 and not connection.closed and self._unfinished():
@@ -246,13 +190,14 @@ class Worker(threading.Thread):
     def _work(self, connection: psycopg2.extensions.connection, part: float) -> None:
         failed = self._new("f", round(part * self._amount.failures))
         stuck = self._new("s", round(part * self._amount.stuck))
-        error, queued = self._luck.choice(_ERRORS), self._luck.random() < 0.5
+        failure = {"ids": failed, "status": "failed", "error": f"{self._luck.choice(_ERRORS)}{self._done['f']}"}
+        status, minutes_ago = ("queued", 50) if self._luck.random() < 0.5 else ("inprogress", 40)
         late = self._luck.uniform(0.5, 2) if self._luck.random() < 0.03 else 0
         some = self._luck.randrange(4)
         with connection, connection.cursor() as cursor:
             cursor.execute(_WRITE_AGAIN, {"ids": self._written_once})
-            cursor.execute(_ADD_FAILED, {"ids": failed, "error": error})
-            cursor.execute(_ADD_STUCK, {"ids": stuck, "queued": queued})
+            cursor.execute(ADD_TASKS, {**failure, "minutes_ago": 0})
+            cursor.execute(ADD_TASKS, {"ids": stuck, "status": status, "error": None, "minutes_ago": minutes_ago})
             # A commit that comes late: others look at the table meanwhile.
             time.sleep(late)
         with connection, connection.cursor() as cursor:

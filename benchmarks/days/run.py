@@ -32,7 +32,7 @@ from benchmarks.days.sentences import ALERTS, OF_THE_MONITOR, TITLES, Case, Read
 from benchmarks.days.truth import Destination, Due
 from benchmarks.days.world import DAY, ENDED_WELL, HOUR, MINUTE, OPEN, START, USERS, Row, Table, World
 from benchmarks.tables import INDEX
-from sandbox.postgres import create_database, create_tasks_table, postgres_server
+from sandbox.postgres import execute, postgres_server, tasks_database
 from sandbox.slack import Request, SlackStandIn
 from slack_notifier import FAILED, STUCK, Settings, SlackNotifier
 from tests.clock import standing_clock
@@ -119,8 +119,6 @@ class Days:
         if not self._is_out("cron"):
             self.run(self.luck.choice(COMPLETE))
 
-    # A run
-
     def run(self, who: str) -> None:
         self.counts["runs"] += 1
         out = {to.channel for to in self.destinations if self._is_out("slack")}
@@ -180,8 +178,6 @@ class Days:
         self.table.flush()
         for to in self.destinations:
             to.unsure.add(row.id)
-
-    # What came of it
 
     def _hear(self, request: Request, payload: Payload, sure: bool) -> None:
         to = next(to for to in self.destinations if to.channel == request.channel)
@@ -261,10 +257,8 @@ def simulated(seed: int, days: float, server_url: str = "") -> Iterator[Days]:
     """The days, ready to play, on a database of their own."""
     with ExitStack() as stack:
         server_url = server_url or stack.enter_context(postgres_server(in_memory=True)).url
-        url = create_database(server_url)
-        create_tasks_table(url)
-        with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
-            cursor.execute(INDEX)
+        url = stack.enter_context(tasks_database(server_url))
+        execute(url, INDEX)
         simulation = Days(random.Random(seed), days, stack, url)
 
         class Cursor(psycopg2.extensions.cursor):
@@ -272,10 +266,8 @@ def simulated(seed: int, days: float, server_url: str = "") -> Iterator[Days]:
                 simulation.before(query)
                 super().execute(query, parameters)
 
-        patch, folder = (
-            stack.enter_context(pytest.MonkeyPatch.context()),
-            stack.enter_context(tempfile.TemporaryDirectory()),
-        )
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
         patch.setattr(psycopg2, "connect", partial(psycopg2.connect, cursor_factory=Cursor))
         # Waiting for what does not come back would take the days' time.
         patch.setattr(slack_notifier, "WEBHOOK_PAUSES_SECONDS", (0.01,))

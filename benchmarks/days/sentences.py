@@ -171,8 +171,6 @@ class Reading:
     def failed(self, later: timedelta) -> list[Row]:
         return [row for row in self.ended(later) if row.status == "failed"]
 
-    # Kept for the message as a whole
-
     @sentence("title", "|".join(map(re.escape, TITLES)), *TITLES.values())
     @sentence("how many failed", rf"{COUNT} failed (?:in the last 30 minutes|since {SINCE}){CALLED}", "failed")
     @sentence("how many are stuck", rf"{COUNT}(?P<still> still)? stuck for more than 30 minutes{CALLED}", "stuck")
@@ -191,8 +189,6 @@ class Reading:
     def _(self, found: Found) -> Why:
         self.groups[-1].rest.append(int(found[1]))
         return ()
-
-    # Tasks
 
     @sentence("a task", rf"• Task ID: {ID}", "failed", "stuck")
     def is_listed(self, found: Found) -> Why:
@@ -275,8 +271,6 @@ class Reading:
         if len(others) != int(found[1]):
             yield f"the other causes are {sorted(others)}"
 
-    # Figures
-
     @sentence("no worker", rf"(?P<workers>{NO_WORKER} (?:since {TIME}|yet): are the workers running\?)", *ALERTS[:2])
     def _(self, found: Found) -> Why:
         case, since = self.case, moment(found[2]) if found[2] else None
@@ -326,8 +320,6 @@ class Reading:
     def _(self, found: Found) -> Why:
         if int(found[2]) != self.number("count") if found[2] else "workers" not in self.said:
             yield f"it is {self.number('count')} tasks, or nothing is said of the workers"
-
-    # The message as a whole
 
     @whole("how many")
     def _(self) -> Why:

@@ -61,8 +61,6 @@ class Destination:
     def minds(self, row: Row) -> bool:
         return self.user in ("", row.user_api_key)
 
-    # What is news
-
     def due(self, alert: str, table: Table, now: datetime) -> Due:
         """Of stuck tasks the new ones; reminders are the business of `reminders`."""
         old: Rows = {}
@@ -119,8 +117,6 @@ class Destination:
         pauses = {key: min(DAY, self.stuck[key].at - self.stuck[key].event) for key in due}
         return due, {key: row for key, row in due.items() if now - self.stuck[key].at >= pauses[key]}
 
-    # What was told
-
     def note(self, alert: str, rows: Iterable[Row], now: datetime, *, recorded: bool) -> None:
         """Remembers a message about these tasks; `recorded`: its sender knows that it arrived."""
         for row in rows:
@@ -136,8 +132,6 @@ class Destination:
                 self.failures.pop(row.id, None)
             if alert != "stuck":
                 self.stuck.pop(row.id, None)
-
-    # Figures
 
     def times(self, cause: str, now: datetime) -> tuple[int, int]:
         """How many failures of the cause were told before, today and on the six UTC days before: for sure; perhaps."""

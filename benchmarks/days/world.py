@@ -323,8 +323,6 @@ class Life:
             self.fail(cause)
             self._then(*PAUSE)
 
-    # What others do
-
     def at_once(self) -> None:
         """Its request cannot be rendered, which is known at once: nobody ever starts it."""
         error, now = "ValidationError: scenes: field required", self.world.now

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.mutations.breaks import BREAKS, Break
 from sandbox.postgres import postgres_server, url_of
@@ -39,17 +39,16 @@ PASSED, FAILED = 0, 1
 
 
 class Verdict(NamedTuple):
-    """`caught`: by the test, as it should be; `why` says what was instead."""
+    """`why` a break is not found by its test; "": it is."""
 
     broken: Break
-    caught: bool
     why: str = ""
 
 
-def times_in(module: str, broken: Break) -> str:
-    """What is wrong with a break that does not fit the module."""
+def fit(module: str, broken: Break) -> Verdict:
+    """Whether the break can be made in the module."""
     times = module.count(broken.search)
-    return "" if times == 1 else f"what it replaces stands {times} times in the module"
+    return Verdict(broken, "" if times == 1 else f"what it replaces stands {times} times in the module")
 
 
 def name(test: str) -> str:
@@ -60,70 +59,58 @@ def name(test: str) -> str:
 class Trees:
     """Copies of the project in which the module may be broken, one for each test at a time."""
 
-    def __init__(self, folder: Path, jobs: int, database_url: str) -> None:
+    def __init__(self, folder: Path, database_url: str) -> None:
         self._free: SimpleQueue[Path] = SimpleQueue()
-        self._jobs = jobs
         self._environment = {**os.environ, "TEST_DATABASE_URL": database_url}
         self._whole = (ROOT / MODULE).read_text(encoding="utf-8")
-        ignored = shutil.ignore_patterns(".*", "__pycache__")
-        for number in range(jobs):
+        for number in range(JOBS):
             tree = folder / f"tree-{number}"
-            shutil.copytree(ROOT, tree, ignore=ignored)
-            # The tests read it.
+            shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+            # The tests read it, and older versions of the module.
             shutil.copy(ROOT / ".env.example", tree)
-            # They read older versions of the module as well.
             if (ROOT / ".git").exists():
                 (tree / ".git").symlink_to(ROOT / ".git")
             self._free.put(tree)
-        # What the tests do with nothing broken.
+        # The tests that fail with nothing broken, and how long each takes; those that are skipped find nothing.
         self._bad: set[str] = set()
         self.seconds: Counter[str] = Counter()
 
     def check(self, tests: Sequence[str], options: Sequence[str]) -> None:
         """Runs the tests with nothing broken."""
-        options = [*options, "-n", str(self._jobs), "-rpfE", "--durations=0", "-vv"]
+        options = [*options, "-n", str(JOBS), "-rpfE", "--durations=0", "-vv"]
         tree = self._free.get()
         code, output = self._test(tree, [*tests, *options], CHECK_SECONDS)
         self._free.put(tree)
         if code not in (PASSED, FAILED):
             raise SystemExit(f"pytest ended with {code}:\n{output[-20_000:]}")
         self._bad = set(map(name, re.findall(r"(?m)^(?:FAILED|ERROR) (\S+)", output)))
-        # Those that are skipped find nothing.
-        run = set(map(name, re.findall(r"(?m)^(?:PASSED|FAILED|ERROR) (\S+)", output)))
-        self.seconds.update(dict.fromkeys(run, 0))
+        passed = map(name, re.findall(r"(?m)^PASSED (\S+)", output))
+        self.seconds.update(dict.fromkeys([*passed, *self._bad], 0))
         for seconds, test in re.findall(r"(?m)^([\d.]+)s (?:setup|call|teardown) +(\S+)", output):
-            if name(test) in run:
+            if name(test) in self.seconds:
                 self.seconds[name(test)] += float(seconds)
 
     def judge(self, broken: Break) -> Verdict:
-        test = name(broken.test)
-        why = times_in(self._whole, broken)
-        if why or test in self._bad or test not in self.seconds:
-            return Verdict(broken, False, why or "with nothing broken the test fails or is skipped")
+        test, verdict = name(broken.test), fit(self._whole, broken)
+        if verdict.why:
+            return verdict
+        if test in self._bad or test not in self.seconds:
+            return Verdict(broken, "with nothing broken the test fails or is skipped")
         tree = self._free.get()
         try:
             (tree / MODULE).write_text(self._whole.replace(broken.search, broken.replace), encoding="utf-8")
-            limit = LEAST_SECONDS + PATIENCE * self.seconds[test]
-            code, output = self._test(tree, ["-x", broken.test], limit)
+            code, output = self._test(tree, ["-x", broken.test], LEAST_SECONDS + PATIENCE * self.seconds[test])
         finally:
             (tree / MODULE).write_text(self._whole, encoding="utf-8")
             self._free.put(tree)
-        if code == FAILED:
-            return Verdict(broken, True)
-        return Verdict(broken, False, "SURVIVED" if code == PASSED else f"pytest ended with {code}:\n{output[-5000:]}")
+        survived = "SURVIVED" if code == PASSED else f"pytest ended with {code}:\n{output[-5000:]}"
+        return Verdict(broken, "" if code == FAILED else survived)
 
     def _test(self, tree: Path, arguments: Sequence[str], seconds: float) -> tuple[int, str]:
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-        process = subprocess.Popen(
-            command,
-            cwd=tree,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            # So that what a test has started ends with it.
-            start_new_session=True,
-        )
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        # A session of its own, so that what a test has started ends with it.
+        process = subprocess.Popen(command, cwd=tree, env=self._environment, start_new_session=True, **pipes)
         try:
             output, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -138,30 +125,27 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="every fourth whose test is not a slow one")
     parser.add_argument("--fit", action="store_true", help="only whether each still fits the module; runs no test")
     parser.add_argument("--only", metavar="WORD", default="", help="only those whose description or test has the word")
-    parser.add_argument("--jobs", type=int, default=JOBS, help="so many at a time (default: three for each core)")
     arguments = parser.parse_args(argv)
     breaks = [b for b in BREAKS if arguments.only in b.what + b.test]
     if not breaks:
         parser.error(f"no break has this word: {arguments.only}")
-    verdicts = fit(breaks) if arguments.fit else judged(breaks, arguments.jobs, quick=arguments.quick)
-    missed = [verdict.broken.what for verdict in verdicts if not verdict.caught]
+    if arguments.fit:
+        module = (ROOT / MODULE).read_text(encoding="utf-8")
+        verdicts = [shown(fit(module, broken)) for broken in breaks]
+    else:
+        verdicts = judged(breaks, quick=arguments.quick)
+    missed = [verdict.broken.what for verdict in verdicts if verdict.why]
     found = "fit the module" if arguments.fit else "found by their tests"
     print(f"{len(verdicts) - len(missed)} of {len(verdicts)} breaks {found}" + "".join(f"\n  not: {m}" for m in missed))
     return 1 if missed else 0
 
 
-def fit(breaks: Sequence[Break]) -> list[Verdict]:
-    module = (ROOT / MODULE).read_text(encoding="utf-8")
-    return [shown(Verdict(b, not times_in(module, b), times_in(module, b))) for b in breaks]
-
-
-def judged(breaks: Sequence[Break], jobs: int, *, quick: bool) -> list[Verdict]:
-    options = ["-m", "not slow"] if quick else []
+def judged(breaks: Sequence[Break], *, quick: bool) -> list[Verdict]:
     breaks = breaks[:: QUICK_STEP if quick else 1]
-    with postgres_server() as server, tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
+    with postgres_server() as server, tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(JOBS) as pool:
         # With a password that nothing may show: the tests look for it.
-        trees = Trees(Path(folder), jobs, url_of(server.url, login="postgres:password-of-the-database"))
-        trees.check(sorted({b.test for b in breaks}), options)
+        trees = Trees(Path(folder), url_of(server.url, login="postgres:password-of-the-database"))
+        trees.check(sorted({b.test for b in breaks}), ["-m", "not slow"] if quick else [])
         if quick:
             breaks = [b for b in breaks if name(b.test) in trees.seconds]
         # The longest first: nothing else is left to do beside the last.
@@ -170,8 +154,8 @@ def judged(breaks: Sequence[Break], jobs: int, *, quick: bool) -> list[Verdict]:
 
 
 def shown(verdict: Verdict) -> Verdict:
-    """Prints one that was not caught."""
-    if not verdict.caught:
+    """Prints one that was not found."""
+    if verdict.why:
         why = re.sub("(?m)^", "  ", verdict.why).strip()
         print(f"{verdict.broken.what}\n  {verdict.broken.test}\n  {why}", flush=True)
     return verdict

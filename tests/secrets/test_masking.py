@@ -13,9 +13,7 @@ import re
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Callable
 
 import pytest
 
@@ -24,10 +22,6 @@ from slack_notifier import LINE_CHARACTERS, one_line, redact
 HERE = Path(__file__).parent
 LEAKS = [json.loads(line) for line in (HERE / "leaks.jsonl").read_text(encoding="utf-8").splitlines()]
 ORDINARY = (HERE / "ordinary.txt").read_text(encoding="utf-8").splitlines()
-
-Figures = Callable[..., None]
-# What was to be masked, under which heading it counts, and whether it was.
-Outcome = tuple[str, bool]
 
 
 def shown(text: str) -> str:
@@ -40,8 +34,8 @@ def is_masked(secret: str, text: str) -> bool:
     return not any(piece in shown(text) for piece in pieces)
 
 
-def rates(outcomes: Iterable[Outcome], figures: Figures) -> dict[str, float]:
-    """The masked share under each heading, also for the report."""
+def rates(outcomes, figures):
+    """Returns the share of the outcomes, each a heading and whether it was masked, under each heading; reports it."""
     tried, masked = Counter[str](), Counter[str]()
     for heading, good in outcomes:
         tried[heading] += 1
@@ -53,11 +47,9 @@ def rates(outcomes: Iterable[Outcome], figures: Figures) -> dict[str, float]:
 # ---- What libraries say ----------------------------------------------------------------------------------------------
 
 KNOWABLE = [leak for leak in LEAKS if leak["place"] != "none"]
-
-
-def is_held_back(leak: dict[str, str]) -> bool:
-    """A third of the libraries: nobody looks at their lines while changing the patterns."""
-    return zlib.crc32(leak["library"].encode()) % 3 == 0
+for leak in LEAKS:
+    # A third of the libraries: nobody looks at their lines while changing the patterns.
+    leak["was"] = "not looked at" if zlib.crc32(leak["library"].encode()) % 3 == 0 else "looked at"
 
 
 def test_the_corpus_is_large_enough():
@@ -67,18 +59,10 @@ def test_the_corpus_is_large_enough():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("heading", ["place", "form", "library"])
-def test_secrets_in_real_exceptions_are_masked(figures, heading):
+@pytest.mark.parametrize(("heading", "least"), [("place", 0.9), ("form", 0.8), ("library", 0.5), ("was", 0.95)])
+def test_secrets_in_real_exceptions_are_masked(figures, heading, least):
     rate = rates(((leak[heading], is_masked(leak["secret"], leak["line"])) for leak in KNOWABLE), figures)
-    if heading == "place":
-        assert min(rate.values()) >= 0.9
-
-
-@pytest.mark.parametrize("held_back", [True, False])
-def test_secrets_are_masked_as_well_in_exceptions_that_were_not_looked_at(figures, held_back):
-    leaks = [leak for leak in KNOWABLE if is_held_back(leak) is held_back]
-    [rate] = rates((("all", is_masked(leak["secret"], leak["line"])) for leak in leaks), figures).values()
-    assert rate >= 0.95
+    assert min(rate.values()) >= least
 
 
 def test_what_nothing_tells_of_is_counted_as_a_leak(figures):
@@ -97,57 +81,34 @@ STRONG_NAMES = """
 """.split()  # noqa: SIM905
 # Names that ordinary text has as well: they tell only where they are set to something.
 WEAK_NAMES = ["pass", "sig", "session", "cookie", "auth"]
-VALUES = [
-    "hunter2",
-    "Copper12Harbor!",
-    "kQ3xZ9vLm2Tn8RpW4sYb",
-    "0a1b2c3d4e5f60718293a4b5c6d7e8f9",
-    "wJalrXUtnFEMI/K7MDENG+bPxRfiCYzz1234567=",
-    "QwErTyUiOpAsDfGhJk",
-    "5551234987",
-]
+VALUES = """
+    hunter2 Copper12Harbor! kQ3xZ9vLm2Tn8RpW4sYb 0a1b2c3d4e5f60718293a4b5c6d7e8f9
+    wJalrXUtnFEMI/K7MDENG+bPxRfiCYzz1234567= QwErTyUiOpAsDfGhJk 5551234987
+""".split()  # noqa: SIM905
 FORMS = {
-    "name=value": "{n}={v} was refused",
-    "name = value": "set {n} = {v}, then go",
-    "query": "GET /x?{n}={v}&b=2 401",
-    "keyword": "Login(user='a', {n}='{v}')",
-    "connection string": "host=x;{n}={v};user=y",
-    "json": '{{"a": 1, "{n}": "{v}", "b": 2}}',
-    "tight json": '{{"{n}":"{v}"}}',
-    "escaped json": '{{\\"{n}\\": \\"{v}\\"}}',
-    "dict": "{{'{n}': '{v}', 'x': 1}}",
-    "bytes": "{{b'{n}': b'{v}'}}",
-    "subscript": "config['{n}'] = '{v}'",
-    "rocket": "'{n}' => '{v}'",
-    "flag": "run --{n} {v} now",
-    "flag=": "run --{n}={v} now",
-    "list": "Command '['run', '--{n}', '{v}', 'x']' returned 1",
-    "double-quoted list": '["run", "--{n}", "{v}"]',
-    "pair": "('{n}', '{v}')",
-    "pairs": "[('a', 'b'), ('{n}', '{v}'), ('c', 'd')]",
-    "xml": "<a><{n}>{v}</{n}></a>",
-    "xml with a namespace": "<ns:{n} t='1'>{v}</ns:{n}>",
-    "SecretStr": "Settings(host='a', {n}=SecretStr('{v}'))",
+    "name=value": "{n}={v} was refused", "name = value": "set {n} = {v}, then go", "query": "GET /x?{n}={v}&b=2 401",
+    "keyword": "Login(user='a', {n}='{v}')", "connection string": "host=x;{n}={v};user=y",
+    "json": '{{"a": 1, "{n}": "{v}", "b": 2}}', "tight json": '{{"{n}":"{v}"}}',
+    "escaped json": '{{\\"{n}\\": \\"{v}\\"}}', "dict": "{{'{n}': '{v}', 'x': 1}}", "bytes": "{{b'{n}': b'{v}'}}",
+    "subscript": "config['{n}'] = '{v}'", "rocket": "'{n}' => '{v}'", "flag": "run --{n} {v} now",
+    "flag=": "run --{n}={v} now", "list": "Command '['run', '--{n}', '{v}', 'x']' returned 1",
+    "double-quoted list": '["run", "--{n}", "{v}"]', "pair": "('{n}', '{v}')",
+    "pairs": "[('a', 'b'), ('{n}', '{v}'), ('c', 'd')]", "xml": "<a><{n}>{v}</{n}></a>",
+    "xml with a namespace": "<ns:{n} t='1'>{v}</ns:{n}>", "SecretStr": "Settings(host='a', {n}=SecretStr('{v}'))",
     "nested address": "url=https%3A%2F%2Fx%2F%3F{n}%3D{v}%26b",
     "field": "1 validation error for S {n} Input should be valid [type=int_parsing, input_value='{v}', input_type=str]",
-    "list of one": "{{'{n}': ['{v}']}}",
-    "nested dict": "{{'{n}': {{'value': '{v}'}}}}",
+    "list of one": "{{'{n}': ['{v}']}}", "nested dict": "{{'{n}': {{'value': '{v}'}}}}",
     "login of two": "{{'{n}': ('me', '{v}')}}",
     "field that is a dict": "S {n} Input should be a string [type=str, input_value={{'a': '{v}'}}, input_type=dict]",
-    "column": "Key ({n})=({v}) already exists.",
-    "last column of two": "Key (user_id, {n})=(7, {v}) already exists.",
+    "column": "Key ({n})=({v}) already exists.", "last column of two": "Key (user_id, {n})=(7, {v}) already exists.",
     "first column of two": "Key ({n}, user_id)=({v}, 7) already exists.",
     "parameter": "Invalid type for parameter {n}, value: {v}, type: <class 'str'>",
-}
+}  # fmt: skip
 WORDED_FORMS = {
-    "name: value": "bad {n}: {v}",
-    "header": "curl -H '{n}: {v}' https://x",
-    "Invalid name: value": "Invalid {n}: {v}",
-    "name is value": "the {n} is {v}",
-    "name is 'value'": "your {n} is '{v}'.",
-    "name provided: value": "Incorrect {n} provided: {v}",
-    "name 'value'": "{n} '{v}' was rejected",
-}
+    "name: value": "bad {n}: {v}", "header": "curl -H '{n}: {v}' https://x", "Invalid name: value": "Invalid {n}: {v}",
+    "name is value": "the {n} is {v}", "name is 'value'": "your {n} is '{v}'.",
+    "name provided: value": "Incorrect {n} provided: {v}", "name 'value'": "{n} '{v}' was rejected",
+}  # fmt: skip
 
 
 @pytest.mark.slow
@@ -166,67 +127,46 @@ def test_a_named_value_is_masked_in_every_form(figures):
     assert min(rate.values()) >= 0.95
 
 
+# What stands between ⟦ and ⟧ is masked, and nothing else.
+MARKED = [
+    'Authorization: Token ⟦token="k3y"⟧ failed', "Authorization: ApiKey ⟦hunter2⟧ failed",
+    "Authorization: ⟦hunter2⟧ failed", 'OAuth oauth_token=⟦"k3y"⟧ refused',
+    "Authorization: AWS4-HMAC-SHA256 ⟦Credential=a, Signature=c1d2⟧", "Authorization: SSWS ⟦hunter2⟧ failed",
+    "Authorization: DeepL-Auth-Key ⟦k3y⟧ failed", 'Authorization: Hawk ⟦id="k3y", mac="c1d2"⟧ failed',
+    "BASIC ⟦dXNlcjpwYXNz0⟧ failed", "auth: ⟦hunter2⟧ failed", "pw: ⟦hunter2⟧ failed", "my password is ⟦'letmein'⟧ now",
+    "your google key: ⟦hunter2⟧ failed", "<password>⟦hun ter2⟧</password>",
+    "&lt;password&gt;⟦hun ter2⟧&lt;/password&gt;", "/k?key=⟦abc%2Fdef9%3D⟧ failed", "redis://⟦me:p'ss9⟧@db.example/0",
+    "redis://⟦me%40corp:pa/ss9⟧@db.example/0", "https://hooks.example.com/⟦k3y⟧ 404",
+    "Cookie: ⟦sid=s3cret; csrf=t0ken⟧", "Set-Cookie: ⟦sid=s3cret; Path=/⟧",
+    "Invalid character(s) in header value: '⟦ k3y⟧'", "curl -u me:⟦hunter2⟧ https://x",
+    "['curl', '--user', 'me:⟦hunter2⟧']", "https//⟦me:hunter2⟧@db.example/x", "me:⟦hunter2⟧@db.example:5432/app",
+    'could not translate host name "⟦ter2⟧@db" to', "Port could not be cast to integer value as '⟦x2⟧'",
+    "rtmp://a.example/live/⟦k3y-of-a-stream⟧: refused", "srt://a.example:9000?passphrase=⟦hunter2hunter⟧",
+    "/api/webhooks/1122334455/⟦aaaaaaaaaaaaaaaaaaaa⟧ 404", "FlyV1 ⟦fm2_lJPECAAAAAAAAAAA==,fm2_lJPETxAAAAAAAAA=⟧ failed",
+    "token=⟦a1b2,c3d4⟧ x", "postgresql://⟦worker:hun@ter2⟧@db/app", "postgresql://⟦worker:hun/ter2⟧@db/app",
+    "amqp://⟦u:p#s?w⟧@mq/vhost", "https://⟦ghp-like-token⟧@git.example.com/x.git",
+    "POST https://hooks.slack.com/⟦services/T0AA/B0BB/s3cret⟧ 404", "hooks.slack.com/services/⟦T0AA/B0BB/s3cret⟧ x",
+    r"\/hooks.slack.com\/services\/⟦T0AA\/B0BB\/s3cret⟧ x", "url: /services/⟦T0AA/B0BB/s3cret⟧ (Caused by …)",
+    'Authorization: Digest ⟦username="worker", response="66"⟧', "Authorization: Bearer ⟦ya29.a0AfB_byCabcdef⟧",
+    "Authorization: Basic ⟦dXNlcjpwYXNzd29yZA==⟧", "bearer ⟦abcdefghijklmnopqrstuv⟧", "password := ⟦hunter2⟧ x",
+    "password == ⟦hunter2⟧ x", '"password": ⟦"hun\\"ter2"⟧', "?X-Goog-Credential=⟦me%40x⟧&X-Goog-Signature=⟦2f⟧",
+    "failed: password=⟦hunter2⟧, attempt 3 of 5",
+]  # fmt: skip
+# Here, what stands around is rewritten as well: the text and what is shown of it.
+REWRITTEN = [
+    ("?url=https%3A%2F%2Fme%3Apa/ss9%40cdn.example%2Fa", "?url=https%3A%2F%2F[masked]@cdn.example%2Fa"),
+    ("Illegal header value b'Bearer k3y\\n'", "Illegal header value '[masked]'"),
+    ("?url=https%3A%2F%2Fme%3Ahunter2%40cdn.example%2Fa", "?url=https%3A%2F%2F[masked]@cdn.example%2Fa"),
+    ("pass\u200bword=\n\n  hunter2", "password= [masked]"),
+]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [
-        ("Authorization: Token token=\"⟦k3y⟧\" failed", "Authorization: Token [masked] failed"),
-        ("Authorization: ApiKey ⟦hunter2⟧ failed", "Authorization: ApiKey [masked] failed"),
-        ("Authorization: ⟦hunter2⟧ failed", "Authorization: [masked] failed"),
-        ("OAuth oauth_token=\"⟦k3y⟧\" refused", "OAuth oauth_token=[masked] refused"),
-        ("Authorization: AWS4-HMAC-SHA256 ⟦Credential=a, Signature=c1d2⟧", "Authorization: AWS4-HMAC-SHA256 [masked]"),
-        ("Authorization: SSWS ⟦hunter2⟧ failed", "Authorization: SSWS [masked] failed"),
-        ("Authorization: DeepL-Auth-Key ⟦k3y⟧ failed", "Authorization: DeepL-Auth-Key [masked] failed"),
-        ("Authorization: Hawk ⟦id=\"k3y\", mac=\"c1d2\"⟧ failed", "Authorization: Hawk [masked] failed"),
-        ("BASIC ⟦dXNlcjpwYXNz0⟧ failed", "BASIC [masked] failed"),
-        ("auth: ⟦hunter2⟧ failed", "auth: [masked] failed"),
-        ("pw: ⟦hunter2⟧ failed", "pw: [masked] failed"),
-        ("my password is ⟦'letmein'⟧ now", "my password is [masked] now"),
-        ("your google key: ⟦hunter2⟧ failed", "your google key: [masked] failed"),
-        ("<password>⟦hun ter2⟧</password>", "<password>[masked]</password>"),
-        ("&lt;password&gt;⟦hun ter2⟧&lt;/password&gt;", "&lt;password&gt;[masked]&lt;/password&gt;"),
-        ("/k?key=⟦abc%2Fdef9%3D⟧ failed", "/k?key=[masked] failed"),
-        ("redis://⟦me:p'ss9⟧@db.example/0", "redis://[masked]@db.example/0"),
-        ("redis://⟦me%40corp:pa/ss9⟧@db.example/0", "redis://[masked]@db.example/0"),
-        ("?url=https%3A%2F%2F⟦me%3Apa/ss9⟧%40cdn.example%2Fa", "?url=https%3A%2F%2F[masked]@cdn.example%2Fa"),
-        ("https://hooks.example.com/⟦k3y⟧ 404", "https://hooks.example.com/[masked] 404"),
-        ("Cookie: ⟦sid=s3cret; csrf=t0ken⟧", "Cookie: [masked]"),
-        ("Set-Cookie: ⟦sid=s3cret; Path=/⟧", "Set-Cookie: [masked]"),
-        ("Illegal header value b'⟦Bearer k3y\\n⟧'", "Illegal header value '[masked]'"),
-        ("Invalid character(s) in header value: '⟦ k3y⟧'", "Invalid character(s) in header value: '[masked]'"),
-        ("curl -u me:⟦hunter2⟧ https://x", "curl -u me:[masked] https://x"),
-        ("['curl', '--user', 'me:⟦hunter2⟧']", "['curl', '--user', 'me:[masked]']"),
-        ("https//⟦me:hunter2⟧@db.example/x", "https//[masked]@db.example/x"),
-        ("me:⟦hunter2⟧@db.example:5432/app", "me:[masked]@db.example:5432/app"),
-        ("?url=https%3A%2F%2F⟦me%3Ahunter2⟧%40cdn.example%2Fa", "?url=https%3A%2F%2F[masked]@cdn.example%2Fa"),
-        ('could not translate host name "⟦ter2⟧@db" to', 'could not translate host name "[masked]@db" to'),
-        ("Port could not be cast to integer value as '⟦x2⟧'", "Port could not be cast to integer value as '[masked]'"),
-        ("rtmp://a.example/live/⟦k3y-of-a-stream⟧: refused", "rtmp://a.example/live/[masked]: refused"),
-        ("srt://a.example:9000?passphrase=⟦hunter2hunter⟧", "srt://a.example:9000?passphrase=[masked]"),
-        ("/api/webhooks/1122334455/⟦aaaaaaaaaaaaaaaaaaaa⟧ 404", "/api/webhooks/1122334455/[masked] 404"),
-        ("FlyV1 ⟦fm2_lJPECAAAAAAAAAAA==⟧,⟦fm2_lJPETxAAAAAAAAA=⟧ failed", "FlyV1 [masked] failed"),
-        ("token=⟦a1b2⟧,⟦c3d4⟧ x", "token=[masked] x"),
-        ("postgresql://⟦worker:hun@ter2⟧@db/app", "postgresql://[masked]@db/app"),
-        ("postgresql://⟦worker:hun/ter2⟧@db/app", "postgresql://[masked]@db/app"),
-        ("amqp://⟦u:p#s?w⟧@mq/vhost", "amqp://[masked]@mq/vhost"),
-        ("https://⟦ghp-like-token⟧@git.example.com/x.git", "https://[masked]@git.example.com/x.git"),
-        ("POST https://hooks.slack.com/⟦services/T0AA/B0BB/s3cret⟧ 404", "POST https://hooks.slack.com/[masked] 404"),
-        ("hooks.slack.com/services/⟦T0AA/B0BB/s3cret⟧ x", "hooks.slack.com/services/[masked] x"),
-        (r"\/hooks.slack.com\/services\/⟦T0AA\/B0BB\/s3cret⟧ x", r"\/hooks.slack.com\/services\/[masked] x"),
-        ("url: /services/⟦T0AA/B0BB/s3cret⟧ (Caused by …)", "url: /services/[masked] (Caused by …)"),
-        ('Authorization: Digest ⟦username="worker", response="66"⟧', "Authorization: Digest [masked]"),
-        ("Authorization: Bearer ⟦ya29.a0AfB_byCabcdef⟧", "Authorization: Bearer [masked]"),
-        ("Authorization: Basic ⟦dXNlcjpwYXNzd29yZA==⟧", "Authorization: Basic [masked]"),
-        ("bearer ⟦abcdefghijklmnopqrstuv⟧", "bearer [masked]"),
-        ("password := ⟦hunter2⟧ x", "password := [masked] x"),
-        ("password == ⟦hunter2⟧ x", "password == [masked] x"),
-        ("pass\u200bword=\n\n  ⟦hunter2⟧", "password= [masked]"),
-        ('"password": ⟦"hun\\"ter2"⟧', '"password": [masked]'),
-        ("?X-Goog-Credential=⟦me%40x⟧&X-Goog-Signature=⟦2f⟧", "?X-Goog-Credential=[masked]&X-Goog-Signature=[masked]"),
-        ("failed: password=⟦hunter2⟧, attempt 3 of 5", "failed: password=[masked], attempt 3 of 5"),
-    ],
-)  # fmt: skip
+    [(re.sub("[⟦⟧]", "", text), re.sub("⟦.*?⟧", "[masked]", text)) for text in MARKED] + REWRITTEN,
+)
 def test_what_stands_around_a_secret_stays(text, expected):
-    assert shown(re.sub("[⟦⟧]", "", text)) == expected
+    assert shown(text) == expected
 
 
 # ---- Shapes ----------------------------------------------------------------------------------------------------------
@@ -246,15 +186,8 @@ SHAPES = {
     "tskey-auth-": 40, "tr_prod_": 20,
 }  # fmt: skip
 HEX_SHAPES = {
-    "sk_": 48,
-    "key_": 128,
-    "key-": 32,
-    "dop_v1_": 64,
-    "fc-": 32,
-    "dapi": 32,
-    "signkey-prod-": 64,
-    "shpat_": 32,
-}
+    "sk_": 48, "key_": 128, "key-": 32, "dop_v1_": 64, "fc-": 32, "dapi": 32, "signkey-prod-": 64, "shpat_": 32,
+}  # fmt: skip
 WHOLE_SHAPES = {
     "jwt": f"eyJ{LETTERS[:20]}.eyJ{LETTERS[:40]}.{LETTERS[:43]}",
     "sendgrid": f"SG.{LETTERS[:22]}.{LETTERS[:43]}",
@@ -273,7 +206,7 @@ TOKENS = {
     **{prefix: prefix + HEX[:length] for prefix, length in HEX_SHAPES.items()},
     **WHOLE_SHAPES,
 }  # fmt: skip
-DISGUISES: dict[str, Callable[[str], str]] = {
+DISGUISES = {
     "as a word": lambda token: f"cannot use {token} here",
     "in quotes": lambda token: f"cannot use '{token}', sorry",
     "in a path": lambda token: f"GET /v1/{token} 404",

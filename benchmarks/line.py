@@ -1,4 +1,4 @@
-"""A TCP line on loopback whose connections can be reset."""
+"""A TCP line on loopback that can be as slow as one to a far-away server, and whose connections can be reset."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import select
 import socket
 import struct
 import threading
+from collections import deque
 from contextlib import suppress
+from time import monotonic
 
 from tests.servers import Listener
 
@@ -16,11 +18,12 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class Line(Listener):
-    """Another port of 127.0.0.1 that leads to this one. A connection's name is the port that its far end sees."""
+    """Another port of 127.0.0.1 that leads to this one, `seconds` away in each direction. A connection's name is the
+    port that its far end sees."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, seconds: float = 0) -> None:
         super().__init__()
-        self._target = ("127.0.0.1", port)
+        self._target, self._seconds = ("127.0.0.1", port), seconds
         self._lock = threading.Lock()
         self._open: dict[int, tuple[socket.socket, socket.socket]] = {}
         self.open()
@@ -46,17 +49,22 @@ class Line(Listener):
             with self._lock:
                 self._open[name] = (client, server)
             try:
-                _carry(client, server)
+                _carry(client, server, self._seconds)
             finally:
                 with self._lock:
                     del self._open[name]
 
 
-def _carry(client: socket.socket, server: socket.socket) -> None:
+def _carry(client: socket.socket, server: socket.socket, seconds: float) -> None:
     """Until one of the two ends."""
+    on_the_way: deque[tuple[float, socket.socket, bytes]] = deque()
     while True:
-        for source in select.select([client, server], [], [])[0]:
+        patience = max(0.0, on_the_way[0][0] - monotonic()) if on_the_way else None
+        for source in select.select([client, server], [], [], patience)[0]:
             data = source.recv(65536)
             if not data:
                 return
-            (server if source is client else client).sendall(data)
+            on_the_way.append((monotonic() + seconds, server if source is client else client, data))
+        while on_the_way and on_the_way[0][0] <= monotonic():
+            _, target, data = on_the_way.popleft()
+            target.sendall(data)
