@@ -159,9 +159,6 @@ def install(shim: Shim, mail_port: int) -> None:
     shim.wrap(threading.Thread, "start", "thread")
 
 
-# ---- The calls -------------------------------------------------------------------------------------------------------
-
-
 def command_line() -> object:
     """As `python -m slack_notifier`; whether its exit code is 0."""
     try:

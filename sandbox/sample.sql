@@ -1,7 +1,6 @@
 -- Believable tasks as of now: 3 that failed in the last 30 minutes, 3 stuck in the queue, 2 stuck in progress, and
 -- some that no alert is about. In UTC, now() suits `timestamp` columns as well as `timestamptz` ones.
-BEGIN;
-SET LOCAL TIME ZONE 'UTC';
+SET TIME ZONE 'UTC';
 
 -- Ages in minutes; NULL where it has not happened.
 WITH task (id, user_api_key, status, created, started, updated, finished, error) AS (VALUES
@@ -72,5 +71,3 @@ SELECT
     now() - created * interval '1 minute', now() - updated * interval '1 minute',
     now() - started * interval '1 minute', now() - finished * interval '1 minute'
 FROM task;
-
-COMMIT;

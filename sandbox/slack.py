@@ -108,7 +108,7 @@ class SlackStandIn:
 
     def __init__(self, *, rate_limit: bool = False, burst: int = BURST_MESSAGES) -> None:
         self.rate_limit, self.burst = rate_limit, burst
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._paths: dict[str, str] = {}
         self._requests: list[Request] = []
         # Lines that the page shows beside the channels.
@@ -145,7 +145,7 @@ class SlackStandIn:
 
     def webhook(self, channel: str = HOME_CHANNEL) -> str:
         """The channel's webhook, made on first use. Its last part is the secret."""
-        with self._changed:
+        with self._lock:
             if channel not in self._paths:
                 self._paths[channel] = f"/services/T{_letters(10)}/B{_letters(10)}/{_letters(24, string.ascii_letters)}"
             return self.page.rstrip("/") + self._paths[channel]
@@ -153,7 +153,7 @@ class SlackStandIn:
     @property
     def requests(self) -> list[Request]:
         """Every request to a webhook's address so far, accepted or not, in order of arrival."""
-        with self._changed:
+        with self._lock:
             return list(self._requests)
 
     def messages(self, channel: str = HOME_CHANNEL) -> list[dict[str, Any]]:
@@ -162,15 +162,8 @@ class SlackStandIn:
 
     @property
     def channels(self) -> list[str]:
-        with self._changed:
+        with self._lock:
             return list(self._paths)
-
-    def wait_for(self, n_requests: int, seconds: float = 60) -> list[Request]:
-        """Returns the requests once so many have arrived since the start; raises TimeoutError if they do not."""
-        with self._changed:
-            if not self._changed.wait_for(lambda: len(self._requests) >= n_requests, seconds):
-                raise TimeoutError(f"{len(self._requests)} of {n_requests} requests within {seconds} s")
-            return list(self._requests)
 
     def answer(
         self,
@@ -192,12 +185,12 @@ class SlackStandIn:
         """
         if fault not in (None, *FAULTS):
             raise ValueError(f"fault must be one of {', '.join(FAULTS)}")
-        with self._changed:
+        with self._lock:
             self._scripts.append(_Script(status, body, headers or {}, times, delay, fault, channel))
 
     def answer_normally(self) -> None:
         """Forgets scripted answers that were not used, and drops requests that are held."""
-        with self._changed:
+        with self._lock:
             held = [script.held for script in self._scripts if script.held]
             self._scripts.clear()
         for request in held:
@@ -208,18 +201,18 @@ class SlackStandIn:
         """Holds the next request until go(); at the end of the block it is dropped, if it may not go already."""
         held = Held()
         script = _Script(channel=channel, held=held)
-        with self._changed:
+        with self._lock:
             self._scripts.append(script)
         try:
             yield held
         finally:
             held.drop()
-            with self._changed, suppress(ValueError):
+            with self._lock, suppress(ValueError):
                 self._scripts.remove(script)
 
     def release(self) -> None:
         """Ends every delay, hanging and dripping request now."""
-        with self._changed:
+        with self._lock:
             self.patience.set()
             if not self.closed:
                 self.patience = threading.Event()
@@ -228,18 +221,17 @@ class SlackStandIn:
         """Starts afresh: no requests, no messages, no scripted answers; the webhooks stay."""
         self.answer_normally()
         self.release()
-        with self._changed:
+        with self._lock:
             self._requests.clear()
             self._allowances.clear()
 
     def receive(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[Request, _Script]:
         """Records a request and picks how to treat it."""
-        with self._changed:
+        with self._lock:
             path = path.partition("?")[0]
             channel = next((name for name, known in self._paths.items() if known == path), None)
             request = Request(method, path, headers, body, channel)
             self._requests.append(request)
-            self._changed.notify_all()
             return request, self._next_script(request)
 
     def _next_script(self, request: Request) -> _Script:
@@ -252,7 +244,7 @@ class SlackStandIn:
 
     def decide(self, request: Request, script: _Script) -> _Answer:
         """Accepts or refuses the request, and records which."""
-        with self._changed:
+        with self._lock:
             answer = self._answer(request, script)
             request.reason, request.payload = answer.reason, answer.payload
             return answer
@@ -307,9 +299,6 @@ def _meaning(status: int, word: str, headers: Mapping[str, str]) -> str:
 
 def _letters(count: int, alphabet: str = string.ascii_uppercase + string.digits) -> str:
     return "".join(secrets.choice(alphabet) for _ in range(count))
-
-
-# ---- HTTP ------------------------------------------------------------------------------------------------------------
 
 
 class _Server(ThreadingHTTPServer):

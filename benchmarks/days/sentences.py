@@ -36,8 +36,6 @@ SINCE = TIME.replace("(", "(?P<since>", 1)
 # Why a line is false.
 Why = Iterable[str]
 Found = re.Match[str]
-
-
 SENTENCES: list[tuple[str, re.Pattern[str], tuple[str, ...], Callable[[Any, Found], Why]]] = []
 WHOLE: list[tuple[str, Callable[[Any], Why]]] = []
 
@@ -409,9 +407,8 @@ class Reading:
     def _(self) -> Why:
         case, waiting = self.case, any(map(waits_too_long, self.must.values()))
         if case.alert in ("failed", "stuck") and "workers" not in self.said and waiting:
-            last = max(
-                filter(None, (last_activity(case.table, case.now), may_be_activity(case.after, case.now))), default=None
-            )
+            signs = last_activity(case.table, case.now), may_be_activity(case.after, case.now)
+            last = max(filter(None, signs), default=None)
             if last is None or case.now - last > WINDOW:
                 yield f"no worker has started or ended a task since {last}"
 

@@ -32,10 +32,8 @@ LEAST_SECONDS = 20
 PATIENCE = 5
 CHECK_SECONDS = 900
 QUICK_STEP = 4
-# Most tests wait.
-JOBS = 3 * (os.cpu_count() or 2)
-# What pytest's exit code says.
-PASSED, FAILED = 0, 1
+JOBS = 3 * (os.cpu_count() or 2)  # Most tests wait.
+PASSED, FAILED = 0, 1  # As pytest's exit code says it.
 
 
 class Verdict(NamedTuple):
