@@ -43,12 +43,13 @@ _KINDS = {"🚨 Failed": "failed", "⚠️ Stuck": "stuck", "✅ Stuck": "recove
 
 
 class Outcome(NamedTuple):
-    """One notifier's run: what there was to tell, what befell it, what became of it."""
+    """One notifier's run: what there was to tell, what befell it, what became of it, what it could not record."""
 
     expected: Mapping[str, Sequence[str]]
     befell: Counter[str]
     account: Account
     bugs: int
+    unrecorded: list[str]
 
 
 class Chaos:
@@ -163,9 +164,11 @@ class Chaos:
         befell["answers to accepted messages lost"] = len(unanswered)
         seconds = [call.ended - call.started for call in calls if call.caller.startswith("worker")]
         befell["seconds of a worker's longest call"] = round(max(seconds, default=0))
-        bugs = len(re.findall(r"Traceback|Unexpected ", self.callers.log.read_text(encoding="utf-8")))
+        log = self.callers.log.read_text(encoding="utf-8")
+        bugs = len(re.findall(r"Traceback|Unexpected ", log))
         seen = Evidence(self.world.claims(self.channels), posts, calls, faults)
-        return Outcome(expected, befell, account(expected, CHANNELS, seen), bugs)
+        unrecorded = re.findall(r".*Cannot record what was reported.*", log)
+        return Outcome(expected, befell, account(expected, CHANNELS, seen), bugs, unrecorded)
 
 
 def _watched(slack: SlackStandIn) -> Callable[[], bool]:
@@ -251,6 +254,7 @@ def judged(outcomes: Mapping[str, Outcome]) -> list[str]:
         missed, repeated = len(outcome.account.missed), len(outcome.account.unexplained)
         if name == THE_NOTIFIER:
             found += [f"{name}: {line}" for line in [*outcome.account.missed[:20], *outcome.account.unexplained[:20]]]
+            found += outcome.unrecorded if repeated else []
             found += [f"{name}: errors that it does not know"] if outcome.bugs else []
         elif not (missed if name == BEFORE else repeated):
             found.append(f"{name}: no fault found, so the harness shows nothing")

@@ -44,7 +44,10 @@ class Verdict(NamedTuple):
 
 
 def fit(module: str, broken: Break) -> Verdict:
-    """Whether the break can be made in the module."""
+    """Whether the break can be made in the module, and has a test."""
+    file, _, function = name(broken.test).partition("::")
+    if f"def {function}(" not in (ROOT / file).read_text(encoding="utf-8"):
+        return Verdict(broken, "there is no such test")
     times = module.count(broken.search)
     return Verdict(broken, "" if times == 1 else f"what it replaces stands {times} times in the module")
 
