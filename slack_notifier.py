@@ -1524,8 +1524,8 @@ FROM to_regclass('tasks') AS tasks, to_regclass('slack_notifications') AS ledger
 """
 # For --check: how much the ledger remembers, and since when.
 LEDGER_AGE = """
-SELECT count(*) AS reported, min(notified_at) AS first, max(notified_at) AS last, now() AS now
-FROM slack_notifications WHERE task_id <> '' AND alert NOT IN ('cause', 'muted') AND destination <> 'users'
+SELECT count(*) AS reported, min(notified_at) AS first, max(notified_at) AS last, now() AS now FROM slack_notifications
+WHERE task_id <> '' AND alert NOT IN ('cause', 'muted') AND destination <> 'users' AND cause IS DISTINCT FROM ''
 """
 # The words that statuses have, each found in the index behind the one before; at most 50.
 _STATUSES = """(
@@ -2572,7 +2572,7 @@ def _may_be_logged(record: logging.LogRecord) -> bool:
 # https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors
 _NEW_WEBHOOK = "create a new webhook and put its URL into the setting"
 _SLACK_ADVICE = {
-    "invalid_payload": "Slack could not read the message, please report this as a bug",
+    "invalid_payload": "Slack could not read the message: is your own text escaped? Else please report a bug",
     "no_text": "the message was empty",
     "channel_not_found": f"the channel was deleted or the app lost access to it: invite the app, or {_NEW_WEBHOOK}",
     "channel_is_archived": f"the channel is archived: unarchive it, or {_NEW_WEBHOOK}",
@@ -3858,7 +3858,7 @@ def _exposed_files() -> Iterator[Finding]:
         file = os.stat(path)
         if file.st_uid not in (os.geteuid(), 0, os.stat(__file__).st_uid):
             what = f"{path} belongs to another user (uid {file.st_uid}), who can read and change the settings"
-            yield Finding(DOUBTFUL, what, "run this as that user, or chown it")
+            yield Finding(DOUBTFUL, what, "run this as that user, or chown it to the one that runs the notifier")
         elif file.st_mode & 0o066:
             what = f"{path} can be read or changed by other users of this machine"
             yield Finding(DOUBTFUL, what, f"chmod 600 {path}")

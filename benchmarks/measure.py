@@ -45,8 +45,10 @@ class Program(NamedTuple):
         """A run however it ends: its cost, its exit code (or the signal that ended it), its log."""
         for action in self.prepare:
             action()
+        # What a run notes of a trouble goes with the folder.
+        env = {"XDG_STATE_HOME": str(self.folder), **self.environment}
         done = subprocess.run(
-            [*LAUNCH, *self.command], env=self.environment, cwd=self.folder, capture_output=True, text=True, check=False
+            [*LAUNCH, *self.command], env=env, cwd=self.folder, capture_output=True, text=True, check=False
         )
         wall, cpu, memory, code = map(float, done.stdout.split())
         return Cost(wall, cpu, memory), int(code), done.stderr

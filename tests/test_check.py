@@ -89,6 +89,11 @@ def test_ledger_is_shown_with_its_age_and_left_as_it_is(checked, ready, notifier
     ready.fail()
     assert notifier.send_failed_tasks_notification()
     slack.clear()
+    # This one was left out as muted.
+    ready.execute(
+        "INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at, cause) "
+        "SELECT destination, 'failed', 'muted', event_at, now(), '' FROM slack_notifications LIMIT 1"
+    )
     before = ledger(ready.connection)
     first = value(ready.connection, "SELECT min(notified_at) FROM slack_notifications WHERE task_id <> ''")
     line = f"✓ Ledger: 2 tasks reported, since {slack_notifier.format_time(first)}, the last 0 min ago"

@@ -63,7 +63,7 @@ def test_slack_must_say_ok_and_others_2xx(webhook, accepted, answers):
 
 # Slack's error words that no retry heals, each with a piece of what a person should do.
 ADVICE = {
-    "invalid_payload": (400, "report this as a bug"),
+    "invalid_payload": (400, "please report a bug"),
     "no_text": (400, "empty"),
     "channel_not_found": (404, "invite the app"),
     "channel_is_archived": (410, "unarchive it"),

@@ -262,7 +262,8 @@ def test_file_of_a_stranger_is_a_warning(tmp_path, monkeypatch, owner, warned):
     monkeypatch.setenv("SLACK_USER_WEBHOOKS_FILE", str(path))
     monkeypatch.chdir(tmp_path)
     # The file counts as both, the .env and that of the users.
-    assert list(slack_notifier._exposed_files()) == [("!", what, "run this as that user, or chown it")] * 2 * warned
+    remedy = "run this as that user, or chown it to the one that runs the notifier"
+    assert list(slack_notifier._exposed_files()) == [("!", what, remedy)] * 2 * warned
 
 
 def test_the_example_file_as_it_is_says_what_is_missing(run, tmp_path):

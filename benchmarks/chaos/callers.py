@@ -101,7 +101,7 @@ class Callers:
 
     def _process(self, name: str, url: str, webhooks: list[str], command: list[str]) -> subprocess.Popen[str]:
         env = {"PATH": os.environ["PATH"], "DATABASE_URL": f"{url}?application_name={name}"}
-        env["SLACK_WEBHOOK"] = ",".join(webhooks)
+        env |= {"SLACK_WEBHOOK": ",".join(webhooks), "XDG_STATE_HOME": str(self._module.parent)}
         options: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": env}
         with self.log.open("a", encoding="utf-8") as log, self._lock:
             command = [sys.executable, *command]
