@@ -712,8 +712,7 @@ def one_line(value: object) -> str:
     if len(text) > LINE_CHARACTERS:
         # A word that is cut goes: the beginning of a token has no shape by which to mask it.
         text = re.sub(r"\s\S{0,200}\Z", "", text[:LINE_CHARACTERS])
-    text = re.sub(_INVISIBLE, "", " ".join(text.split()))
-    return text.replace("`", "'").strip()
+    return re.sub(_INVISIBLE, "", " ".join(text.split())).replace("`", "'").strip()
 
 
 def shorten(text: str, characters: int, end: float = 0, joint: str = "...") -> str:
@@ -761,8 +760,8 @@ def cause_text(error: object) -> str:
 def _lines(text: str) -> str:
     """Returns the lines of a text after their marks, masked as if they were one, without those that are not shown."""
     text = shorten(text, SHOWN_CHARACTERS, 0.5, SHOWN_JOINT).replace("`", "'")
-    # The frames of a stack but its last: they are not shown, so nothing else need read them.
-    text = re.sub(rf'({re.escape(TRACEBACK)}:\n)(?:  File "[^\n]*\n(?:    [^\n]*\n)*)+(?=  File ")', r"\1", text)
+    # The frames of a stack but its last: they are not shown, so nothing else need read them, but the ends of a key.
+    text = re.sub(rf'(?<={re.escape(TRACEBACK)}:\n)(?:(?:  File "|    )(?![^\n]*-----)[^\n]*\n)+(?=  File ")', "", text)
     # The sides of boxes and exception groups. Then line breaks that are written out: an indented line follows some.
     text = re.sub("(?m)^[ \t]*[|+] ?|[\u2500-\u257f]+", "", re.sub(_INVISIBLE, "", text))
     found, letters = re.search(_WRITTEN_BREAK, text), {"n": "\n", "r": " ", "t": " "}
@@ -781,7 +780,9 @@ def _lines(text: str) -> str:
     # Where a text is cut, the words at the joint go, and a key of which only the end is left.
     pieces = re.split(r"(?:\s\S{0,200})?\t\[cut\]\s?\S*", marked)
     key = r"\A(?:(?!-----BEGIN).)*?-----END [A-Z0-9 ]*KEY[A-Z ]*-----"
-    masked = "\t".join(redact(re.sub(key, _MASK, piece) if "-----END" in piece else piece) for piece in pieces)
+    parts = [(re.sub(key, _MASK, piece) if "-----END" in piece else piece).rpartition(TRACEBACK) for piece in pieces]
+    # Behind a stack by itself first, as a quote that was opened before it may hide a name.
+    masked = "\t".join(redact(head + at + redact(raised) if at else raised) for head, at, raised in parts)
     shown = re.sub(_SILENT, "", masked)
     return shown if re.search(r"\w", shown) else masked
 
@@ -910,7 +911,7 @@ _IN_WORDS = (
 _NAMED_VALUE = (
     rf"(?i)((?<![\w-])(?=[\w-]*(?:{'|'.join(_HINTS)})|\w+ key)(?:{_NAME}(?:{_SET}|{_IN_WORDS})|{_WEAK_NAME}"
     rf"(?:{_SET}|(?<!session)(?<!pass):\s(?={_SECRET_LIKE}))|(?=-)(?:{_NAME}|{_WEAK_NAME})\s+{_NO_PROSE}(?!-)|"
-    rf"(?:(?=-)|(?<=[\[(][\"'])|(?<=[\[(][bru][\"']))(?:{_NAME}|{_WEAK_NAME}){_PAIR})){_VALUE}"
+    rf"(?:(?=-)|(?<=[\[(][\"'])|(?<=[\[(][bru][\"']))(?:{_NAME}|{_WEAK_NAME}){_PAIR})(?:\\[nr])*){_VALUE}"
 )
 # The header holds parameters or one word, perhaps after the name of a scheme.
 _AUTHORIZATION = (

@@ -95,11 +95,14 @@ def test_lines_of_the_corpus_are_read_quickly():
 
 
 STACK = f'{TRACEBACK}:\n  File "/app/render.py", line 88, in render\n    clip.write(out)\n'
+STACK_END = '  File "/app/line.py", line 2, in run\n    run()\n'
 SAID = [
     (f"Captacity failed: {STACK}ModuleNotFoundError: No module named 'x'",
      "Captacity failed: ModuleNotFoundError: No module named 'x'"),
     (f"Exception in thread Thread-7:\n{STACK}ValueError: a b", "Exception in thread Thread-7: ValueError: a b"),
     (f"Upload failed: ValueError('a b')\n{STACK}ValueError: a b", "Upload failed: ValueError('a b')"),
+    (f"a: {STACK}    '-----BEGIN PRIVATE KEY-----'\n{STACK_END}    '-----END PRIVATE KEY-----'\nValueError: b",
+     "a: ValueError: b"),
     (f"{STACK}ValueError: a b\nscene 3 of 7", "ValueError: a b scene 3 of 7"),
     # A quotation, also in another; JSON; lines that begin with a time or a name.
     (f"worker failed: {STACK + 'ValueError: a b'!r}", "worker failed: ValueError: a b'"),
@@ -160,6 +163,9 @@ KEY = f"-----BEGIN PRIVATE KEY-----\n{KEY_LINES}-----END PRIVATE KEY-----"
         f"E: {'x ' * 200}\n{KEY}",
         json.dumps({"error": f"{STACK}E: {KEY}"}),
         repr(f"{STACK}E: password=hunter2trump"),
+        r"E: password=\nhunter2trump",
+        # A frame that is left out closes a quote.
+        f'login(password="ab\n{STACK}  File "a.py", line 1, in f\n    d["k"]\n{STACK_END}E: token="hunter2trump"',
         # Its beginning was cut off, by whoever kept the end of a log.
         f"{KEY_LINES}-----END PRIVATE KEY-----\nE: a",
         f"{KEY_LINES}-----END RSA PRIVATE KEY-----\nE: a",

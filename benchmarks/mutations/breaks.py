@@ -151,8 +151,8 @@ TEXT = r'''
 +IN ('queued', 'in_progress')
 ? tests/secrets/test_masking.py::test_a_token_is_known_by_its_shape[with zero-width spaces]
 # invisible characters stay
--    text = re.sub(_INVISIBLE, "", " ".join(text.split()))
-+    text = " ".join(text.split())
+-return re.sub(_INVISIBLE, "", " ".join(text.split()))
++return " ".join(text.split())
 ? tests/secrets/test_masking.py::test_what_stands_around_a_secret_stays
 # a password is not masked
 -passw(?:or)?[dt]|pass(?:phrase|code)
@@ -182,8 +182,11 @@ TEXT = r'''
 +[^\v\t]*"""
 ? tests/test_error_lines.py::test_a_secret_is_masked_before_anything_is_cut_or_left_out
 # what is left out is not masked first
--redact(re.sub(key, _MASK, piece) if "-----END" in piece else piece)
-+piece
+-redact(head + at + redact(raised) if at else raised)
++head + at + raised
+# an open quote before a stack hides the name of a secret behind it
+-redact(head + at + redact(raised) if at else raised)
++redact(head + at + raised)
 # the rest of a key whose beginning was cut off is shown
 -re.sub(key, _MASK, piece) if "-----END" in piece else piece
 +piece
