@@ -294,6 +294,7 @@ def test_keys_of_users_are_not_sent_to_the_database_where_only_one_has_news(many
     assert not [text for text in proxy.statements if b"pr_live" in text.replace(b"pr_live_7_secret", b"")]
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_a_call_serves_forty_users_channels_over_one_connection(many, slack, tasks, proxy, database_url):
     failed = [tasks.fail(user_api_key=f"pr_live_{number}_secret") for number in range(40)]
     settings = many._replace(database_url=proxy.url(database_url))
