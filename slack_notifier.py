@@ -782,7 +782,7 @@ def _lines(text: str) -> str:
     key = r"\A(?:(?!-----BEGIN).)*?-----END [A-Z0-9 ]*KEY[A-Z ]*-----"
     parts = [(re.sub(key, _MASK, piece) if "-----END" in piece else piece).rpartition(TRACEBACK) for piece in pieces]
     # Behind a stack by itself first, as a quote that was opened before it may hide a name.
-    masked = "\t".join(redact(head + at + redact(raised) if at else raised) for head, at, raised in parts)
+    masked = "\t".join(redact(head + at + redact(raised)) if at else redact(raised) for head, at, raised in parts)
     shown = re.sub(_SILENT, "", masked)
     return shown if re.search(r"\w", shown) else masked
 

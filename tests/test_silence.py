@@ -8,13 +8,25 @@ import threading
 import time
 from contextlib import closing
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
 from clock import standing_clock
-from support import HEALED, STUCK, elapse, fail_and_call, ledger, refuse, report, summary, told, value, wait_until
+from support import (
+    HEALED,
+    PROGRAM,
+    STUCK,
+    elapse,
+    fail_and_call,
+    ledger,
+    refuse,
+    report,
+    summary,
+    told,
+    value,
+    wait_until,
+)
 
 import slack_notifier
 from sandbox.slack import SlackStandIn
@@ -484,9 +496,7 @@ def test_a_host_that_is_slow_to_load_what_posts_does_not_repeat_an_alert(setting
     slack.answer(delay=1)
     environment = {"DATABASE_URL": settings.database_url, "SLACK_WEBHOOK": slack.webhook()}
     command = [sys.executable, "-c", SLOW_IMPORT]
-    done = subprocess.run(
-        command, env=environment, cwd=Path(slack_notifier.__file__).parent, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(command, env=environment, cwd=PROGRAM.parent, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
     # What was posted all the same arrives a moment later.
     wait_until(lambda: all(request.status for request in slack.requests))

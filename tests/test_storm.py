@@ -290,13 +290,9 @@ def test_a_queue_of_any_type_of_columns_is_told(notifier, slack, tasks, table, i
 
 def test_a_database_that_reads_backslashes_in_strings_is_served(notifier, slack, tasks):
     tasks.execute("CREATE INDEX ON tasks (status, updated_at)")
-    name = tasks.connection.info.dbname
-    tasks.execute(f'ALTER DATABASE "{name}" SET standard_conforming_strings = off')
-    try:
-        failed = [tasks.fail(error=f"HTTP 500 in /tmp/{number}") for number in range(6)]
-        report(notifier)
-    finally:
-        tasks.execute(f'ALTER DATABASE "{name}" RESET standard_conforming_strings')
+    tasks.execute(f'ALTER DATABASE "{tasks.connection.info.dbname}" SET standard_conforming_strings = off')
+    failed = [tasks.fail(error=f"HTTP 500 in /tmp/{number}") for number in range(6)]
+    report(notifier)
     assert told(slack) == [sorted(failed)]
 
 

@@ -182,11 +182,11 @@ TEXT = r'''
 +[^\v\t]*"""
 ? tests/test_error_lines.py::test_a_secret_is_masked_before_anything_is_cut_or_left_out
 # what is left out is not masked first
--redact(head + at + redact(raised) if at else raised)
+-redact(head + at + redact(raised)) if at else redact(raised)
 +head + at + raised
 # an open quote before a stack hides the name of a secret behind it
--redact(head + at + redact(raised) if at else raised)
-+redact(head + at + raised)
+-redact(head + at + redact(raised)) if at else redact(raised)
++redact(head + at + raised) if at else redact(raised)
 # the rest of a key whose beginning was cut off is shown
 -re.sub(key, _MASK, piece) if "-----END" in piece else piece
 +piece

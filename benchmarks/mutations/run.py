@@ -18,6 +18,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple
@@ -43,10 +44,15 @@ class Verdict(NamedTuple):
     why: str = ""
 
 
+@cache
+def source(file: str) -> str:
+    return (ROOT / file).read_text(encoding="utf-8")
+
+
 def fit(module: str, broken: Break) -> Verdict:
     """Whether the break can be made in the module, and has a test."""
     file, _, function = name(broken.test).partition("::")
-    if f"def {function}(" not in (ROOT / file).read_text(encoding="utf-8"):
+    if f"def {function}(" not in source(file):
         return Verdict(broken, "there is no such test")
     times = module.count(broken.search)
     return Verdict(broken, "" if times == 1 else f"what it replaces stands {times} times in the module")
@@ -63,7 +69,7 @@ class Trees:
     def __init__(self, folder: Path, database_url: str) -> None:
         self._free: SimpleQueue[Path] = SimpleQueue()
         self._environment = {**os.environ, "TEST_DATABASE_URL": database_url}
-        self._whole = (ROOT / MODULE).read_text(encoding="utf-8")
+        self._whole = source(MODULE)
         for number in range(JOBS):
             tree = folder / f"tree-{number}"
             shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".*", "__pycache__"))
@@ -131,8 +137,7 @@ def main(argv: Sequence[str]) -> int:
     if not breaks:
         parser.error(f"no break has this word: {arguments.only}")
     if arguments.fit:
-        module = (ROOT / MODULE).read_text(encoding="utf-8")
-        verdicts = [shown(fit(module, broken)) for broken in breaks]
+        verdicts = [shown(fit(source(MODULE), broken)) for broken in breaks]
     else:
         verdicts = judged(breaks, quick=arguments.quick)
     missed = [verdict.broken.what for verdict in verdicts if verdict.why]
