@@ -2536,7 +2536,7 @@ def _odd_statuses(found: Sequence[str]) -> Iterator[Finding]:
     meant = {word: alike.get(re.sub(r"[\s_-]", "", word).lower(), "") for word in found if word not in known}
     if any(meant.values()):
         what = f"Statuses in another spelling, such tasks are NOT reported: {_quoted(filter(meant.get, meant))}"
-        yield _doubt(what, f"write {', '.join(dict.fromkeys(filter(None, meant.values())))}")
+        yield _doubt(what, f"the worker must write {_quoted(dict.fromkeys(filter(None, meant.values())))}")
     if not all(meant.values()):
         unknown = _quoted(word for word in meant if not meant[word])
         what = f"Unknown statuses, such tasks are neither stuck nor failed nor recovered: {unknown}"
