@@ -2251,14 +2251,14 @@ class Ledger:
         """Returns what an alert can do without, as a list of rows; [] where it fails or takes longer than that."""
         seconds = min(until.seconds_left, DETAILS_SECONDS)
         if seconds < LEAST_DETAILS_SECONDS:
-            logger.warning("No time for %s: the alert goes out without", name)
+            logger.warning("No time for %s: the run goes on without it", name)
             return []
         try:
             return self.fetch("SAVEPOINT optional_details", statement, seconds=seconds, **parameters)
         except psycopg2.Error as error:
             # This raises in turn where the connection is what broke.
             self._cursor.execute("ROLLBACK TO SAVEPOINT optional_details")
-            logger.warning("Cannot find %s: the alert goes out without (%s)", name, self._words(error))
+            logger.warning("Cannot find %s: the run goes on without it (%s)", name, self._words(error))
             return []
 
     def _words(self, error: Exception) -> str:
@@ -2486,7 +2486,7 @@ class Ledger:
         if not partial:
             # Not those of the other kind, whose look may begin a long time ago.
             cleaned = ["cause", "muted", *(other.name for other in ALERTS if other.kind == alert.kind)]
-            self.optional_rows("tidying up", CLEAN_UP, until, cleaned=cleaned)
+            self.optional_rows("old rows to delete", CLEAN_UP, until, cleaned=cleaned)
         is_late = alert is FAILED and first["oldest"] < claimed_at - timedelta(minutes=FAILED_WINDOW_MINUTES)
         others_reported = facts.get(alert.name, 0) > total and alert is not REMINDER
         shown = list(causes.values()) if alert is FAILED else ()
@@ -3210,7 +3210,7 @@ class Run:
         now = datetime.now(timezone.utc)
         began, said = note.times or (now, now + SAY_AGAIN)
         if timedelta(0) <= now - said < SAY_AGAIN and not self.dry_run:
-            logger.info("Said already at %s: it is said once an hour", format_time(said))
+            logger.info("🙈 was sent at %s already: it is sent once an hour", format_time(said))
         elif self._say(alerts, message) and not self.dry_run:
             note.write(began, now)
 
@@ -3279,7 +3279,7 @@ class Note:
             if not times:
                 os.unlink(self._path)
         except OSError as error:
-            logger.warning("Cannot note what was said, so each run says it: %s", error)
+            logger.warning("Cannot note when 🙈 was sent, so each run sends it: %s", error)
 
 
 # ---- SlackNotifier ---------------------------------------------------------------------------------------------------

@@ -227,7 +227,7 @@ def test_a_look_that_fails_costs_no_alert(tasks, warnings, slack):
         "CREATE CAST (point AS text) WITH FUNCTION word(point)"
     )
     tasks.add("(0,0)", updated=5)
-    why = r"Cannot find what is odd in tasks: the alert goes out without \(could not identify"
+    why = r"Cannot find what is odd in tasks: the run goes on without it \(could not identify"
     assert re.match(why, warnings()[0])
     assert [title(message) for message in slack.messages()] == [FAILED]
 

@@ -509,7 +509,7 @@ def test_a_note_that_is_not_ours_is_neither_read_nor_written(notifier, slack, ta
     for _ in range(2):
         assert notifier.send_combined_notification()["error"]
     assert titles(slack) == [BLIND] * (2 if is_ours else 3)
-    assert any("each run says it" in message for message in caplog.messages) is not is_ours
+    assert any("each run sends it" in message for message in caplog.messages) is not is_ours
     assert victim.read_text() == before
 
 

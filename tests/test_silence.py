@@ -453,7 +453,7 @@ def test_an_alert_calls_people_where_it_cannot_be_noted(settings, slack, tasks, 
     refuse(tasks.connection, "UPDATE", states, "no calls today")
     failed = [tasks.fail(), tasks.fail(error="another")]
     report(notifier, 2)
-    assert "Cannot find who was called: the alert goes out without (no calls today)" in caplog.text
+    assert "Cannot find who was called: the run goes on without it (no calls today)" in caplog.text
     assert failures(slack) == sorted(failed)
     assert CALLED in slack.messages()[0]["text"]
 
