@@ -3500,7 +3500,7 @@ def _last_run(state: Mapping[str, Row]) -> str:
         ages[name] = f"{format_age(at, now)} ago" if at < now else "never"
     if len({*ages.values()}) > 1:
         return "last run " + ", ".join(f"{age} for {name} tasks" for name, age in ages.items())
-    return f"last run {ages.popitem()[1]}".replace("last run never", "no run yet")
+    return f"last run {ages.popitem()[1]}".replace("last run never", "no run recorded yet")
 
 
 def _check_connection(info: psycopg2.extensions.ConnectionInfo) -> Finding:
@@ -3567,7 +3567,7 @@ def _check_mail(email: Email, until: Deadline) -> Finding:
     try:
         send_email(email, None, "", until.capped(PROBE_SECONDS))
     except DeliveryError as error:
-        return Finding(BAD, f"Mail server {server}: {error.reason}", error.remedy or "see SMTP_URL in docs/delivery.md")
+        return Finding(BAD, f"Mail server {server}: {error.reason}", error.remedy or "see SMTP_URL in .env.example")
     return Finding(GOOD, f"Mail server {server}: ready to send to {', '.join(email.to)}")
 
 
@@ -3656,8 +3656,8 @@ def _why_not(settings: Settings, ledger: Ledger, task: Row, kind: str, rows: Row
     if not found and first_run - timedelta(minutes=FAILED_WINDOW_MINUTES) < changed_at < now - timedelta(days=7):
         return "no longer known: the ledger forgets after 7 days"
     if not found:
-        since = f"30 minutes before the first run, at {format_time(first_run)}, and 2 hours before the last"
-        return f"not reported: it changed before the time that runs look at, which begins {since}"
+        limit = f"{format_time(first_run - timedelta(minutes=FAILED_WINDOW_MINUTES))}, 30 minutes before the first run"
+        return f"not reported: it changed too early. Runs look back to 2 hours before the last, and not beyond {limit}"
     if muted:
         return f"not reported: {muted}"
     if settings.quiet_hours and now in settings.quiet_hours:

@@ -74,7 +74,7 @@ def test_good_set_up_is_a_line_each_and_nothing_is_posted_or_changed(
         f"✓ Database {info.dbname} at 127.0.0.1:{info.port} as {info.user}: PostgreSQL {version}, no TLS",
         f"✓ {info.user} can read the table public.tasks",
         "✓ Ledger: the first run creates slack_notifications in the schema public",
-        f"✓ Reports to {webhook}: no run yet; a run now would report 1 failed task",
+        f"✓ Reports to {webhook}: no run recorded yet; a run now would report 1 failed task",
         f"! {webhook}: 127.0.0.1:{port_of(slack)} answers; nothing more was tried",
         f"✓ Mail server {mail_host}: ready to send to ops@example.com",
         f"! The heartbeat's host: {host} answers; nothing more was tried",
@@ -284,8 +284,8 @@ def test_what_a_run_would_report_and_when_the_last_one_was_is_said_of_each_desti
     of_stuck = f"SLACK_WEBHOOK ({fingerprint(slack.webhook())})"
     ready.fail()
     assert runs(checked(code=0, **both)) == [
-        f"✓ Reports to {of_failed}: no run yet; a run now would report 1 failed task",
-        f"✓ Reports to {of_stuck}: no run yet; a run now would report nothing",
+        f"✓ Reports to {of_failed}: no run recorded yet; a run now would report 1 failed task",
+        f"✓ Reports to {of_stuck}: no run recorded yet; a run now would report nothing",
     ]
     assert not has_ledger(ready.connection)
     notifier = SlackNotifier(settings=Settings.from_environment({"DATABASE_URL": settings.database_url, **both}))
@@ -334,8 +334,8 @@ def test_of_many_destinations_the_first_ten_are_tried(ready, slack, settings):
     found = in_the_database(settings._replace(user_webhooks=users))
     lines = [re.sub(r"\(\w+\)", "()", finding.what) for finding in found]
     assert [line for line in lines if line.startswith(("Reports", "…"))] == [
-        "Reports to SLACK_WEBHOOK (): no run yet; a run now would report 13 failed tasks",
-        *["Reports to the channel of user test-api... (): no run yet; a run now would report 1 failed task"] * 9,
+        "Reports to SLACK_WEBHOOK (): no run recorded yet; a run now would report 13 failed tasks",
+        *["Reports to the channel of user test-api... (): no run recorded yet; a run now would report 1 failed task"] * 9,
         "… and 4 destinations more",
     ]
 
@@ -452,7 +452,7 @@ def test_mail_server_and_heartbeat_that_take_nothing_are_lines(checked, ready, m
     email = {"SMTP_URL": f"smtp://alerts:not-the-password@{server}", "ALERT_EMAIL_TO": "ops@example.com"}
     lines = checked(code=1, HEARTBEAT_URL="http://127.0.0.1:1/topsecret", SSL_CERT_FILE=trusted, **email)
     why = "the server does not accept the login of SMTP_URL (5.7.8 [masked] is not it, nor is [masked])"
-    assert f"✗ Mail server {server}: {why} → see SMTP_URL in docs/delivery.md" in lines
+    assert f"✗ Mail server {server}: {why} → see SMTP_URL in .env.example" in lines
     assert "✗ The heartbeat's host: 127.0.0.1:1: no connection (Connection refused)" in "\n".join(lines)
 
 

@@ -562,7 +562,7 @@ def test_explain_says_what_was_reported_where_and_when(cli, notifier, tasks, bec
     ("environment", "task", "words"),
     [
         ({}, {"updated": 5}, "not reported: the next run does"),
-        ({}, {"updated": 100}, "not reported: it changed before the time .* begins 30 minutes before the first"),
+        ({}, {"updated": 100}, "changed too early. Runs look back to .* not beyond 20.*, 30 minutes before the first"),
         ({"SLACK_GRACE_MINUTES": "10"}, {"updated": 5}, "its grace ends at 20[^,]*, or earlier, unless the alert"),
         ({"SLACK_QUIET_HOURS": "00:00-23:59"}, {"updated": 5}, "quiet hours until 23:59, unless the alert is critical"),
         ({}, {"updated": 5, "error": LOUD}, "'http 429' is muted until 20"),
