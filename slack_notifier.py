@@ -3642,7 +3642,7 @@ def _explained(run: Run, ledger: Ledger, task: Row, work: Mapping[Destination, S
 
 def _why_not(settings: Settings, ledger: Ledger, task: Row, kind: str, rows: Rows) -> str:
     """Returns why a task is not reported to the destination whose rows of the ledger these are; '' where it is."""
-    now, changed_at = task["now"], task["changed_at"]
+    now, changed_at, quiet = task["now"], task["changed_at"], settings.quiet_hours
     end_of_grace = min(changed_at, now) + timedelta(minutes=settings.grace_minutes)
     first_run = next((row["event_at"] for row in rows if not row["alert"]), now)
     told = next((row["event_at"] for row in rows if row["alert"] == kind and row["task_id"]), None)
@@ -3660,10 +3660,10 @@ def _why_not(settings: Settings, ledger: Ledger, task: Row, kind: str, rows: Row
         return f"not reported: it changed too early. Runs look back to 2 hours before the last, and not beyond {limit}"
     if muted:
         return f"not reported: {muted}"
-    if settings.quiet_hours and now in settings.quiet_hours:
-        return f"not reported: quiet hours until {settings.quiet_hours.end:%H:%M}, unless the alert is critical"
+    if quiet and now in quiet:
+        return f"not reported: quiet hours until {quiet.end:%H:%M} {quiet.zone}, unless the alert is critical"
     if kind == "failed" and now < end_of_grace:
-        return f"not reported: its grace ends at {format_time(end_of_grace)}, or earlier, unless the alert is critical"
+        return f"not reported: grace until {format_time(end_of_grace)} at the latest, unless the alert is critical"
     return "not reported: the next run does"
 
 
