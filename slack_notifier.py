@@ -2088,7 +2088,7 @@ STUCK = Alert("stuck", "stuck", *_STUCK_ALERT, followers=[REMINDER, RECOVERED])
 ALERTS = (FAILED, *FAILED.followers, STUCK, *STUCK.followers)
 
 _doubt = partial(Finding, DOUBTFUL)
-_BUSY = "Another run is telling this destination, or a session holds its rows in slack_notifications"
+_BUSY = "Another run is reporting to this destination, or a session holds its rows in slack_notifications"
 # Errors that trying again does not heal. The driver has no code for them, only the server's words.
 _IS_FINAL_ERROR = (
     r"password authentication failed|no password supplied|(?:database|role) \".*\" does not exist|no pg_hba.conf entry"
@@ -3079,7 +3079,7 @@ class Run:
         if queue:
             left = f"{plural(len(queue), 'destination')}, such as {queue[0][0]}"
             with Outcome() as late:
-                raise DeliveryError(f"No time left to tell {left}: the next run does")
+                raise DeliveryError(f"No time left to notify {left}: the next run does")
             self._add(late, queue[0][1])
 
     def _report_to(
@@ -3122,7 +3122,7 @@ class Run:
                 if not late:
                     return False
                 ledger.alert = late[0]
-                raise DeliveryError(f"No time left to tell {destination} of {late[0].name} tasks: the next run does")
+                raise DeliveryError(f"No time left to notify {destination} of {late[0].name} tasks: the next run does")
             with ledger.claim(alerts, destination, until, self.rules) as news:
                 if news:
                     outcome.total = 0 if ledger.alert.reported_as else news.total
@@ -3148,7 +3148,7 @@ class Run:
         )
         post_by = until.before(COMMIT_SECONDS).capped(DELIVERY_SECONDS)
         if post_by.seconds_left < LEAST_POST_SECONDS:
-            raise DeliveryError(f"No time left to tell {destination} of {subject}: the next run does")
+            raise DeliveryError(f"No time left to notify {destination} of {subject}: the next run does")
         ledger.has_posted = True
         self.outbox.post(destination, message, subject, post_by, or_mail=True)
         return True
