@@ -275,7 +275,7 @@ def many(settings: Settings, slack: SlackStandIn) -> Settings:
     return settings._replace(user_webhooks=users)
 
 
-def test_a_thousand_users_channels_cost_an_idle_run_three_round_trips(settings, many, slack, tasks, proxy, figures):
+def test_a_thousand_users_channels_cost_an_idle_run_four_round_trips(settings, many, slack, tasks, proxy, figures):
     round_trips = []
     for channels in (settings, many):
         notifier = SlackNotifier(settings=channels._replace(database_url=proxy.url(channels.database_url)))
