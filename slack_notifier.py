@@ -3543,7 +3543,7 @@ def _check_destination(destination: Destination, until: Deadline) -> Finding:
         _post(destination.webhook, {"text": ""}, until.capped(PROBE_SECONDS))
     except DeliveryError as error:
         if error.word != "no_text":
-            return Finding(BAD, f"{destination}: {error.reason}", error.remedy)
+            return Finding(BAD, f"{destination}: {error.reason}", error.remedy or "see slack-status.com, DNS, firewall")
     return Finding(GOOD, f"{destination}: Slack knows the webhook")
 
 

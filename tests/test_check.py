@@ -389,12 +389,14 @@ def test_dead_webhooks_are_told_from_living_ones_by_name_and_nothing_is_posted(
 ):
     for channel in ("dead", "user"):
         slack.answer(404, "no_service", channel=channel, times=None)
-    one, two, dead, of_user = (tls_slack.webhook(channel) for channel in ("one", "two", "dead", "user"))
+    slack.answer(503, "", channel="down", times=None)
+    one, two, dead, down, of_user = map(tls_slack.webhook, ("one", "two", "dead", "down", "user"))
     users = tmp_path / "users.json"
     users.touch(mode=0o600)
     users.write_text(json.dumps({"test-api-key-0001": of_user}))
-    webhooks = {"SLACK_WEBHOOK": f"{one},{two}", "SLACK_WEBHOOK_FAILED": dead, "SLACK_USER_WEBHOOKS_FILE": str(users)}
-    lines = checked(code=1, HTTPS_PROXY=tls_slack.url, REQUESTS_CA_BUNDLE=trusted, **webhooks)
+    webhooks = {"SLACK_WEBHOOK": f"{one},{two}", "SLACK_WEBHOOK_FAILED": dead, "SLACK_WEBHOOK_STUCK": down}
+    proxy = {"HTTPS_PROXY": tls_slack.url, "REQUESTS_CA_BUNDLE": trusted}
+    lines = checked(code=1, SLACK_USER_WEBHOOKS_FILE=str(users), **proxy, **webhooks)
     advice = "the webhook was removed or disabled, create a new webhook and put its URL into the setting"
     refused = f"HTTP 404 no_service → {advice}"
     assert [line for line in lines if re.search(r"\([0-9a-f]{6}\): [^n]", line)] == [
@@ -402,6 +404,7 @@ def test_dead_webhooks_are_told_from_living_ones_by_name_and_nothing_is_posted(
         f"✓ SLACK_WEBHOOK, URL 2 ({fingerprint(two)}): Slack knows the webhook",
         f"✗ SLACK_WEBHOOK_FAILED ({fingerprint(dead)}): {refused}",
         f"✗ the channel of user test-api... ({fingerprint(of_user, 'test-api-key-0001')}): {refused}",
+        f"✗ SLACK_WEBHOOK_STUCK ({fingerprint(down)}): HTTP 503 → see slack-status.com, DNS, firewall",
     ]
     assert {request.body for request in slack.requests} == {b'{"text": ""}'}
 
