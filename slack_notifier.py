@@ -2088,7 +2088,7 @@ STUCK = Alert("stuck", "stuck", *_STUCK_ALERT, followers=[REMINDER, RECOVERED])
 ALERTS = (FAILED, *FAILED.followers, STUCK, *STUCK.followers)
 
 _doubt = partial(Finding, DOUBTFUL)
-_BUSY = "Another run is telling this destination, or a session holds its rows in slack_notifications"
+_BUSY = "Another run is reporting to this destination, or a session holds its rows in slack_notifications"
 # Errors that trying again does not heal. The driver has no code for them, only the server's words.
 _IS_FINAL_ERROR = (
     r"password authentication failed|no password supplied|(?:database|role) \".*\" does not exist|no pg_hba.conf entry"
@@ -2251,14 +2251,14 @@ class Ledger:
         """Returns what an alert can do without, as a list of rows; [] where it fails or takes longer than that."""
         seconds = min(until.seconds_left, DETAILS_SECONDS)
         if seconds < LEAST_DETAILS_SECONDS:
-            logger.warning("No time for %s: the alert goes out without", name)
+            logger.warning("No time for %s: the run goes on without it", name)
             return []
         try:
             return self.fetch("SAVEPOINT optional_details", statement, seconds=seconds, **parameters)
         except psycopg2.Error as error:
             # This raises in turn where the connection is what broke.
             self._cursor.execute("ROLLBACK TO SAVEPOINT optional_details")
-            logger.warning("Cannot find %s: the alert goes out without (%s)", name, self._words(error))
+            logger.warning("Cannot find %s: the run goes on without it (%s)", name, self._words(error))
             return []
 
     def _words(self, error: Exception) -> str:
@@ -2486,7 +2486,7 @@ class Ledger:
         if not partial:
             # Not those of the other kind, whose look may begin a long time ago.
             cleaned = ["cause", "muted", *(other.name for other in ALERTS if other.kind == alert.kind)]
-            self.optional_rows("tidying up", CLEAN_UP, until, cleaned=cleaned)
+            self.optional_rows("old rows to delete", CLEAN_UP, until, cleaned=cleaned)
         is_late = alert is FAILED and first["oldest"] < claimed_at - timedelta(minutes=FAILED_WINDOW_MINUTES)
         others_reported = facts.get(alert.name, 0) > total and alert is not REMINDER
         shown = list(causes.values()) if alert is FAILED else ()
@@ -2536,7 +2536,7 @@ def _odd_statuses(found: Sequence[str]) -> Iterator[Finding]:
     meant = {word: alike.get(re.sub(r"[\s_-]", "", word).lower(), "") for word in found if word not in known}
     if any(meant.values()):
         what = f"Statuses in another spelling, such tasks are NOT reported: {_quoted(filter(meant.get, meant))}"
-        yield _doubt(what, f"write {', '.join(dict.fromkeys(filter(None, meant.values())))}")
+        yield _doubt(what, f"the worker must write {_quoted(dict.fromkeys(filter(None, meant.values())))}")
     if not all(meant.values()):
         unknown = _quoted(word for word in meant if not meant[word])
         what = f"Unknown statuses, such tasks are neither stuck nor failed nor recovered: {unknown}"
@@ -3079,7 +3079,7 @@ class Run:
         if queue:
             left = f"{plural(len(queue), 'destination')}, such as {queue[0][0]}"
             with Outcome() as late:
-                raise DeliveryError(f"No time left to tell {left}: the next run does")
+                raise DeliveryError(f"No time left to notify {left}: the next run does")
             self._add(late, queue[0][1])
 
     def _report_to(
@@ -3122,7 +3122,7 @@ class Run:
                 if not late:
                     return False
                 ledger.alert = late[0]
-                raise DeliveryError(f"No time left to tell {destination} of {late[0].name} tasks: the next run does")
+                raise DeliveryError(f"No time left to notify {destination} of {late[0].name} tasks: the next run does")
             with ledger.claim(alerts, destination, until, self.rules) as news:
                 if news:
                     outcome.total = 0 if ledger.alert.reported_as else news.total
@@ -3148,7 +3148,7 @@ class Run:
         )
         post_by = until.before(COMMIT_SECONDS).capped(DELIVERY_SECONDS)
         if post_by.seconds_left < LEAST_POST_SECONDS:
-            raise DeliveryError(f"No time left to tell {destination} of {subject}: the next run does")
+            raise DeliveryError(f"No time left to notify {destination} of {subject}: the next run does")
         ledger.has_posted = True
         self.outbox.post(destination, message, subject, post_by, or_mail=True)
         return True
@@ -3210,7 +3210,7 @@ class Run:
         now = datetime.now(timezone.utc)
         began, said = note.times or (now, now + SAY_AGAIN)
         if timedelta(0) <= now - said < SAY_AGAIN and not self.dry_run:
-            logger.info("Said already at %s: it is said once an hour", format_time(said))
+            logger.info("🙈 was sent at %s already: it is sent once an hour", format_time(said))
         elif self._say(alerts, message) and not self.dry_run:
             note.write(began, now)
 
@@ -3279,7 +3279,7 @@ class Note:
             if not times:
                 os.unlink(self._path)
         except OSError as error:
-            logger.warning("Cannot note what was said, so each run says it: %s", error)
+            logger.warning("Cannot note when 🙈 was sent, so each run sends it: %s", error)
 
 
 # ---- SlackNotifier ---------------------------------------------------------------------------------------------------
@@ -3500,7 +3500,7 @@ def _last_run(state: Mapping[str, Row]) -> str:
         ages[name] = f"{format_age(at, now)} ago" if at < now else "never"
     if len({*ages.values()}) > 1:
         return "last run " + ", ".join(f"{age} for {name} tasks" for name, age in ages.items())
-    return f"last run {ages.popitem()[1]}".replace("last run never", "no run yet")
+    return f"last run {ages.popitem()[1]}".replace("last run never", "no run recorded yet")
 
 
 def _check_connection(info: psycopg2.extensions.ConnectionInfo) -> Finding:
@@ -3543,7 +3543,7 @@ def _check_destination(destination: Destination, until: Deadline) -> Finding:
         _post(destination.webhook, {"text": ""}, until.capped(PROBE_SECONDS))
     except DeliveryError as error:
         if error.word != "no_text":
-            return Finding(BAD, f"{destination}: {error.reason}", error.remedy)
+            return Finding(BAD, f"{destination}: {error.reason}", error.remedy or "see slack-status.com, DNS, firewall")
     return Finding(GOOD, f"{destination}: Slack knows the webhook")
 
 
@@ -3567,7 +3567,7 @@ def _check_mail(email: Email, until: Deadline) -> Finding:
     try:
         send_email(email, None, "", until.capped(PROBE_SECONDS))
     except DeliveryError as error:
-        return Finding(BAD, f"Mail server {server}: {error.reason}", error.remedy or "see SMTP_URL in docs/delivery.md")
+        return Finding(BAD, f"Mail server {server}: {error.reason}", error.remedy or "see SMTP_URL in .env.example")
     return Finding(GOOD, f"Mail server {server}: ready to send to {', '.join(email.to)}")
 
 
@@ -3642,7 +3642,7 @@ def _explained(run: Run, ledger: Ledger, task: Row, work: Mapping[Destination, S
 
 def _why_not(settings: Settings, ledger: Ledger, task: Row, kind: str, rows: Rows) -> str:
     """Returns why a task is not reported to the destination whose rows of the ledger these are; '' where it is."""
-    now, changed_at = task["now"], task["changed_at"]
+    now, changed_at, quiet = task["now"], task["changed_at"], settings.quiet_hours
     end_of_grace = min(changed_at, now) + timedelta(minutes=settings.grace_minutes)
     first_run = next((row["event_at"] for row in rows if not row["alert"]), now)
     told = next((row["event_at"] for row in rows if row["alert"] == kind and row["task_id"]), None)
@@ -3656,14 +3656,14 @@ def _why_not(settings: Settings, ledger: Ledger, task: Row, kind: str, rows: Row
     if not found and first_run - timedelta(minutes=FAILED_WINDOW_MINUTES) < changed_at < now - timedelta(days=7):
         return "no longer known: the ledger forgets after 7 days"
     if not found:
-        since = f"30 minutes before the first run, at {format_time(first_run)}, and 2 hours before the last"
-        return f"not reported: it changed before the time that runs look at, which begins {since}"
+        limit = f"{format_time(first_run - timedelta(minutes=FAILED_WINDOW_MINUTES))}, 30 minutes before the first run"
+        return f"not reported: it changed too early. Runs look back to 2 hours before the last, and not beyond {limit}"
     if muted:
         return f"not reported: {muted}"
-    if settings.quiet_hours and now in settings.quiet_hours:
-        return f"not reported: quiet hours until {settings.quiet_hours.end:%H:%M}, unless the alert is critical"
+    if quiet and now in quiet:
+        return f"not reported: quiet hours until {quiet.end:%H:%M} {quiet.zone}, unless the alert is critical"
     if kind == "failed" and now < end_of_grace:
-        return f"not reported: its grace ends at {format_time(end_of_grace)}, or earlier, unless the alert is critical"
+        return f"not reported: grace until {format_time(end_of_grace)} at the latest, unless the alert is critical"
     return "not reported: the next run does"
 
 

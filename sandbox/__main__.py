@@ -29,9 +29,11 @@ To go on by hand, in another shell:
   export DATABASE_URL='{database}'
   export SLACK_WEBHOOK='{webhook}'
 
-Ctrl-C ends the sandbox and deletes everything in it. A task that fails, and a run that tells it:
+There, let a task fail, and report it:
 
   {python} -m sandbox.fail && {python} slack_notifier.py
+
+Ctrl-C in this shell ends the sandbox and deletes everything in it.
 """
 
 

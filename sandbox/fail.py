@@ -16,7 +16,7 @@ ERROR = "RuntimeError: ffmpeg exited with code 137 while concatenating 2 scenes 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m sandbox.fail", description="Fails a task of the sandbox's.")
     parser.add_argument("error", nargs="?", default=ERROR, help="what went wrong")
-    parser.add_argument("--times", type=int, default=1, help="so many tasks, one after the other")
+    parser.add_argument("--times", type=int, default=1, help="how many tasks, one after the other")
     parser.add_argument("--tell", action="store_true", help="call the notifier for each, as the worker does")
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")

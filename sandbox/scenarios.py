@@ -87,7 +87,7 @@ def storm(stage: Stage) -> int:
     )
     stage.follow([["-m", "sandbox.fail", "--tell", "--times", "5", VOICE]] * WORKERS, {})
     stage.later(10)
-    stage.tell("# Cron's next run tells what the calls held back, in one message.")
+    stage.tell("# Cron's next run reports all that the calls delayed, in one message.")
     return stage.run()
 
 
@@ -105,7 +105,7 @@ def outage(stage: Stage) -> int:
         stage.run()
     stage.later(15)
     stage.slack.answer_normally()
-    stage.tell("# Slack takes messages again: one message covers the gap, and each failure is told once.")
+    stage.tell("# Slack takes messages again: one message covers the gap, and each failure is reported once.")
     return stage.run()
 
 
@@ -127,7 +127,7 @@ def night(stage: Stage) -> int:
     stage.run(SLACK_QUIET_HOURS=quiet)
     stage.later(180)
     stage.finish(20)
-    stage.tell("# In the morning the first run tells what waited.")
+    stage.tell("# In the morning the first run reports what waited.")
     return stage.run(SLACK_QUIET_HOURS=over)
 
 

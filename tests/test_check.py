@@ -74,7 +74,7 @@ def test_good_set_up_is_a_line_each_and_nothing_is_posted_or_changed(
         f"✓ Database {info.dbname} at 127.0.0.1:{info.port} as {info.user}: PostgreSQL {version}, no TLS",
         f"✓ {info.user} can read the table public.tasks",
         "✓ Ledger: the first run creates slack_notifications in the schema public",
-        f"✓ Reports to {webhook}: no run yet; a run now would report 1 failed task",
+        f"✓ Reports to {webhook}: no run recorded yet; a run now would report 1 failed task",
         f"! {webhook}: 127.0.0.1:{port_of(slack)} answers; nothing more was tried",
         f"✓ Mail server {mail_host}: ready to send to ops@example.com",
         f"! The heartbeat's host: {host} answers; nothing more was tried",
@@ -284,8 +284,8 @@ def test_what_a_run_would_report_and_when_the_last_one_was_is_said_of_each_desti
     of_stuck = f"SLACK_WEBHOOK ({fingerprint(slack.webhook())})"
     ready.fail()
     assert runs(checked(code=0, **both)) == [
-        f"✓ Reports to {of_failed}: no run yet; a run now would report 1 failed task",
-        f"✓ Reports to {of_stuck}: no run yet; a run now would report nothing",
+        f"✓ Reports to {of_failed}: no run recorded yet; a run now would report 1 failed task",
+        f"✓ Reports to {of_stuck}: no run recorded yet; a run now would report nothing",
     ]
     assert not has_ledger(ready.connection)
     notifier = SlackNotifier(settings=Settings.from_environment({"DATABASE_URL": settings.database_url, **both}))
@@ -334,8 +334,9 @@ def test_of_many_destinations_the_first_ten_are_tried(ready, slack, settings):
     found = in_the_database(settings._replace(user_webhooks=users))
     lines = [re.sub(r"\(\w+\)", "()", finding.what) for finding in found]
     assert [line for line in lines if line.startswith(("Reports", "…"))] == [
-        "Reports to SLACK_WEBHOOK (): no run yet; a run now would report 13 failed tasks",
-        *["Reports to the channel of user test-api... (): no run yet; a run now would report 1 failed task"] * 9,
+        "Reports to SLACK_WEBHOOK (): no run recorded yet; a run now would report 13 failed tasks",
+        *["Reports to the channel of user test-api... (): no run recorded yet; a run now would report 1 failed task"]
+        * 9,
         "… and 4 destinations more",
     ]
 
@@ -388,12 +389,14 @@ def test_dead_webhooks_are_told_from_living_ones_by_name_and_nothing_is_posted(
 ):
     for channel in ("dead", "user"):
         slack.answer(404, "no_service", channel=channel, times=None)
-    one, two, dead, of_user = (tls_slack.webhook(channel) for channel in ("one", "two", "dead", "user"))
+    slack.answer(503, "", channel="down", times=None)
+    one, two, dead, down, of_user = map(tls_slack.webhook, ("one", "two", "dead", "down", "user"))
     users = tmp_path / "users.json"
     users.touch(mode=0o600)
     users.write_text(json.dumps({"test-api-key-0001": of_user}))
-    webhooks = {"SLACK_WEBHOOK": f"{one},{two}", "SLACK_WEBHOOK_FAILED": dead, "SLACK_USER_WEBHOOKS_FILE": str(users)}
-    lines = checked(code=1, HTTPS_PROXY=tls_slack.url, REQUESTS_CA_BUNDLE=trusted, **webhooks)
+    webhooks = {"SLACK_WEBHOOK": f"{one},{two}", "SLACK_WEBHOOK_FAILED": dead, "SLACK_WEBHOOK_STUCK": down}
+    proxy = {"HTTPS_PROXY": tls_slack.url, "REQUESTS_CA_BUNDLE": trusted}
+    lines = checked(code=1, SLACK_USER_WEBHOOKS_FILE=str(users), **proxy, **webhooks)
     advice = "the webhook was removed or disabled, create a new webhook and put its URL into the setting"
     refused = f"HTTP 404 no_service → {advice}"
     assert [line for line in lines if re.search(r"\([0-9a-f]{6}\): [^n]", line)] == [
@@ -401,6 +404,7 @@ def test_dead_webhooks_are_told_from_living_ones_by_name_and_nothing_is_posted(
         f"✓ SLACK_WEBHOOK, URL 2 ({fingerprint(two)}): Slack knows the webhook",
         f"✗ SLACK_WEBHOOK_FAILED ({fingerprint(dead)}): {refused}",
         f"✗ the channel of user test-api... ({fingerprint(of_user, 'test-api-key-0001')}): {refused}",
+        f"✗ SLACK_WEBHOOK_STUCK ({fingerprint(down)}): HTTP 503 → see slack-status.com, DNS, firewall",
     ]
     assert {request.body for request in slack.requests} == {b'{"text": ""}'}
 
@@ -452,7 +456,7 @@ def test_mail_server_and_heartbeat_that_take_nothing_are_lines(checked, ready, m
     email = {"SMTP_URL": f"smtp://alerts:not-the-password@{server}", "ALERT_EMAIL_TO": "ops@example.com"}
     lines = checked(code=1, HEARTBEAT_URL="http://127.0.0.1:1/topsecret", SSL_CERT_FILE=trusted, **email)
     why = "the server does not accept the login of SMTP_URL (5.7.8 [masked] is not it, nor is [masked])"
-    assert f"✗ Mail server {server}: {why} → see SMTP_URL in docs/delivery.md" in lines
+    assert f"✗ Mail server {server}: {why} → see SMTP_URL in .env.example" in lines
     assert "✗ The heartbeat's host: 127.0.0.1:1: no connection (Connection refused)" in "\n".join(lines)
 
 

@@ -24,7 +24,7 @@ def all_end_well(runs, *, or_busy: bool = False) -> None:
     """`or_busy`: or leave it to the next run, where a slow machine lets the others take longer than it waits."""
     for run in runs:
         ended = run.end()
-        if or_busy and "ERROR Another run is telling this destination" in ended.log:
+        if or_busy and "ERROR Another run is reporting to this destination" in ended.log:
             continue
         assert ended.code == 0, ended.log
         assert "ERROR" not in ended.log

@@ -97,7 +97,7 @@ def test_a_vanished_host_holds_its_claim_no_longer_than_stated(start, slack, tas
         assert time.monotonic() - since < 2 * hold + 30
         ended = start("--failed-only", LIMITS=limits).end()
         refused += ended.code
-        assert ended.code == 0 or "ERROR Another run is telling this destination" in ended.log
+        assert ended.code == 0 or "ERROR Another run is reporting to this destination" in ended.log
     held_seconds = time.monotonic() - since
     # Were it free at once, this would not have been a vanished host.
     assert refused

@@ -76,12 +76,15 @@ SEE = (
 @pytest.mark.parametrize(
     ("statuses", "lines"),
     [
-        (["FAILED"], [f"{SPELLED}'FAILED': write failed"]),
-        (["in progress", "Dead-Letter"], [f"{SPELLED}'Dead-Letter', 'in progress': write dead_letter, in_progress"]),
-        (["InProgress", "In_Progress"], [f"{SPELLED}'InProgress', 'In_Progress': write in_progress"]),
-        (["failed "], [f"{SPELLED}'failed ': write failed"]),
+        (["FAILED"], [f"{SPELLED}'FAILED': the worker must write 'failed'"]),
+        (
+            ["in progress", "Dead-Letter"],
+            [f"{SPELLED}'Dead-Letter', 'in progress': the worker must write 'dead_letter', 'in_progress'"],
+        ),
+        (["InProgress", "In_Progress"], [f"{SPELLED}'InProgress', 'In_Progress': the worker must write 'in_progress'"]),
+        (["failed "], [f"{SPELLED}'failed ': the worker must write 'failed'"]),
         (["retrying"], [f"{UNKNOWN}'retrying': {SEE}"]),
-        (["Queued", "paused"], [f"{SPELLED}'Queued': write queued", f"{UNKNOWN}'paused': {SEE}"]),
+        (["Queued", "paused"], [f"{SPELLED}'Queued': the worker must write 'queued'", f"{UNKNOWN}'paused': {SEE}"]),
         ([*"abcdefghi"], [f"{UNKNOWN}'a', 'b', 'c', 'd', 'e' and 4 more: {SEE}"]),
         (["a\nb\u202e" + "x" * 90], [f"{UNKNOWN}'a\\nb\\u202e{'x' * 36}...': {SEE}"]),
         ([""], [f"{UNKNOWN}'': {SEE}"]),
@@ -128,7 +131,7 @@ def test_words_of_an_enum_are_known_where_they_are_in_use(tasks, warnings):
     assert warnings() == []
     tasks.add("FAILED", created=3)
     tasks.add("paused", created=3)
-    assert warnings() == [f"{SPELLED}'FAILED': write failed", f"{UNKNOWN}'paused': {SEE}"]
+    assert warnings() == [f"{SPELLED}'FAILED': the worker must write 'failed'", f"{UNKNOWN}'paused': {SEE}"]
 
 
 # ---- Times -----------------------------------------------------------------------------------------------------------
@@ -224,7 +227,7 @@ def test_a_look_that_fails_costs_no_alert(tasks, warnings, slack):
         "CREATE CAST (point AS text) WITH FUNCTION word(point)"
     )
     tasks.add("(0,0)", updated=5)
-    why = r"Cannot find what is odd in tasks: the alert goes out without \(could not identify"
+    why = r"Cannot find what is odd in tasks: the run goes on without it \(could not identify"
     assert re.match(why, warnings()[0])
     assert [title(message) for message in slack.messages()] == [FAILED]
 
@@ -252,7 +255,7 @@ def test_a_stock_server_is_looked_at_as_well_and_types_of_extensions_too(stock, 
     tasks.add("In Progress", updated=3)
     tasks.add("paused", updated=3)
     assert warnings(notifier) == [
-        f"{SPELLED}'In Progress': write in_progress",
+        f"{SPELLED}'In Progress': the worker must write 'in_progress'",
         f"{UNKNOWN}'paused': {SEE}",
         "The newest change in tasks is 3 hours in the future: does the worker write UTC?",
     ]

@@ -509,7 +509,7 @@ def test_a_note_that_is_not_ours_is_neither_read_nor_written(notifier, slack, ta
     for _ in range(2):
         assert notifier.send_combined_notification()["error"]
     assert titles(slack) == [BLIND] * (2 if is_ours else 3)
-    assert any("each run says it" in message for message in caplog.messages) is not is_ours
+    assert any("each run sends it" in message for message in caplog.messages) is not is_ours
     assert victim.read_text() == before
 
 
@@ -562,9 +562,9 @@ def test_explain_says_what_was_reported_where_and_when(cli, notifier, tasks, bec
     ("environment", "task", "words"),
     [
         ({}, {"updated": 5}, "not reported: the next run does"),
-        ({}, {"updated": 100}, "not reported: it changed before the time .* begins 30 minutes before the first"),
-        ({"SLACK_GRACE_MINUTES": "10"}, {"updated": 5}, "its grace ends at 20[^,]*, or earlier, unless the alert"),
-        ({"SLACK_QUIET_HOURS": "00:00-23:59"}, {"updated": 5}, "quiet hours until 23:59, unless the alert is critical"),
+        ({}, {"updated": 100}, "changed too early. Runs look back to .* not beyond 20.*, 30 minutes before the first"),
+        ({"SLACK_GRACE_MINUTES": "10"}, {"updated": 5}, "grace until 20.* UTC at the latest, unless the alert is crit"),
+        ({"SLACK_QUIET_HOURS": "00:00-23:59"}, {"updated": 5}, "quiet hours until 23:59 UTC, unless the alert is crit"),
         ({}, {"updated": 5, "error": LOUD}, "'http 429' is muted until 20"),
         ({}, {"status": "queued", "created": 10}, "It is stuck from 20[^,]* on, unless it gives a sign of life"),
         ({}, {"status": "queued", "created": 40}, "not reported: the next run does"),
@@ -609,7 +609,7 @@ def test_explain_speaks_of_a_users_channel_too(cli, slack, tasks, tmp_path):
     assert cli(**environment).code == 0
     task = tasks.fail(user_api_key="key-of-a-user-1", updated=2)
     text = explained(cli, task, **environment)
-    assert len(re.findall(r"\): not reported: its grace ends at ", text)) == 2
+    assert len(re.findall(r"\): not reported: grace until ", text)) == 2
     assert "the channel of user key-of-a" in text
 
 

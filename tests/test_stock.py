@@ -122,7 +122,7 @@ def test_old_rows_are_cleared_away_beside_a_long_queue_of_which_the_server_knows
     stuck = by_default.tasks.add("in_progress", created=60, started=50)
     by_default.run()
     assert told(slack, STUCK) == [[stuck]]
-    assert "tidying up" not in caplog.text
+    assert "old rows to delete" not in caplog.text
     left = "SELECT count(*) FROM slack_notifications WHERE task_id LIKE 'gone-%'"
     assert value(by_default.tasks.connection, left) == 10_000
 

@@ -462,7 +462,7 @@ def test_an_alert_for_which_no_time_is_left_is_an_error_and_a_recovery_waits(set
     left = [getattr(slack_notifier, name) for name in alerts]
     assert not run._report_first(ledger, destination, left, slack_notifier.Deadline.after(0), outcome)
     assert ledger.alert is (late and getattr(slack_notifier, late))
-    assert ("No time left to tell SLACK_WEBHOOK" in (outcome.error or "")) is bool(late)
+    assert ("No time left to notify SLACK_WEBHOOK" in (outcome.error or "")) is bool(late)
 
 
 @pytest.mark.slow(9)
