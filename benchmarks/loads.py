@@ -1,10 +1,10 @@
-"""Puts the program under loads that starve an alert, and prints who was told what, when, and at what cost.
+"""Puts the program under loads that starve an alert, and prints what was reported to whom, when, and at what cost.
 
 python -m benchmarks loads                   ten minutes and more
 python -m benchmarks loads --quick           smaller ones, for CI
 python -m benchmarks loads --program PATH    the same loads for another version of the module
 
-Exit code 1: somebody was not told.
+Exit code 1: something was not reported.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ STORM_LIMIT_SECONDS = 600
 # A run that takes longer is killed.
 RUN_LIMIT_SECONDS = 120
 KILLED = 9
-# So many runs in which nothing more was told are enough to say: never. So many seconds of runs are enough in any case.
+# So many runs that report nothing more are enough to say: never. So many seconds of runs are enough in any case.
 PATIENCE, PATIENCE_SECONDS = 3, 300
 SLACK_SECONDS = 0.3
 READ_SECONDS = 3
@@ -60,7 +60,7 @@ CREATE_INDEXES = "ALTER TABLE tasks ADD PRIMARY KEY (id); CREATE INDEX ix_tasks_
 
 
 class Line(NamedTuple):
-    """What was looked at and what came of it; `good` is False where somebody was not told."""
+    """What was looked at and what came of it; `good` is False where something was not reported."""
 
     what: str
     figure: str
@@ -85,12 +85,12 @@ QUICK = Sizes(5, channels=40, hanging=2, table=40_000, failures=100, many_failur
 
 
 class Ran(NamedTuple):
-    """One run of the program; `told`: tasks in the alerts of each channel since the beginning."""
+    """One run of the program; `reported`: tasks in the alerts of each channel since the beginning."""
 
     seconds: float
     memory: float
     killed: bool
-    told: list[int]
+    reported: list[int]
 
 
 class Load:
@@ -107,9 +107,9 @@ class Load:
         limited = ["timeout", "--signal=KILL", str(RUN_LIMIT_SECONDS), *prefix]
         command = [*limited, sys.executable, str(self.program)]
         cost, code, _ = Program(command, self.environment(channels), self.program.parent).tried()
-        return Ran(cost.wall, cost.memory, code == KILLED, list(map(self.told, channels)))
+        return Ran(cost.wall, cost.memory, code == KILLED, list(map(self.reported, channels)))
 
-    def told(self, channel: str) -> int:
+    def reported(self, channel: str) -> int:
         """The tasks of the failed alerts in a channel."""
         parts = [[part["text"]["text"] for part in m["blocks"][:2]] for m in self.slack.messages(channel)]
         return sum(int(re.findall(r"\d+", count)[0]) for title, count in parts if title.startswith("🚨 Failed"))
@@ -132,7 +132,7 @@ class Loads(NamedTuple):
 
 class Call(NamedTuple):
     seconds: float
-    told: bool
+    returned: bool
 
 
 def storm(program: Path, environment: Mapping[str, str], failures: int) -> list[Call]:
@@ -143,7 +143,7 @@ def storm(program: Path, environment: Mapping[str, str], failures: int) -> list[
         env = {**environment, "PYTHONPATH": str(program.parent)}
         pipes: dict[str, Any] = {"capture_output": True, "text": True, "check": False}
         printed = subprocess.run(command, env=env, timeout=STORM_LIMIT_SECONDS, **pipes).stdout
-        return [Call(float(seconds), told == "True") for seconds, told in map(str.split, printed.splitlines())]
+        return [Call(float(seconds), returned == "True") for seconds, returned in map(str.split, printed.splitlines())]
 
     with ThreadPoolExecutor(STORM_PROCESSES) as pool:
         return sorted(call for of_one in pool.map(calls, range(STORM_PROCESSES)) for call in of_one)
@@ -164,8 +164,8 @@ def a_storm(loads: Loads) -> Lines:
         yield Line(f"{what}: answers of 429", f"{refused}")
         median, worst = calls[len(calls) // 2], calls[-1]
         yield Line(f"{what}: the median call, the worst", f"{median.seconds:.2f} s, {worst.seconds:.1f} s")
-        [told] = load.run().told
-        yield Line(f"{what}: told when the program has run", f"{told} of {count}", told == count)
+        [reported] = load.run().reported
+        yield Line(f"{what}: reported when the program has run", f"{reported} of {count}", reported == count)
 
 
 def many_channels(loads: Loads) -> Lines:
@@ -188,8 +188,8 @@ def in_three_runs(loads: Loads, what: str, hanging: int) -> Lines:
         for _ in range(3):
             load.tasks.add("failed", 5, TWENTY_MINUTES)
             runs.append(load.run(channels))
-    served, others = [sum(map(bool, run.told)) for run in runs], len(channels) - hanging
-    yield Line(f"{what}: told after 1 run, after 3", f"{served[0]}, {served[2]} of {others}", served[2] == others)
+    (first, _, third), others = [sum(map(bool, run.reported)) for run in runs], len(channels) - hanging
+    yield Line(f"{what}: reported to after 1 run, after 3", f"{first}, {third} of {others}", third == others)
     yield Line(f"{what}: the longest run", longest(runs))
 
 
@@ -205,7 +205,7 @@ def ids_of_uuid(loads: Loads) -> Lines:
         load.tasks.add("failed", count, TWENTY_MINUTES)
         load.tasks.settle()
         what = f"uuid ids, {loads.sizes.table:,} tasks, {count:,} failures, 3 channels"
-        yield from until_told(what, load, count, ["one", "two", "three"])
+        yield from until_reported(what, load, count, ["one", "two", "three"])
 
 
 def many_failures(loads: Loads) -> Lines:
@@ -215,27 +215,27 @@ def many_failures(loads: Loads) -> Lines:
         load.tasks.add("failed", count, TWENTY_MINUTES)
         load.tasks.execute(CREATE_INDEXES + INDEX)
         load.tasks.settle()
-        yield from until_told(f"{count:,} new failures", load, count)
+        yield from until_reported(f"{count:,} new failures", load, count)
 
 
 def slow_reads(loads: Loads) -> Lines:
     with loads.load() as load:
         load.tasks.add("failed", 5, TWENTY_MINUTES)
         load.tasks.execute(SLOW_VIEW)
-        yield from until_told(f"5 failures, each read of tasks takes {READ_SECONDS} s", load, 5)
+        yield from until_reported(f"5 failures, each read of tasks takes {READ_SECONDS} s", load, 5)
 
 
-def until_told(what: str, load: Load, count: int, channels: Sequence[str] = ("alerts",)) -> Lines:
-    """Runs until each channel was told of so many tasks, for some runs of nothing more, or until time is up."""
-    told = [[0] * len(channels)]
+def until_reported(what: str, load: Load, count: int, channels: Sequence[str] = ("alerts",)) -> Lines:
+    """Runs until so many tasks were reported to each channel, for some runs of nothing more, or until time is up."""
+    reported = [[0] * len(channels)]
     runs: list[Ran] = []
-    while min(told[-1]) < count and sum(run.seconds for run in runs) < PATIENCE_SECONDS:
-        if len(runs) >= PATIENCE and told[-1] == told[-1 - PATIENCE]:
+    while min(reported[-1]) < count and sum(run.seconds for run in runs) < PATIENCE_SECONDS:
+        if len(runs) >= PATIENCE and reported[-1] == reported[-1 - PATIENCE]:
             break
         runs.append(load.run(channels))
-        told.append(runs[-1].told)
-    yield Line(f"{what}: told by the first run", f"{sum(told[1]):,}")
-    yield Line(f"{what}: told in the end", f"{sum(told[-1]):,} after {len(runs)}", min(told[-1]) == count)
+        reported.append(runs[-1].reported)
+    yield Line(f"{what}: reported by the first run", f"{sum(reported[1]):,}")
+    yield Line(f"{what}: reported in the end", f"{sum(reported[-1]):,} after {len(runs)}", min(reported[-1]) == count)
     yield Line(f"{what}: the longest run", longest(runs))
 
 
@@ -250,16 +250,16 @@ def large_errors(loads: Loads) -> Lines:
         load.tasks.forget()
         limited = load.run(prefix=["prlimit", f"--as={ADDRESS_SPACE_MB << 20}"])
     what = f"20 errors of {size} MB"
-    told = limited.told[0] - long.told[0]
+    reported = limited.reported[0] - long.reported[0]
     yield Line(f"{what}: peak memory (of 20 short ones)", f"{long.memory:.0f} MB ({short.memory:.0f} MB)")
-    yield Line(f"{what}, {ADDRESS_SPACE_MB} MB of address space: told", f"{told} of 20", told == 20)
+    yield Line(f"{what}, {ADDRESS_SPACE_MB} MB of address space: reported", f"{reported} of 20", reported == 20)
 
 
 LOADS = (a_storm, many_channels, hanging_channels, ids_of_uuid, many_failures, slow_reads, large_errors)
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks loads", description="Who is told what under load.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks loads", description="What is reported under load.")
     parser.add_argument("--quick", action="store_true", help="smaller loads")
     parser.add_argument("--only", metavar="WORD", default="", help="only the loads whose name has the word")
     parser.add_argument("--program", metavar="PATH", default=slack_notifier.__file__, help="another slack_notifier.py")
@@ -269,9 +269,9 @@ def main(argv: Sequence[str]) -> int:
     with postgres_server() as server, tempfile.TemporaryDirectory() as folder:
         # A copy, so that it finds no .env file of yours.
         program = Path(shutil.copy(arguments.program, Path(folder, "slack_notifier.py")))
-        all_told = True
+        all_reported = True
         for load in loads:
             for line in load(Loads(server, program, sizes)):
                 print(f"{line.what:<84} {line.figure:>20}", flush=True)
-                all_told &= line.good
-    return 0 if all_told else 1
+                all_reported &= line.good
+    return 0 if all_reported else 1

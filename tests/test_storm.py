@@ -58,7 +58,7 @@ def test_a_storm_is_three_messages_at_once_and_one_a_minute_from_then_on(tasks, 
         calls = storm(PROGRAM, {"DATABASE_URL": database_url, "SLACK_WEBHOOK": slack.webhook()}, 20)
         minutes = (time.monotonic() - started) / 60
         assert len(calls) == 160
-        assert all(call.told for call in calls)
+        assert all(call.returned for call in calls)
         messages = len(slack.messages())
         assert STORM_BURST <= messages <= STORM_BURST + minutes + 1
         assert {request.status for request in slack.requests} == {200}

@@ -63,7 +63,7 @@ class Callers:
             self._killed.add(name)
             self._running[name].kill()
             self.kills["callers killed"] += 1
-            self.kills["callers killed while they told"] += names is not None
+            self.kills["callers killed while they reported"] += names is not None
 
     def run_once(self, webhooks: list[str], url: str) -> int:
         """A run of the program that nothing disturbs; its exit code."""

@@ -34,9 +34,9 @@ FULL = Amount(seconds=600, failures=12_000, stuck=2_400, calls=2_000)
 QUICK = Amount(seconds=15, failures=300, stuck=60, calls=80)
 # So many times as long as planned the tasks may take to come to be.
 PATIENCE = 3
-# Of those that are just telling.
+# Of those that are just reporting.
 KILLED_SHARE = 0.15
-# So many runs at most until all is told when nothing disturbs any more.
+# So many runs at most until all is reported when nothing disturbs any more.
 SETTLING_RUNS = 40
 # By how the titles begin.
 _KINDS = {"🚨 Failed": "failed", "⚠️ Stuck": "stuck", "✅ Stuck": "recovered", "✅ Failed": "healed"}
@@ -138,7 +138,7 @@ class Chaos:
         ]
 
     def _run_until_quiet(self) -> None:
-        """Undisturbed runs, until two have had nothing to tell."""
+        """Undisturbed runs, until two have had nothing to report."""
         quiet = 0
         for _ in range(SETTLING_RUNS):
             before = len(self.slack.requests)
@@ -146,7 +146,7 @@ class Chaos:
             quiet = quiet + 1 if code == 0 and len(self.slack.requests) == before else 0
             if quiet == 2:
                 return
-        raise SystemExit(f"There is still something to tell after {SETTLING_RUNS} undisturbed runs")
+        raise SystemExit(f"There is still something to report after {SETTLING_RUNS} undisturbed runs")
 
     def _outcome(self) -> Outcome:
         rows = self.world.execute("SELECT left(id, 1), status = 'finished', id FROM tasks ORDER BY id")
@@ -221,7 +221,7 @@ def chaos(name: str, amount: Amount, seed: int) -> Outcome:
 WHAT = {
     "failed": "tasks that failed",
     "stuck": "tasks that were stuck",
-    "recovered": "of the stuck, ended well after they were told",
+    "recovered": "of the stuck, ended well after they were reported",
     "healed": "of the failed, likewise",
 }
 

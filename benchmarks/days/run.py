@@ -221,7 +221,7 @@ class Days:
             to.unsure |= {*reading.may} - {row.id for row in told}
         to.note(alert, told, now, recorded=sure)
         self.counts["answers lost"] += not sure
-        self.counts["tasks told"] += len(told)
+        self.counts["tasks reported"] += len(told)
         if sure and "mention" in reading.said:
             to.called[alert] = now
 
