@@ -1699,8 +1699,9 @@ def _record(alert: str, task_id: str) -> str:
 
 _USERS_ROW = f"destination = '{USERS}' AND alert = %(alert)s AND task_id = %(destination)s"
 
-# A time until which an alert was complete. One that lies ahead is that of a wrong clock, so the look goes back a week.
-_COMPLETE = "CASE WHEN event_at <= now() + interval '1 minute' THEN event_at ELSE now() - interval '7 days' END"
+_SEEN = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+# A time until which an alert was complete. If it lies ahead, a clock was wrong, and the look begins a week ago.
+_COMPLETE = "CASE WHEN event_at <= now() + interval '1 minute' THEN event_at ELSE now() - interval '166 hours' END"
 # Until when an alert is complete, and where the look for news begins: two hours before that, for what was committed
 # late or by a skewed clock, but never earlier than one window before the destination's first run.
 _STATE = f"""state AS (
@@ -1710,7 +1711,7 @@ _STATE = f"""state AS (
     FROM (
         SELECT greatest({_COMPLETE}, (SELECT {_COMPLETE} FROM slack_notifications WHERE {_USERS_ROW})) AS complete,
                least({_COMPLETE}, (SELECT {_COMPLETE} FROM slack_notifications WHERE {_STATE_ROW})) AS first_run,
-               notified_at, times AS seen
+               notified_at, CASE WHEN times <= {_SEEN} THEN times END AS seen
         FROM slack_notifications WHERE {_ALERT_ROW}
     ) AS alert
 ), mutes AS (
@@ -1722,10 +1723,9 @@ _STATE = f"""state AS (
 _IS_MUTED = f"""EXISTS (SELECT FROM mutes WHERE least({_CHANGED_AT}, now()) <= until
     AND strpos(lower({SHOWN_ERROR} COLLATE "default"), words) > 0)"""
 # Whether the last complete look cannot have seen this `version` of a task (xmin), so that a run does not look up again
-# what was reported lately. `seen`: all transactions before that had ended. Half of the numbers count as later.
+# what was reported lately. `seen`: all before that had ended (NULL: another server's). Half of the numbers are later.
 _IS_UNSEEN = """(tasks.updated_at >= (SELECT complete FROM state)
     OR coalesce((nullif(%(version)s::text, '0')::bigint - (SELECT seen FROM state)) & 4294967295 < 2147483648, true))"""
-_SEEN = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
 
 def _look(news: str, is_held: str = "false") -> str:
@@ -2982,7 +2982,7 @@ class Run:
         outcomes = self.report(alerts, self.deadline.before(CANNOT_READ_SECONDS))
         errors = [outcome.error for outcome in outcomes if outcome.cannot_read and outcome.error]
         with Outcome() as said:
-            note, now = Note("cannot read", self.settings, alerts), datetime.now(timezone.utc)
+            note, now = Note(str([alert.kind for alert in alerts]), self.settings, alerts), datetime.now(timezone.utc)
             if errors:
                 seconds = round(monotonic() - started)
                 self.say(alerts, note, cannot_read_message(errors[0], seconds, now, self.settings.environment))
