@@ -1644,16 +1644,17 @@ SELECT destination, alert, task_id, event_at, '-infinity' FROM ({rows}
 WHERE NOT EXISTS (
     SELECT FROM slack_notifications AS state WHERE state.destination = wanted.destination
       AND state.alert = wanted.alert AND state.task_id = wanted.task_id)
-ORDER BY destination, alert, task_id
-ON CONFLICT (destination, alert, task_id) DO NOTHING
+ORDER BY destination, alert, task_id ON CONFLICT (destination, alert, task_id) DO NOTHING
 """
 
 
 # The state rows of destinations for these alerts, which begin here. Committed before the first claim, so that nothing
-# is lost if that is not delivered. The users' channels begin a week ago: version 2 had rows of each.
+# is lost if that is not delivered. The users' channels begin a week ago: version 2 had rows of each. In a dry run, a
+# channel that has none begins where they are, as BEGIN_USERS would have it.
 START = _missing(f"""
-    SELECT destination, alert, '' AS task_id, now() - CASE
-        WHEN destination = '{USERS}' AND alert NOT IN ('', 'cause') THEN interval '7 days' ELSE '0' END AS event_at
+    SELECT destination, alert, '' AS task_id, coalesce((SELECT max(event_at) FROM slack_notifications AS shared
+            WHERE %(user)s <> '' AND destination = '{USERS}' AND shared.alert IN ('', alert.alert) AND task_id = ''),
+        now() - interval '7 days' * (destination = '{USERS}' AND alert NOT IN ('', 'cause'))::int) AS event_at
     FROM unnest(%(destinations)s::text[]) AS destination
     CROSS JOIN unnest(%(alerts)s::text[] || '{{"",cause}}'::text[]) AS alert""")
 
@@ -1733,8 +1734,7 @@ def _look(news: str, is_held: str = "false") -> str:
     return f"""
 WITH {_STATE}, news AS ({news}
 ), found AS (
-    SELECT EXISTS (SELECT FROM news WHERE is_news) AS has_news,
-           {is_held} AS is_held
+    SELECT EXISTS (SELECT FROM news WHERE is_news) AS has_news, {is_held} AS is_held
 ), completed AS (
     UPDATE slack_notifications
     SET event_at = now(), notified_at = CASE %(reported_as)s WHEN '' THEN notified_at ELSE '-infinity' END,
@@ -2194,7 +2194,7 @@ class Ledger:
             self._connect(DATABASE_PAUSES_SECONDS)
         self.keeps, self.has_posted = not self.dry_run, False
         seconds = min((until or self.deadline).seconds_left, DATABASE_STATEMENT_SECONDS)
-        own = {"alerts": self.alerts, "nulls": self.nulls, "version": self.version, "paced": self.paced}
+        own = {"alerts": self.alerts, "nulls": self.nulls, "version": self.version, "paced": self.paced, "user": ""}
         self.parameters = {
             **own,
             "columns": COLUMNS_READ,

@@ -361,6 +361,22 @@ def test_a_users_first_failure_after_weeks_is_reported_alone_and_as_of_the_last_
     assert len(told(slack, channel="user-8")) == 10
 
 
+def test_a_dry_run_and_a_check_know_where_a_users_channel_begins(settings, slack, tasks, printed):
+    """Where all of them are complete, which may be long ago."""
+    settings = settings._replace(user_webhooks={USER: slack.webhook("own")})
+    notifier = SlackNotifier(settings=settings)
+    for _ in range(2):
+        report(notifier)
+        elapse(tasks.connection, 60)
+    failed = tasks.fail(updated=50)
+    SlackNotifier(settings=settings, dry_run=True).send_combined_notification()
+    assert printed().count(failed) == 2
+    found = [finding.what for finding in slack_notifier.check(settings, [], 30)]
+    assert sum("a run now would report 1 failed task" in what for what in found) == 2
+    report(notifier)
+    assert told(slack) == told(slack, channel="own") == [[failed]]
+
+
 @pytest.mark.slow
 def test_a_users_channel_that_was_dead_for_days_gets_all_of_it_once(many, slack, tasks, make_tasks):
     notifier = SlackNotifier(settings=many._replace(remind_minutes=0))
