@@ -76,6 +76,7 @@ __version__ = "3.0.0"
 __all__ = ["Settings", "SlackNotifier"]
 
 logger = logging.getLogger(__name__)
+logger.handle = lambda record: _log(record)  # type: ignore[method-assign]
 
 SLACK_HOSTS = ("hooks.slack.com", "hooks.slack-gov.com")
 NO_WEBHOOK = "SLACK_WEBHOOK environment variable not set"
@@ -161,8 +162,7 @@ class NotifierError(Exception):
 
     def __init__(self, reason: str, remedy: str = "", **details: Any) -> None:
         super().__init__(reason, remedy)
-        self.reason = reason
-        self.remedy = remedy
+        self.reason, self.remedy = reason, remedy
         vars(self).update(details)
 
     def __str__(self) -> str:
@@ -2938,8 +2938,7 @@ class Outcome:
     def add(self, other: Outcome) -> None:
         """Adds the outcome for another destination of the same alert."""
         self.total = max(self.total, other.total)
-        self.error = self.error or other.error
-        self.cannot_read = self.cannot_read or other.cannot_read
+        self.error, self.cannot_read = self.error or other.error, self.cannot_read or other.cannot_read
 
 
 def _comes_from_a_signal_handler(error: Exception) -> bool:
@@ -2948,6 +2947,15 @@ def _comes_from_a_signal_handler(error: Exception) -> bool:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     given = [(frame, value) for frame, called in zip(frames, frames[1:]) for value in called.f_locals.values()]
     return any(frame is one for frame, value in given for one in (value if isinstance(value, tuple) else [value]))
+
+
+def _log(record: logging.LogRecord) -> None:
+    """Logs for the program that called us: a handler or filter of it that raises ends no call, and repeats no alert."""
+    try:
+        logging.Logger.handle(logger, record)
+    except Exception as error:
+        if _comes_from_a_signal_handler(error):
+            raise
 
 
 class Run:
@@ -2960,18 +2968,14 @@ class Run:
     def __init__(
         self, settings: Settings, seconds: float, preview: Preview | None, timeout: float, patient: bool, paced: bool
     ) -> None:
-        self.settings = settings
+        self.settings, self.timeout_minutes = settings, timeout
         self.deadline = Deadline.after(seconds - LEEWAY_SECONDS)
-        self.timeout_minutes = timeout
         # Failed tasks are reported also if the timeout is none.
         self.limits = settings.limits(DEFAULT_TIMEOUT_MINUTES)
         with suppress(SettingError):
             self.limits = settings.limits(timeout)
-        # What the statements need to know.
         self.rules = {**self.limits._asdict(), "remind": settings.remind_minutes or None}
-        self.dry_run = preview is not None
-        self.patient = patient
-        self.paced = paced
+        self.dry_run, self.patient, self.paced = preview is not None, patient, paced
         self.outbox = Outbox(settings.email, preview)
         self.outcomes: dict[str, Outcome] = {}
         self._lock = threading.Lock()
@@ -2997,8 +3001,7 @@ class Run:
 
     def report(self, alerts: Sequence[Alert], until: Deadline | None = None) -> list[Outcome]:
         """Reports each alert to each of its destinations; returns an outcome for each alert."""
-        until = until or self.deadline
-        whole = Outcome(may_leave=self.paced)
+        until, whole = until or self.deadline, Outcome(may_leave=self.paced)
         if not self.has_destinations():
             whole.error = NO_WEBHOOK
             return [whole] * len(alerts)
@@ -3097,8 +3100,7 @@ class Run:
             self._add(outcome, [ledger.alert])
             if not reported and not outcome.error:
                 return
-            later = alerts[alerts.index(ledger.alert) + 1 :]
-            alerts = [alert for alert in later if not outcome.error or alert.kind != kind]
+            alerts = [one for one in alerts[alerts.index(ledger.alert) + 1 :] if not outcome.error or one.kind != kind]
 
     def _report_first(
         self, ledger: Ledger, destination: Destination, alerts: Sequence[Alert], until: Deadline, outcome: Outcome
@@ -3143,9 +3145,8 @@ class Run:
             is_new = any(not cause["is_recent"] for cause in news.causes)
             for call in ledger.optional_rows("who was called", CALL, until, is_new=is_new):
                 mention = mention if call["may_call"] else ""
-        message = alert.message(
-            news, self.limits, Style(settings.task_template, mention, settings.environment, critical)
-        )
+        style = Style(settings.task_template, mention, settings.environment, critical)
+        message = alert.message(news, self.limits, style)
         post_by = until.before(COMMIT_SECONDS).capped(DELIVERY_SECONDS)
         if post_by.seconds_left < LEAST_POST_SECONDS:
             raise DeliveryError(f"No time left to tell {destination} of {subject}: the next run does")
@@ -3166,8 +3167,7 @@ class Run:
         grace = timedelta(minutes=settings.grace_minutes)
         longest = grace + timedelta(minutes=FAILED_WINDOW_MINUTES)
         is_young = news.claimed_at - news.oldest < grace and news.claimed_at - news.complete < longest
-        wait = "Grace" if grace and alert is FAILED and is_young else ""
-        return "", wait
+        return "", "Grace" if grace and alert is FAILED and is_young else ""
 
     def has_destinations(self) -> bool:
         return bool(self.settings.webhooks or self.settings.user_webhooks or self.dry_run)
