@@ -1652,8 +1652,8 @@ ORDER BY destination, alert, task_id ON CONFLICT (destination, alert, task_id) D
 # is lost if that is not delivered. The users' channels begin a week ago: version 2 had rows of each. In a dry run, a
 # channel that has none begins where they are, as BEGIN_USERS would have it.
 START = _missing(f"""
-    SELECT destination, alert, '' AS task_id, coalesce((SELECT max(event_at) FROM slack_notifications AS shared
-            WHERE %(user)s <> '' AND destination = '{USERS}' AND shared.alert IN ('', alert.alert) AND task_id = ''),
+    SELECT destination, alert, '' AS task_id, coalesce((SELECT max(event_at::timestamptz) FROM slack_notifications AS s
+            WHERE %(user)s <> '' AND destination = '{USERS}' AND s.alert IN ('', alert.alert) AND task_id = ''),
         now() - interval '7 days' * (destination = '{USERS}' AND alert NOT IN ('', 'cause'))::int) AS event_at
     FROM unnest(%(destinations)s::text[]) AS destination
     CROSS JOIN unnest(%(alerts)s::text[] || '{{"",cause}}'::text[]) AS alert""")
