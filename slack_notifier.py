@@ -76,6 +76,7 @@ __version__ = "3.0.0"
 __all__ = ["Settings", "SlackNotifier"]
 
 logger = logging.getLogger(__name__)
+logger.handle = lambda record: _log(record)  # type: ignore[method-assign]
 
 SLACK_HOSTS = ("hooks.slack.com", "hooks.slack-gov.com")
 NO_WEBHOOK = "SLACK_WEBHOOK environment variable not set"
@@ -161,8 +162,7 @@ class NotifierError(Exception):
 
     def __init__(self, reason: str, remedy: str = "", **details: Any) -> None:
         super().__init__(reason, remedy)
-        self.reason = reason
-        self.remedy = remedy
+        self.reason, self.remedy = reason, remedy
         vars(self).update(details)
 
     def __str__(self) -> str:
@@ -1644,16 +1644,17 @@ SELECT destination, alert, task_id, event_at, '-infinity' FROM ({rows}
 WHERE NOT EXISTS (
     SELECT FROM slack_notifications AS state WHERE state.destination = wanted.destination
       AND state.alert = wanted.alert AND state.task_id = wanted.task_id)
-ORDER BY destination, alert, task_id
-ON CONFLICT (destination, alert, task_id) DO NOTHING
+ORDER BY destination, alert, task_id ON CONFLICT (destination, alert, task_id) DO NOTHING
 """
 
 
 # The state rows of destinations for these alerts, which begin here. Committed before the first claim, so that nothing
-# is lost if that is not delivered. The users' channels begin a week ago: version 2 had rows of each.
+# is lost if that is not delivered. The users' channels begin a week ago: version 2 had rows of each. In a dry run, a
+# channel that has none begins where they are, as BEGIN_USERS would have it.
 START = _missing(f"""
-    SELECT destination, alert, '' AS task_id, now() - CASE
-        WHEN destination = '{USERS}' AND alert NOT IN ('', 'cause') THEN interval '7 days' ELSE '0' END AS event_at
+    SELECT destination, alert, '' AS task_id, coalesce((SELECT max(event_at::timestamptz) FROM slack_notifications AS s
+            WHERE %(user)s <> '' AND destination = '{USERS}' AND s.alert IN ('', alert.alert) AND task_id = ''),
+        now() - interval '7 days' * (destination = '{USERS}' AND alert NOT IN ('', 'cause'))::int) AS event_at
     FROM unnest(%(destinations)s::text[]) AS destination
     CROSS JOIN unnest(%(alerts)s::text[] || '{{"",cause}}'::text[]) AS alert""")
 
@@ -1699,8 +1700,9 @@ def _record(alert: str, task_id: str) -> str:
 
 _USERS_ROW = f"destination = '{USERS}' AND alert = %(alert)s AND task_id = %(destination)s"
 
-# A time until which an alert was complete. One that lies ahead is that of a wrong clock, so the look goes back a week.
-_COMPLETE = "CASE WHEN event_at <= now() + interval '1 minute' THEN event_at ELSE now() - interval '7 days' END"
+_SEEN = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+# A time until which an alert was complete. If it lies ahead, a clock was wrong, and the look begins a week ago.
+_COMPLETE = "CASE WHEN event_at <= now() + interval '1 minute' THEN event_at ELSE now() - interval '166 hours' END"
 # Until when an alert is complete, and where the look for news begins: two hours before that, for what was committed
 # late or by a skewed clock, but never earlier than one window before the destination's first run.
 _STATE = f"""state AS (
@@ -1710,7 +1712,7 @@ _STATE = f"""state AS (
     FROM (
         SELECT greatest({_COMPLETE}, (SELECT {_COMPLETE} FROM slack_notifications WHERE {_USERS_ROW})) AS complete,
                least({_COMPLETE}, (SELECT {_COMPLETE} FROM slack_notifications WHERE {_STATE_ROW})) AS first_run,
-               notified_at, times AS seen
+               notified_at, CASE WHEN times <= {_SEEN} THEN times END AS seen
         FROM slack_notifications WHERE {_ALERT_ROW}
     ) AS alert
 ), mutes AS (
@@ -1722,10 +1724,9 @@ _STATE = f"""state AS (
 _IS_MUTED = f"""EXISTS (SELECT FROM mutes WHERE least({_CHANGED_AT}, now()) <= until
     AND strpos(lower({SHOWN_ERROR} COLLATE "default"), words) > 0)"""
 # Whether the last complete look cannot have seen this `version` of a task (xmin), so that a run does not look up again
-# what was reported lately. `seen`: all transactions before that had ended. Half of the numbers count as later.
+# what was reported lately. `seen`: all before that had ended (NULL: another server's). Half of the numbers are later.
 _IS_UNSEEN = """(tasks.updated_at >= (SELECT complete FROM state)
     OR coalesce((nullif(%(version)s::text, '0')::bigint - (SELECT seen FROM state)) & 4294967295 < 2147483648, true))"""
-_SEEN = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
 
 def _look(news: str, is_held: str = "false") -> str:
@@ -1733,8 +1734,7 @@ def _look(news: str, is_held: str = "false") -> str:
     return f"""
 WITH {_STATE}, news AS ({news}
 ), found AS (
-    SELECT EXISTS (SELECT FROM news WHERE is_news) AS has_news,
-           {is_held} AS is_held
+    SELECT EXISTS (SELECT FROM news WHERE is_news) AS has_news, {is_held} AS is_held
 ), completed AS (
     UPDATE slack_notifications
     SET event_at = now(), notified_at = CASE %(reported_as)s WHEN '' THEN notified_at ELSE '-infinity' END,
@@ -2194,7 +2194,7 @@ class Ledger:
             self._connect(DATABASE_PAUSES_SECONDS)
         self.keeps, self.has_posted = not self.dry_run, False
         seconds = min((until or self.deadline).seconds_left, DATABASE_STATEMENT_SECONDS)
-        own = {"alerts": self.alerts, "nulls": self.nulls, "version": self.version, "paced": self.paced}
+        own = {"alerts": self.alerts, "nulls": self.nulls, "version": self.version, "paced": self.paced, "user": ""}
         self.parameters = {
             **own,
             "columns": COLUMNS_READ,
@@ -2697,16 +2697,17 @@ def _request(method: str, url: str, until: Deadline, payload: object = None) -> 
         # A compressed answer of a few bytes could become endlessly many.
         headers = {**requests.utils.default_headers(), "Accept-Encoding": "identity"}
         request = requests.Request(method, url, headers, json=payload).prepare()
-        options: Any = requests.Session().merge_environment_settings(url, {}, True, None, None)
+        options: Any = {"timeout": timeout, **requests.Session().merge_environment_settings(url, {}, True, None, None)}
         if payload is not None and until.seconds_left < LEAST_POST_SECONDS:
             # To load requests may take long on a busy machine.
             raise DeliveryError("no time left for it in this run")
         # A session would follow a redirect, where a POST becomes a GET that finds a friendly 200, or load all of it.
-        with closing(_adapter(sockets)) as adapter, _untraced():
-            with adapter.send(request, timeout=timeout, **options) as response:
-                # The first lines of a refusal say enough.
+        with closing(_adapter(sockets)) as adapter, _untraced(), adapter.send(request, **options) as response:
+            # The first lines of a refusal say enough. Other hosts than Slack's accept with the status alone.
+            body, is_accepted = b"", response.status_code < 300 and not _is_slack(url)
+            with suppress(*[Exception] * is_accepted):
                 body = response.raw.read(500, decode_content=False)
-            return response.status_code, response.headers, body.decode(errors="replace")
+        return response.status_code, response.headers, body.decode(errors="replace")
 
     # The exceptions' own texts and their chains hold the webhook's path.
     return _run_within(until.seconds_left, send, lambda error, sockets: _network_error(error, url, sockets.ready))
@@ -2833,8 +2834,7 @@ class Outbox:
     """The way out for a run's messages: a webhook, an e-mail where that fails; or, with a `preview`, stdout."""
 
     def __init__(self, email: Email | None, preview: Preview | None = None) -> None:
-        self._email = email
-        self._preview = preview
+        self._email, self._preview = email, preview
         self._mailed: set[str] = set()
         self._mail_error = ""
         self._lock = threading.Lock()
@@ -2938,8 +2938,7 @@ class Outcome:
     def add(self, other: Outcome) -> None:
         """Adds the outcome for another destination of the same alert."""
         self.total = max(self.total, other.total)
-        self.error = self.error or other.error
-        self.cannot_read = self.cannot_read or other.cannot_read
+        self.error, self.cannot_read = self.error or other.error, self.cannot_read or other.cannot_read
 
 
 def _comes_from_a_signal_handler(error: Exception) -> bool:
@@ -2948,6 +2947,15 @@ def _comes_from_a_signal_handler(error: Exception) -> bool:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     given = [(frame, value) for frame, called in zip(frames, frames[1:]) for value in called.f_locals.values()]
     return any(frame is one for frame, value in given for one in (value if isinstance(value, tuple) else [value]))
+
+
+def _log(record: logging.LogRecord) -> None:
+    """Logs for the program that called us: a handler or filter of it that raises ends no call, and repeats no alert."""
+    try:
+        logging.Logger.handle(logger, record)
+    except Exception as error:
+        if _comes_from_a_signal_handler(error):
+            raise
 
 
 class Run:
@@ -2960,18 +2968,14 @@ class Run:
     def __init__(
         self, settings: Settings, seconds: float, preview: Preview | None, timeout: float, patient: bool, paced: bool
     ) -> None:
-        self.settings = settings
+        self.settings, self.timeout_minutes = settings, timeout
         self.deadline = Deadline.after(seconds - LEEWAY_SECONDS)
-        self.timeout_minutes = timeout
         # Failed tasks are reported also if the timeout is none.
         self.limits = settings.limits(DEFAULT_TIMEOUT_MINUTES)
         with suppress(SettingError):
             self.limits = settings.limits(timeout)
-        # What the statements need to know.
         self.rules = {**self.limits._asdict(), "remind": settings.remind_minutes or None}
-        self.dry_run = preview is not None
-        self.patient = patient
-        self.paced = paced
+        self.dry_run, self.patient, self.paced = preview is not None, patient, paced
         self.outbox = Outbox(settings.email, preview)
         self.outcomes: dict[str, Outcome] = {}
         self._lock = threading.Lock()
@@ -2982,7 +2986,7 @@ class Run:
         outcomes = self.report(alerts, self.deadline.before(CANNOT_READ_SECONDS))
         errors = [outcome.error for outcome in outcomes if outcome.cannot_read and outcome.error]
         with Outcome() as said:
-            note, now = Note("cannot read", self.settings, alerts), datetime.now(timezone.utc)
+            note, now = Note(str([alert.kind for alert in alerts]), self.settings, alerts), datetime.now(timezone.utc)
             if errors:
                 seconds = round(monotonic() - started)
                 self.say(alerts, note, cannot_read_message(errors[0], seconds, now, self.settings.environment))
@@ -2997,8 +3001,7 @@ class Run:
 
     def report(self, alerts: Sequence[Alert], until: Deadline | None = None) -> list[Outcome]:
         """Reports each alert to each of its destinations; returns an outcome for each alert."""
-        until = until or self.deadline
-        whole = Outcome(may_leave=self.paced)
+        until, whole = until or self.deadline, Outcome(may_leave=self.paced)
         if not self.has_destinations():
             whole.error = NO_WEBHOOK
             return [whole] * len(alerts)
@@ -3097,8 +3100,7 @@ class Run:
             self._add(outcome, [ledger.alert])
             if not reported and not outcome.error:
                 return
-            later = alerts[alerts.index(ledger.alert) + 1 :]
-            alerts = [alert for alert in later if not outcome.error or alert.kind != kind]
+            alerts = [one for one in alerts[alerts.index(ledger.alert) + 1 :] if not outcome.error or one.kind != kind]
 
     def _report_first(
         self, ledger: Ledger, destination: Destination, alerts: Sequence[Alert], until: Deadline, outcome: Outcome
@@ -3143,9 +3145,8 @@ class Run:
             is_new = any(not cause["is_recent"] for cause in news.causes)
             for call in ledger.optional_rows("who was called", CALL, until, is_new=is_new):
                 mention = mention if call["may_call"] else ""
-        message = alert.message(
-            news, self.limits, Style(settings.task_template, mention, settings.environment, critical)
-        )
+        style = Style(settings.task_template, mention, settings.environment, critical)
+        message = alert.message(news, self.limits, style)
         post_by = until.before(COMMIT_SECONDS).capped(DELIVERY_SECONDS)
         if post_by.seconds_left < LEAST_POST_SECONDS:
             raise DeliveryError(f"No time left to notify {destination} of {subject}: the next run does")
@@ -3166,8 +3167,7 @@ class Run:
         grace = timedelta(minutes=settings.grace_minutes)
         longest = grace + timedelta(minutes=FAILED_WINDOW_MINUTES)
         is_young = news.claimed_at - news.oldest < grace and news.claimed_at - news.complete < longest
-        wait = "Grace" if grace and alert is FAILED and is_young else ""
-        return "", wait
+        return "", "Grace" if grace and alert is FAILED and is_young else ""
 
     def has_destinations(self) -> bool:
         return bool(self.settings.webhooks or self.settings.user_webhooks or self.dry_run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shlex
@@ -20,7 +21,7 @@ from typing import Any, Callable, NamedTuple
 import pytest
 import trustme
 from servers import Front, TlsFront, port_of, says
-from support import BLIND, FAILED, PROGRAM, WRONG_SETTING, holds, recorded, wait_until
+from support import BLIND, FAILED, PROGRAM, WRONG_SETTING, holds, recorded, told, wait_until
 
 import slack_notifier
 from sandbox.slack import SlackStandIn
@@ -417,6 +418,31 @@ def test_an_exception_of_a_signal_handler_reaches_the_program_and_ends_the_post(
     assert recorded(tasks.connection) == []
     assert notifier.send_failed_tasks_notification()
     assert recorded(tasks.connection) == [("failed", task)]
+
+
+class Raising(logging.Handler):
+    """A handler of the program that raises, itself or by its filter, as one whose server is away."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise RuntimeError("no such log server")
+
+
+@pytest.mark.parametrize("where", ["a handler", "a filter of ours"])
+def test_a_log_that_raises_costs_no_call_and_repeats_no_alert(notifier, slack, tasks, where):
+    logger, raising = logging.getLogger(), Raising(logging.INFO)
+    if where == "a filter of ours":
+        logger, raising = slack_notifier.logger, raising.emit
+    failed = tasks.fail()
+    add, remove = ("addFilter", "removeFilter") if callable(raising) else ("addHandler", "removeHandler")
+    getattr(logger, add)(raising)
+    try:
+        assert notifier.send_failed_tasks_notification()
+        assert notifier.send_combined_notification()["error"] is None
+        slack.answer(404, "no_service")
+        assert not notifier.send_message("not taken")
+    finally:
+        getattr(logger, remove)(raising)
+    assert told(slack) == [[failed]]
 
 
 def test_an_exception_of_a_handler_that_comes_while_a_thread_starts_is_none_of_a_lack_of_threads():

@@ -222,6 +222,8 @@ ALERTS = {
     "accept_then_reset": Row(fault("accept_then_reset"), False, 1, LONG, MAY_HAVE_ARRIVED, 2),
     "close": Row(fault("close"), False, 1, LONG, MAY_HAVE_ARRIVED),
     "200 with an endless body": Row(front(says("HTTP/1.1 200 OK\r\n\r\n", for_ever=True)), True, 1, LONG, SENT, 0),
+    "200 with half a body": Row(front(says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n")),
+        True, 1, LONG, SENT, 0),
     "404 with an endless body": Row(front(says("HTTP/1.1 404 Not Found\r\n\r\n", for_ever=True)),
         False, 1, LONG, "HTTP 404 [masked]"),
     "no HTTP": Row(front(says("SSH-2.0-OpenSSH_9.6\r\n")), False, 1, LONG, MAY_HAVE_ARRIVED),

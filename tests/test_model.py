@@ -652,7 +652,7 @@ PATCHES: dict[str, tuple[Patch, list[Step]]] = {
         [CREATE, RUN, ("a_while", 4), ("fail", 0, "codec", -50), RUN],
     ),
     "the first run tells of old failures": (
-        Patch("START", "now() - CASE", "now() - interval '1 day' - CASE"),
+        Patch("START", "now() - interval", "now() - interval '1 day' - interval"),
         [("begin", [100], "failed", True)],
     ),
     "a storm passes": (

@@ -470,6 +470,16 @@ def test_runs_with_a_channel_each_share_no_note(cli, slack, hidden):
     assert titles(slack, "failed") == titles(slack, "stuck") == [BLIND]
 
 
+def test_a_run_for_one_kind_does_not_end_what_one_for_the_other_says(cli, slack, tasks):
+    """Both are in the crontab, each in a line of its own, and only failed tasks cannot be read."""
+    bad = "CREATE FUNCTION bad() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE 'bad page'; END $$"
+    view = "id, user_api_key, status, bad() AS error, log_uri, created_at, updated_at, started_at"
+    tasks.fail()
+    tasks.execute(f"{bad}; ALTER TABLE tasks RENAME TO jobs; CREATE VIEW tasks AS SELECT {view} FROM jobs")
+    codes = [cli(kind).code for _ in range(2) for kind in ("--failed-only", "--stuck-only")]
+    assert (codes, titles(slack)) == ([1, 0, 1, 0], [BLIND])
+
+
 def test_a_note_on_a_full_disk_keeps_what_it_says(notifier, slack, tasks, hidden, clock):
     assert notifier.send_combined_notification()["error"]
     clock(90)

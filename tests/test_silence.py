@@ -142,6 +142,32 @@ def test_a_failure_that_is_committed_late_is_reported_by_the_next_run(watcher, s
     assert failures(slack) == ["late"]
 
 
+def test_a_database_that_moved_to_another_server_hides_nothing_late(watcher, slack, tasks):
+    """There, transactions have smaller numbers than the one that the ledger remembers."""
+    first = tasks.fail(updated=10)
+    report(watcher)
+    tasks.execute("UPDATE slack_notifications SET times = times + 1000000 WHERE alert = 'failed' AND task_id = ''")
+    late = tasks.fail(updated=1)
+    report(watcher, 2)
+    assert told(slack) == [[first], [late]]
+
+
+def test_a_clock_that_goes_back_repeats_nothing_that_the_ledger_has_forgotten(watcher, slack, tasks, make_tasks):
+    """Of a view, a look has no versions of its tasks by which to know what an earlier one has seen."""
+    tasks.execute("ALTER TABLE tasks RENAME TO jobs; CREATE VIEW tasks AS SELECT * FROM jobs")
+    with standing_clock(tasks.connection) as clock:
+        worker = make_tasks(watcher.settings.database_url)
+        report(watcher)
+        expected = [worker.fail(updated=1)]
+        report(watcher)
+        clock.advance(days=7, hours=1)
+        expected.append(worker.fail(updated=1))
+        report(watcher)
+        clock.advance(minutes=-5)
+        report(watcher, 2)
+    assert failures(slack) == sorted(expected)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("minutes", [15, 100])
 def test_no_later_run_reports_what_the_first_one_left_out(watcher, slack, tasks, make_tasks, minutes):
@@ -333,6 +359,22 @@ def test_a_users_first_failure_after_weeks_is_reported_alone_and_as_of_the_last_
     (message,) = [message for message in slack.messages("user-7") if failed in message["text"]]
     assert summary(message) == "1 task failed in the last 30 minutes:"
     assert len(told(slack, channel="user-8")) == 10
+
+
+def test_a_dry_run_and_a_check_know_where_a_users_channel_begins(settings, slack, tasks, printed):
+    """Where all of them are complete, which may be long ago."""
+    settings = settings._replace(user_webhooks={USER: slack.webhook("own")})
+    notifier = SlackNotifier(settings=settings)
+    for _ in range(2):
+        report(notifier)
+        elapse(tasks.connection, 60)
+    failed = tasks.fail(updated=50)
+    SlackNotifier(settings=settings, dry_run=True).send_combined_notification()
+    assert printed().count(failed) == 2
+    found = [finding.what for finding in slack_notifier.check(settings, [], 30)]
+    assert sum("a run now would report 1 failed task" in what for what in found) == 2
+    report(notifier)
+    assert told(slack) == told(slack, channel="own") == [[failed]]
 
 
 @pytest.mark.slow

@@ -86,8 +86,8 @@ TEXT = r'''
 -self.total = max(self.total, other.total)
 +self.total = self.total + other.total
 # the other alert's error is forgotten
--self.error = self.error or other.error
-+self.error = other.error
+-self.error, self.cannot_read = self.error or other.error,
++self.error, self.cannot_read = other.error,
 ? tests/test_routes.py::test_quiet_hours_hold_the_recovery_which_calls_nobody
 # in quiet hours what is held counts as told
  kept for later", wait, subject)
@@ -491,8 +491,8 @@ TEXT = r'''
 +if True
 ? tests/test_ledger.py::test_a_recovery_waits_for_the_alert_that_was_refused
 # the recovery of an alert that fails goes out before it
--alerts = [alert for alert in later if not outcome.error or alert.kind != kind]
-+alerts = later
+- if not outcome.error or one.kind != kind]
++]
 ? tests/test_ledger.py::test_a_task_that_finished_is_named_once_as_recovered_and_is_not_counted
 # a recovery counts as a stuck task
 -outcome.total = 0 if ledger.alert.reported_as else news.total
@@ -531,10 +531,10 @@ TEXT = r'''
 +)
 ? tests/test_silence.py::test_a_clock_that_was_ahead_once_hides_nothing
 # what is complete lies ahead
--CASE WHEN event_at <= now() + interval '1 minute' THEN event_at ELSE now() - interval '7 days' END
+-CASE WHEN event_at <= now() + interval '1 minute' THEN event_at ELSE now() - interval '166 hours' END
 +event_at
 # a wrong clock is made up for with a day alone
--THEN event_at ELSE now() - interval '7 days' END
+-THEN event_at ELSE now() - interval '166 hours' END
 +THEN event_at ELSE now() - interval '1 hour' END
 ? tests/test_silence.py::test_no_later_run_reports_what_the_first_one_left_out
 # a later run reports what the first one left out
@@ -625,8 +625,8 @@ TEXT = r'''
 +WHEN recorded.at <= now() OR recorded.event_at > coalesce(
 ? tests/test_restraint.py::test_what_heals_within_its_grace_is_not_told_and_the_rest_once
 # failures do not wait for their grace
--wait = "Grace" if grace
-+wait = "" if grace
+-return "", "Grace" if grace
++return "", "" if grace
 ? tests/test_restraint.py::test_a_task_that_fails_every_few_minutes_ends_its_grace
 # a grace has no end
 - and news.claimed_at - news.complete < longest
