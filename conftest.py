@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import secrets
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -16,7 +17,7 @@ from typing import Any, Callable, NamedTuple, Union
 import psycopg2
 import pytest
 
-from sandbox.postgres import TASKS_TABLE, create_database, drop_database, postgres_server, url_of
+from sandbox.postgres import TASKS_TABLE, create_database, drop_database, postgres_server, temp_parent, url_of
 from sandbox.program import AS_A_MODULE, AS_A_SCRIPT, Ended, Program
 from sandbox.slack import SlackStandIn
 from slack_notifier import VARIABLES, Settings, SlackNotifier
@@ -25,6 +26,9 @@ from slack_notifier import VARIABLES, Settings, SlackNotifier
 DATABASE_PASSWORD = "password-of-the-database"
 
 PROGRAM = Path(__file__).with_name("slack_notifier.py")
+
+# Each test makes files and folders, and little is in them.
+tempfile.tempdir = temp_parent(None, in_memory=True)
 
 # What else of the developer's own environment would reach libpq, requests or the clock.
 FOREIGN_VARIABLES = """

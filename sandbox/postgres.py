@@ -188,7 +188,7 @@ def postgres_server(*, in_memory: bool = False, stock: bool = False) -> Iterator
     """
     user = _ORDINARY_USER if os.geteuid() == 0 else None
     programs = _programs(stock)
-    folder = Path(tempfile.mkdtemp(prefix="sandbox-pg-", dir=_temp_parent(user, in_memory)))
+    folder = Path(tempfile.mkdtemp(prefix="sandbox-pg-", dir=temp_parent(user, in_memory)))
     try:
         _give(folder, user)
         server = _reachable(Server(programs, folder, user))
@@ -231,7 +231,7 @@ def _major_version(programs: Path) -> int:
     return int(found[1]) if found else 0
 
 
-def _temp_parent(user: str | None, in_memory: bool) -> str | None:
+def temp_parent(user: str | None, in_memory: bool) -> str | None:
     """Where another user can reach the folder, and where a socket's path stays short enough."""
     if in_memory and os.access(_MEMORY, os.R_OK | os.W_OK | os.X_OK):
         memory = os.statvfs(_MEMORY)

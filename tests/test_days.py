@@ -13,8 +13,6 @@ from benchmarks.days.run import Days, Payload, simulated
 from benchmarks.days.sentences import read
 from benchmarks.days.truth import Destination
 
-SEED, HALF_A_DAY = 2, 0.5
-
 
 class Alteration(NamedTuple):
     """What is replaced in the messages of an alert that have it, and as which kind of fault that must be found."""
@@ -55,7 +53,7 @@ ALTERATIONS = [
 
 @pytest.fixture
 def days(server_url: str) -> Iterator[Days]:
-    with simulated(SEED, HALF_A_DAY, server_url) as days:
+    with simulated(seed=2, days=0.3, server_url=server_url) as days:
         yield days
 
 
