@@ -1728,22 +1728,29 @@ _IS_UNSEEN = """(tasks.updated_at >= (SELECT complete FROM state)
 _SEEN = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
 
+# Notes until when the alert is complete. After a part of a recovery the next look goes on where that ends (two hours
+# before it may be just as many tasks), or a microsecond later, where very many have one updated_at.
+_COMPLETED = f"""completed AS (
+    UPDATE slack_notifications
+    SET event_at = CASE WHEN is_held THEN event_at WHEN partial THEN greatest(complete, last) ELSE now() END,
+        notified_at = CASE WHEN %(reported_as)s = '' OR is_held THEN notified_at
+            WHEN partial THEN greatest(last, beginning + interval '1 microsecond') ELSE '-infinity' END,
+        times = CASE WHEN partial OR is_held THEN seen ELSE {_SEEN} END
+    FROM figures WHERE {_ALERT_ROW}
+), finished AS (
+    DELETE FROM slack_notifications WHERE {_USERS_ROW} AND (SELECT NOT (partial OR is_held) FROM figures)
+)"""
+
+
 def _look(news: str, is_held: str = "false") -> str:
     """Returns the statement that looks whether there is `news`. If not, the alert is complete."""
     return f"""
 WITH {_STATE}, news AS ({news}
-), found AS (
-    SELECT EXISTS (SELECT FROM news WHERE is_news) AS has_news,
-           {is_held} AS is_held
-), completed AS (
-    UPDATE slack_notifications
-    SET event_at = now(), notified_at = CASE %(reported_as)s WHEN '' THEN notified_at ELSE '-infinity' END,
-        times = {_SEEN}
-    FROM found WHERE {_ALERT_ROW} AND NOT has_news AND NOT is_held
-), finished AS (
-    DELETE FROM slack_notifications WHERE {_USERS_ROW} AND NOT (SELECT has_news OR is_held FROM found)
-)
-SELECT has_news FROM found
+), figures AS (
+    SELECT {is_held} AS is_held, false AS partial, NULL::timestamptz AS last, state.* FROM state
+    WHERE NOT EXISTS (SELECT FROM news WHERE is_news)
+), {_COMPLETED}
+SELECT NOT EXISTS (SELECT FROM figures) AS has_news
 """
 
 
@@ -1797,19 +1804,8 @@ _STUCK_FACTS = f"""
            count(*) FILTER (WHERE status::text <> 'queued') AS in_progress, count(*) FILTER (WHERE {_IS_STUCK}) AS stuck
     FROM tasks WHERE {_IS_OPEN} AND {_IS_OF_USER}"""
 
-# What a claim changes beside the rows of its tasks: until when the alert is complete, the pace, the counts of causes.
-# After a part of a recovery the next look goes on where that ends (two hours before it may be just as many tasks), or a
-# microsecond later, where very many have one updated_at.
-_CLAIMED_STATE = f"""completed AS (
-    UPDATE slack_notifications
-    SET event_at = CASE WHEN is_held THEN event_at WHEN partial THEN greatest(complete, last) ELSE now() END,
-        notified_at = CASE WHEN %(reported_as)s = '' OR is_held THEN notified_at
-            WHEN partial THEN greatest(last, beginning + interval '1 microsecond') ELSE '-infinity' END,
-        times = CASE WHEN partial OR is_held THEN seen ELSE {_SEEN} END
-    FROM figures WHERE {_ALERT_ROW}
-), finished AS (
-    DELETE FROM slack_notifications WHERE {_USERS_ROW} AND NOT (SELECT partial OR is_held FROM figures)
-), paced AS (
+# What a claim changes beside: the pace, the counts of causes.
+_PACED_AND_COUNTED = f"""paced AS (
     UPDATE slack_notifications
     SET notified_at = CASE WHEN notified_at > now() + interval '{STORM_BURST * STORM_SECONDS} seconds' THEN now()
         ELSE greatest(notified_at, now()) END + interval '{STORM_SECONDS} seconds'
@@ -1851,7 +1847,7 @@ WITH {_STATE}, news AS (
     CROSS JOIN (SELECT count(nullif(cause, '')) AS claimed, count(*) - count(nullif(cause, '')) AS muted
                 FROM recorded) AS counted
     CROSS JOIN state
-), {_CLAIMED_STATE}, {_LISTED}
+), {_COMPLETED}, {_PACED_AND_COUNTED}, {_LISTED}
 SELECT claimed, muted, partial, oldest, complete, span, now() AS claimed_at, CASE WHEN claimed > 0 AND %(with_facts)s
            THEN (SELECT row_to_json(facts) FROM ({facts}) AS facts) END AS facts,
        %(alert)s AS alert, cause, total, users, causes,

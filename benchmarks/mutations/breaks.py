@@ -373,8 +373,8 @@ TEXT = r'''
 -CASE WHEN is_held THEN event_at WHEN partial THEN greatest(complete, last) ELSE now() END
 +now()
 # a user's channel is finished with a part
--DELETE FROM slack_notifications WHERE {_USERS_ROW} AND NOT (SELECT partial OR is_held FROM figures)
-+DELETE FROM slack_notifications WHERE {_USERS_ROW}
+-DELETE FROM slack_notifications WHERE {_USERS_ROW} AND (SELECT NOT (partial OR is_held) FROM figures)
++DELETE FROM slack_notifications WHERE {_USERS_ROW} AND EXISTS (SELECT FROM figures)
 # a user's channel begins now
 -           greatest(event_at, (SELECT event_at FROM shared WHERE alert = '')) AS event_at
 +           now() AS event_at
