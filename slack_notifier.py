@@ -443,8 +443,8 @@ class Settings(NamedTuple):
         """Returns these settings with every message sent to this webhook only."""
         return self._replace(webhooks=Settings.from_environment({}, url).webhooks, user_webhooks={})
 
-    def destinations(self, kind: str, *, users: bool = True) -> list[Destination]:
-        """Returns where messages of this kind go: "failed", "stuck", "created", "started", or "" for any other."""
+    def destinations(self, kind: str) -> list[Destination]:
+        """Returns where all messages of this kind go: "failed", "stuck", "created", "started", or "" for any other."""
         variable, webhooks = self.webhook_name, self.webhooks.get("", ())
         if kind and self.webhooks.get(kind):
             variable, webhooks = f"SLACK_WEBHOOK_{kind.upper()}", self.webhooks[kind]
@@ -452,8 +452,6 @@ class Settings(NamedTuple):
         for number, webhook in enumerate(webhooks, 1):
             name = f"{variable}, URL {number}" if len(webhooks) > 1 else variable
             found.append(Destination(webhook, name=name))
-        if users and kind in ("failed", "stuck"):
-            found += self.user_destinations()
         return list(dict.fromkeys(found))
 
     def limits(self, timeout: float) -> Limits:
@@ -3169,7 +3167,7 @@ class Run:
         return bool(self.settings.webhooks or self.settings.user_webhooks or self.dry_run)
 
     def destinations(self, kind: str) -> list[Destination]:
-        destinations = self.settings.destinations(kind, users=False)
+        destinations = self.settings.destinations(kind)
         if destinations or (self.settings.user_webhooks and kind in ("failed", "stuck")):
             return destinations
         if not self.dry_run:
@@ -3243,7 +3241,7 @@ class Note:
     away. The file holds these two times only and is the user's own. Where none can be kept, each run says it."""
 
     def __init__(self, trouble: str, settings: Settings, alerts: Sequence[Alert]) -> None:
-        webhooks = {to.webhook for alert in alerts for to in settings.destinations(alert.kind, users=False)}
+        webhooks = {to.webhook for alert in alerts for to in settings.destinations(alert.kind)}
         installation = [trouble, _ENV_FILES[1], str(os.geteuid()), *sorted(webhooks)]
         name = f"slack_notifier-{hashlib.sha256(chr(10).join(installation).encode()).hexdigest()[:16]}"
         state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
@@ -3520,8 +3518,8 @@ def _check_destinations(settings: Settings, until: Deadline) -> Iterator[Finding
     """Checks several destinations at the same time, as each may take PROBE_SECONDS."""
     from concurrent.futures import ThreadPoolExecutor
 
-    # Failed tasks are reported to single users, too.
-    found = [destination for kind in (*settings.webhooks, "failed") for destination in settings.destinations(kind)]
+    found = [destination for kind in settings.webhooks for destination in settings.destinations(kind)]
+    found += settings.user_destinations()
     with ThreadPoolExecutor(MAX_CONNECTIONS) as pool:
         yield from pool.map(partial(_check_destination, until=until), dict.fromkeys(found))
 

@@ -12,11 +12,11 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_882
+MOST_LINES = 3_880
 MOST_LINES_OF_A_PART = {
     "head": 196,
     "Deadlines": 114,
-    "Settings": 348,
+    "Settings": 346,
     "Text": 198,
     "Secrets": 128,
     "Messages": 406,
