@@ -1514,11 +1514,7 @@ SELECT
         FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS wanted) AS writable,
     (SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = ledger) AS owned,
     coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
-    has_database_privilege(current_database(), 'TEMPORARY') AS may_create_temporary,
-    (SELECT quote_ident(nspname) FROM pg_namespace
-        WHERE oid = coalesce((SELECT relnamespace FROM pg_class WHERE pg_class.oid = ledger),
-            to_regnamespace(current_schema()::text))
-          AND has_schema_privilege('public', oid, 'CREATE')) AS open_schema
+    has_database_privilege(current_database(), 'TEMPORARY') AS may_create_temporary
 FROM to_regclass('tasks') AS tasks, to_regclass('slack_notifications') AS ledger
 """
 # For --check: how much the ledger remembers, and since when.
@@ -3441,9 +3437,6 @@ def _check_database(settings: Settings, until: Deadline, timeout: float) -> Iter
                     yield Finding(DOUBTFUL, found, "CREATE INDEX CONCURRENTLY ON tasks (status, updated_at)")
                 if not ledger_remedy(state):
                     yield _check_ledger(ledger, state)
-                if state["open_schema"]:
-                    remedy = f"REVOKE CREATE ON SCHEMA {state['open_schema']} FROM PUBLIC"
-                    yield Finding(DOUBTFUL, "Everybody may create tables in the schema of the ledger", remedy)
             # Without a ledger, what is rolled back takes a temporary one.
             if state["may_create_temporary"] or not state["unborn"]:
                 yield from _check_runs(ledger, settings, until, timeout)
