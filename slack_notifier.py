@@ -2396,15 +2396,11 @@ class Ledger:
             return [active[name] for name in found & active.keys()]
 
     @contextmanager
-    def claim(
-        self, alerts: Sequence[Alert], destination: Destination, until: Deadline, rules: Row
-    ) -> Iterator[News | None]:
+    def claim(self, alerts: Sequence[Alert], to: Destination, until: Deadline, rules: Row) -> Iterator[News | None]:
         """Claims the news of the first alert (`alert`) that has some for the destination, and holds it until the block
         ends; None where no alert has news or the claim is rate-limited. A claim whose connection breaks is made again;
-        one that takes too long takes only the oldest tasks. DatabaseError, `busy` if another run reports to the
-        destination."""
-        names = {"destination": destination.fingerprint, "destinations": [destination.fingerprint]}
-        own = {**names, "user": self.text(destination.user)}
+        one that is too slow takes only the oldest tasks. DatabaseError, `busy` if another run reports there."""
+        own = {"destination": to.fingerprint, "destinations": [to.fingerprint], "user": self.text(to.user)}
         limits = {"listed": MAX_CAUSES, "each": MAX_READ_TASKS, "part": CLAIM_TASKS, "with_facts": True}
         parameters = {**rules, **own, **limits}
         claim_by = until.before(POST_SECONDS)
@@ -3133,9 +3129,8 @@ class Run:
             is_new = any(not cause["is_recent"] for cause in news.causes)
             for call in ledger.optional_rows("who was called", CALL, until, is_new=is_new):
                 mention = mention if call["may_call"] else ""
-        message = alert.message(
-            news, self.limits, Style(settings.task_template, mention, settings.environment, critical)
-        )
+        style = Style(settings.task_template, mention, settings.environment, critical)
+        message = alert.message(news, self.limits, style)
         post_by = until.before(COMMIT_SECONDS).capped(DELIVERY_SECONDS)
         if post_by.seconds_left < LEAST_POST_SECONDS:
             raise DeliveryError(f"No time left to tell {destination} of {subject}: the next run does")
