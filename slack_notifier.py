@@ -1629,8 +1629,7 @@ USERS = "users"
 
 
 def _missing(rows: str) -> str:
-    """Returns the statement that adds those of the `rows` that the ledger lacks. An insert of one that is there would
-    wait for the run that changes it."""
+    """Returns the statement that adds the `rows` that the ledger lacks; to insert another would wait for its run."""
     return f"""
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
 SELECT destination, alert, task_id, event_at, '-infinity' FROM ({rows}
@@ -1885,8 +1884,7 @@ _IS_NEWLY_STUCK = """(recorded.at IS NULL OR recorded.cause <> stuck.cause
 STUCK_NEWS = f"""
     SELECT stuck.*, true AS is_news FROM {_STUCK} WHERE {_IS_NEWLY_STUCK}"""
 
-# A reminder is due after SLACK_REMIND_MINUTES, then when the task has been stuck about twice as long as it was at the
-# last report, at most a day later.
+# A reminder is due after SLACK_REMIND_MINUTES, then once stuck twice as long as at the last report, or a day later.
 _IS_DUE = """(recorded.notified_at <= now() - interval '1 minute' * %(remind)s
         AND recorded.notified_at <= now() - least(interval '1 day', recorded.notified_at - recorded.event_at))"""
 # One that is due brings all that are still stuck, but for those reported just now; only the due ones of very many.
@@ -1901,8 +1899,7 @@ SELECT EXISTS (SELECT FROM slack_notifications AS recorded
 """
 
 # Tasks that were reported as failed or stuck (`reported_as`) and have ended well lately. While a younger task is stuck
-# in the status in which this one was, it merely got its turn: it and the alert's completeness are held (NULL) for a
-# day at most.
+# in this one's former status, it merely got its turn: it and the alert's completeness are held (NULL), a day at most.
 RECOVERED_NEWS = f"""
     SELECT ended.*, 'ended' AS cause,
            CASE WHEN recorded.ctid IS NULL OR recorded.cause = '' THEN false
@@ -2103,8 +2100,7 @@ class Ledger:
     """A connection to the database, its transactions, one at a time, and the claims that a run makes by them.
 
     All of it ends by the deadline. A failed connection is tried again after each of the `pauses` (seconds), one that
-    breaks with the next transaction. Claims that are `paced` are rate-limited in a storm.
-    """
+    breaks with the next transaction. Claims that are `paced` are rate-limited in a storm."""
 
     def __init__(
         self, url: str, deadline: Deadline, pauses: Sequence[float] = (), *, dry_run: bool = False, paced: bool = False
@@ -2177,8 +2173,7 @@ class Ledger:
     @contextmanager
     def transaction(self, *statements: str, until: Deadline | None = None, **parameters: object) -> Iterator[None]:
         """Runs the statements in one round trip with BEGIN, then the block; commits, or rolls back if that raises or
-        sets `keeps` to False. A DatabaseError says that the tasks were not read, or, once `has_posted` is set, that a
-        report was not recorded."""
+        sets `keeps` to False. DatabaseError: the tasks were not read; once it `has_posted`, a report not recorded."""
         if self.connection.closed:
             self.__exit__()
             self._connect(DATABASE_PAUSES_SECONDS)
@@ -2348,8 +2343,7 @@ class Ledger:
         Returns what is wrong all the same.
 
         Where the role may not write, transactions work with a temporary table and a finding says what to grant;
-        DatabaseError where the server does not allow that, or if this is a call and the ledger is `busy`.
-        """
+        DatabaseError where the server does not allow that, or if this is a call and the ledger is `busy`."""
         self.alerts = list(dict.fromkeys(alert.name for alert in alerts))
         with self.transaction(STATE, destinations=list(destinations)):
             state = self.read_state()
@@ -2382,8 +2376,7 @@ class Ledger:
             raise DatabaseError("Rate-limited in a storm: a later run reports what failed", busy=True)
 
     def users_with_news(self, settings: Settings, rules: Row) -> list[Destination]:
-        """Returns the users' channels for which there is news, or which an earlier run has not finished, and notes
-        that they are to be served."""
+        """Returns the users' channels with news and those that an earlier run left unfinished; notes them as begun."""
         with self.transaction(ACTIVE_USERS, destinations=[USERS], **rules):
             hash_of = {row["user_key"]: row["hash"] for row in self.rows()}
             active = {channel.fingerprint: channel for channel in settings.user_destinations(hash_of)}
@@ -2940,8 +2933,7 @@ class Run:
     """One run, from the settings to its outcome. All that changes meanwhile is here and nowhere else.
 
     With a `preview` it is a dry run, which prints that of each message. `timeout` is in minutes. `patient`: it waits
-    for a database that is away. `paced`: it is rate-limited in a storm.
-    """
+    for a database that is away. `paced`: it is rate-limited in a storm."""
 
     def __init__(
         self, settings: Settings, seconds: float, preview: Preview | None, timeout: float, patient: bool, paced: bool
@@ -3100,8 +3092,7 @@ class Run:
         6. Commit. Nothing else stands between Slack's answer and the commit.
 
         A crash or an error before Slack's answer rolls back, so the next run reports the same tasks; one between the
-        answer and the commit makes the next run repeat the message. Steps 1 to 3 are Ledger.claim().
-        """
+        answer and the commit makes the next run repeat the message. Steps 1 to 3 are Ledger.claim()."""
         with outcome:
             if until.seconds_left < POST_SECONDS + COMMIT_SECONDS:
                 late = [alert for alert in alerts if alert.followers]
@@ -3660,8 +3651,7 @@ def _mute_of(task: Row, rows: Rows) -> str:
 
 
 def mute(run: Run, words: str, hours: float) -> int:
-    """Mutes failures whose error holds the words, or ends that (0 hours), for the webhooks of the settings. Returns the
-    exit code."""
+    """Mutes failures whose error holds the words, for the settings' webhooks; 0 hours end it. Returns the exit code."""
     with Outcome() as outcome, Ledger(run.settings.database_url, run.deadline, dry_run=run.dry_run) as ledger:
         names = [place.fingerprint for place in run.destinations("failed")]
         if not names:
