@@ -2988,7 +2988,11 @@ class Run:
                 ledger.thorough = self.patient
                 for doubt in [*ledger.once_more_if_lost(lambda: self.open(ledger, work, wanted)), *mutes_of(ledger)]:
                     logger.warning("%s: %s", doubt.what, doubt.remedy)
-                work |= dict.fromkeys(self._users_with_news(ledger, wanted), wanted)
+                if self.settings.user_webhooks and wanted:
+                    # If those with news cannot be found, the others are served.
+                    with Outcome() as search:
+                        work |= dict.fromkeys(ledger.users_with_news(self.settings, self.rules), wanted)
+                    self._add(search, wanted)
                 self._report_all(ledger, deque(work.items()), until)
         return [whole] * len(alerts) if whole.error else list(self.outcomes.values())
 
@@ -3013,15 +3017,6 @@ class Run:
                 wanted += chain
             self.outcomes.setdefault(alert.kind, Outcome()).add(outcome)
         return work, wanted
-
-    def _users_with_news(self, ledger: Ledger, alerts: Sequence[Alert]) -> list[Destination]:
-        """Returns the users' channels for which there is news. If they cannot be found, the others are served."""
-        if not self.settings.user_webhooks or not alerts:
-            return []
-        with Outcome() as outcome:
-            return ledger.users_with_news(self.settings, self.rules)
-        self._add(outcome, alerts)
-        return []
 
     def _add(self, outcome: Outcome, alerts: Iterable[Alert]) -> None:
         with self._lock:
