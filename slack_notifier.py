@@ -439,10 +439,6 @@ class Settings(NamedTuple):
                 errors.append(f"{error}, not '{value}'" if value else str(error))
         return cls(**fields), list(dict.fromkeys(errors))
 
-    def with_webhook(self, url: str) -> Settings:
-        """Returns these settings with every message sent to this webhook only."""
-        return self._replace(webhooks=Settings.from_environment({}, url).webhooks, user_webhooks={})
-
     def destinations(self, kind: str) -> list[Destination]:
         """Returns where all messages of this kind go: "failed", "stuck", "created", "started", or "" for any other."""
         variable, webhooks = self.webhook_name, self.webhooks.get("", ())
@@ -3268,7 +3264,8 @@ class SlackNotifier:
         if settings is None:
             settings = Settings.from_environment(webhook_url=webhook_url)
         elif webhook_url:
-            settings = settings.with_webhook(webhook_url)
+            webhooks = Settings.from_environment({}, webhook_url).webhooks
+            settings = settings._replace(webhooks=webhooks, user_webhooks={})
         self.settings = settings
         self.dry_run = dry_run
         self.preview: Preview = preview_as_text

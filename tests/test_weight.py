@@ -12,11 +12,11 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_853
+MOST_LINES = 3_850
 MOST_LINES_OF_A_PART = {
     "head": 196,
     "Deadlines": 114,
-    "Settings": 346,
+    "Settings": 342,
     "Text": 198,
     "Secrets": 128,
     "Messages": 406,
@@ -24,7 +24,7 @@ MOST_LINES_OF_A_PART = {
     "Database": 494,
     "Delivery": 339,
     "Run": 374,
-    "SlackNotifier": 118,
+    "SlackNotifier": 119,
     "Check": 183,
     "Explain and mute": 113,
     "Command line": 184,
