@@ -1463,14 +1463,13 @@ READ_TASKS = 2_000
 
 def _first_tasks(condition: str, order: str) -> str:
     """Returns the statement that reads these tasks. Their ids are sorted without the columns, which may be long."""
+    order += ", tasks.id"
     first = f"SELECT tasks.id FROM tasks WHERE {condition} ORDER BY {order} LIMIT {READ_TASKS + 1}"
     return f"SELECT {_SHOWN_TASK} FROM tasks WHERE {condition} AND tasks.id = ANY(ARRAY({first})) ORDER BY {order}"
 
 
 # Tasks that failed within the window, newest first.
-FAILED_TASKS = _first_tasks(
-    "tasks.status::text = 'failed' AND tasks.updated_at >= now() - %(window)s", "tasks.updated_at DESC, tasks.id"
-)
+FAILED_TASKS = _first_tasks("status::text = 'failed' AND updated_at >= now() - %(window)s", "tasks.updated_at DESC")
 
 # A task's last sign of life. One that is run again keeps created_at and started_at. A time ahead is a mistake.
 _SIGN_OF_LIFE = """greatest(CASE WHEN tasks.created_at <= now() + interval '1 hour' THEN tasks.created_at END,
@@ -1483,7 +1482,7 @@ _IS_STUCK = f"""({_IS_OPEN} AND {_SIGN_OF_LIFE} < now() - {_LIMIT}
 
 _STUCK_STATUS = "CASE tasks.status::text WHEN 'queued' THEN 'queued' ELSE 'in_progress' END"
 # The stuck tasks, oldest first.
-STUCK_TASKS = _first_tasks(_IS_STUCK, f"{_SIGN_OF_LIFE}, tasks.id")
+STUCK_TASKS = _first_tasks(_IS_STUCK, _SIGN_OF_LIFE)
 
 # What this role may do with tasks and ledger, and what these lack. pg_get_indexdef() would wait for locks.
 STATE = r"""
