@@ -2095,14 +2095,12 @@ class Ledger:
     All of it ends by the deadline. A failed connection is tried again after each of the `pauses` (seconds), one that
     breaks with the next transaction. Claims that are `paced` are rate-limited in a storm."""
 
-    def __init__(
-        self, url: str, deadline: Deadline, pauses: Sequence[float] = (), *, dry_run: bool = False, paced: bool = False
-    ) -> None:
+    def __init__(self, url: str, deadline: Deadline, pauses: Sequence[float] = (), *, dry_run: bool = False) -> None:
         if not url:
             raise DatabaseError("DATABASE_URL environment variable not set")
         # Whether it looks for what is odd about the tasks, which a worker's call need not.
         self.thorough, self.is_indexed = False, False
-        self.deadline, self.dry_run, self.paced = deadline, dry_run, paced
+        self.deadline, self.dry_run, self.paced = deadline, dry_run, False
         # What each transaction begins with; the names of the alerts that get state rows.
         self.opening: list[str] = []
         self.alerts: list[str] = []
@@ -2976,9 +2974,8 @@ class Run:
         with whole:
             work, wanted = self.work(alerts)
             pauses = DATABASE_PAUSES_SECONDS if self.patient else ()
-            url, how = self.settings.database_url, {"dry_run": self.dry_run, "paced": self.paced}
-            with Ledger(url, until, pauses, **how) as ledger:
-                ledger.thorough = self.patient
+            with Ledger(self.settings.database_url, until, pauses, dry_run=self.dry_run) as ledger:
+                ledger.thorough, ledger.paced = self.patient, self.paced
                 for doubt in [*ledger.once_more_if_lost(lambda: self.open(ledger, work, wanted)), *mutes_of(ledger)]:
                     logger.warning("%s: %s", doubt.what, doubt.remedy)
                 if self.settings.user_webhooks and wanted:
