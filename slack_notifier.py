@@ -2923,12 +2923,10 @@ def _comes_from_a_signal_handler(error: Exception) -> bool:
 class Run:
     """One run, from the settings to its outcome. All that changes meanwhile is here and nowhere else.
 
-    With a `preview` it is a dry run, which prints that of each message. `timeout` is in minutes. `patient`: it waits
-    for a database that is away. `paced`: it is rate-limited in a storm."""
+    With a `preview` it is a dry run, which prints that of each message. `timeout` is in minutes. A `patient` run,
+    the monitor's, waits for a database that is away. A `paced` one, a call about failures, is limited in a storm."""
 
-    def __init__(
-        self, settings: Settings, seconds: float, preview: Preview | None, timeout: float, patient: bool, paced: bool
-    ) -> None:
+    def __init__(self, settings: Settings, seconds: float, preview: Preview | None, timeout: float) -> None:
         self.settings = settings
         self.deadline = Deadline.after(seconds - LEEWAY_SECONDS)
         self.timeout_minutes = timeout
@@ -2939,15 +2937,14 @@ class Run:
         # What the statements need to know.
         self.rules = {**self.limits._asdict(), "remind": settings.remind_minutes or None}
         self.dry_run = preview is not None
-        self.patient = patient
-        self.paced = paced
+        self.patient, self.paced = False, False
         self.outbox = Outbox(settings.email, preview)
         self.outcomes: dict[str, Outcome] = {}
         self._lock = threading.Lock()
 
     def watch(self, alerts: Sequence[Alert]) -> list[Outcome]:
         """Runs as the monitor: reports, says so where the tasks cannot be read, and sends the heartbeat."""
-        started = monotonic()
+        started, self.patient = monotonic(), True
         outcomes = self.report(alerts, self.deadline.before(CANNOT_READ_SECONDS))
         errors = [outcome.error for outcome in outcomes if outcome.cannot_read and outcome.error]
         with Outcome() as said:
@@ -2967,6 +2964,7 @@ class Run:
     def report(self, alerts: Sequence[Alert], until: Deadline | None = None) -> list[Outcome]:
         """Reports each alert to each of its destinations; returns an outcome for each alert."""
         until = until or self.deadline
+        self.paced = not self.patient and FAILED in alerts
         whole = Outcome(may_leave=self.paced)
         if not self.has_destinations():
             whole.error = NO_WEBHOOK
@@ -3303,7 +3301,7 @@ class SlackNotifier:
 
     def send_failed_tasks_notification(self) -> bool:
         """Reports failed tasks, and those that recovered; True: delivered, or nothing to report."""
-        return self.run(CALL_SECONDS, paced=True).report([FAILED])[0].error is None
+        return self.run(CALL_SECONDS).report([FAILED])[0].error is None
 
     def send_stuck_tasks_notification(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> bool:
         """Reports stuck tasks, and those that recovered; True: delivered, or nothing to report."""
@@ -3346,7 +3344,7 @@ class SlackNotifier:
 
     def watch(self, alerts: Sequence[Alert], timeout_minutes: float) -> list[Outcome]:
         """Runs as the monitor, which is what the command line does."""
-        return self.run(RUN_SECONDS, timeout_minutes, patient=True).watch(alerts)
+        return self.run(RUN_SECONDS, timeout_minutes).watch(alerts)
 
     def say_unusable(self, alerts: Sequence[Alert], error: str) -> None:
         """Says that a setting is wrong, wherever those that are right lead to: it silences nobody."""
@@ -3356,10 +3354,8 @@ class SlackNotifier:
         run.say(alerts, Note(error, self.settings, alerts), message)
         run.send_heartbeat(good=False)
 
-    def run(
-        self, seconds: float, timeout: float = DEFAULT_TIMEOUT_MINUTES, *, patient: bool = False, paced: bool = False
-    ) -> Run:
-        return Run(self.settings, seconds, self.preview if self.dry_run else None, timeout, patient, paced)
+    def run(self, seconds: float, timeout: float = DEFAULT_TIMEOUT_MINUTES) -> Run:
+        return Run(self.settings, seconds, self.preview if self.dry_run else None, timeout)
 
 
 # ---- Check -----------------------------------------------------------------------------------------------------------
@@ -3418,7 +3414,7 @@ def _check_database(settings: Settings, until: Deadline, timeout: float) -> Iter
 
 def _check_runs(ledger: Ledger, settings: Settings, until: Deadline, timeout: float) -> Iterator[Finding]:
     """Yields when a run last completed for the first destinations, and what one would report to them now."""
-    run = Run(settings, RUN_SECONDS, None, timeout, patient=False, paced=False)
+    run = Run(settings, RUN_SECONDS, None, timeout)
     if not run.has_destinations():
         return
     ledger.thorough = False

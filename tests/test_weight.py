@@ -12,7 +12,7 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_844
+MOST_LINES = 3_840
 MOST_LINES_OF_A_PART = {
     "head": 196,
     "Deadlines": 114,
@@ -23,8 +23,8 @@ MOST_LINES_OF_A_PART = {
     "SQL": 659,
     "Database": 490,
     "Delivery": 339,
-    "Run": 373,
-    "SlackNotifier": 119,
+    "Run": 371,
+    "SlackNotifier": 117,
     "Check": 183,
     "Explain and mute": 113,
     "Command line": 184,
