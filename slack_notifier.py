@@ -3327,7 +3327,7 @@ class SlackNotifier:
         Returns failed_tasks_count, stuck_tasks_count (tasks in this run's reports), failed_notification_sent,
         stuck_notification_sent (delivered, or nothing to report), error (None, or one line). It also says where the
         tasks cannot be read, and sends the heartbeat."""
-        failed, stuck = self.watch([FAILED, STUCK], timeout_minutes)
+        failed, stuck = self.run(RUN_SECONDS, timeout_minutes).watch([FAILED, STUCK])
         errors = dict.fromkeys(outcome.error for outcome in (failed, stuck) if outcome.error)
         return {
             "failed_tasks_count": failed.total,
@@ -3341,10 +3341,6 @@ class SlackNotifier:
         """Sends the event, even if the settings have switched its kind off."""
         build = partial(event_message, event, task, datetime.now(timezone.utc), self.settings.environment)
         return self.run(EVENT_SECONDS).send([event.kind], f"a {event.kind} task", build)
-
-    def watch(self, alerts: Sequence[Alert], timeout_minutes: float) -> list[Outcome]:
-        """Runs as the monitor, which is what the command line does."""
-        return self.run(RUN_SECONDS, timeout_minutes).watch(alerts)
 
     def say_unusable(self, alerts: Sequence[Alert], error: str) -> None:
         """Says that a setting is wrong, wherever those that are right lead to: it silences nobody."""
@@ -3758,7 +3754,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     if arguments.timeout and settings.queued_minutes and settings.in_progress_minutes:
         logger.warning("--timeout is not used: SLACK_QUEUED_MINUTES and SLACK_IN_PROGRESS_MINUTES are set")
-    outcomes = notifier.watch(arguments.alerts, timeout)
+    outcomes = notifier.run(RUN_SECONDS, timeout).watch(arguments.alerts)
     if not any(outcome.error or outcome.total for outcome in outcomes):
         logger.info("No %s tasks to report", " or ".join(alert.kind for alert in arguments.alerts))
     return int(any(outcome.error for outcome in outcomes))
