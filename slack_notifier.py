@@ -174,8 +174,8 @@ class SettingError(NotifierError, ValueError):
 
 
 class DatabaseError(NotifierError):
-    """Raised if the database fails. `lost`: the connection broke. `too_slow`: a statement ran out of time. `busy`:
-    another run holds the destination; it or the next one reports the rest. `cannot_read`: the tasks were not read."""
+    """Raised if the database fails. `lost`: the connection broke. `too_slow`: a statement ran out of time. `busy`: the
+    run that holds the destination, or the next, does what is left of a call. `cannot_read`: the tasks were not read."""
 
     lost, too_slow, busy, cannot_read = False, False, False, True
 
@@ -2254,7 +2254,7 @@ class Ledger:
         if isinstance(error, psycopg2.errors.LockNotAvailable):
             reason = self._table_lock()
             if not reason:
-                return DatabaseError(_BUSY, busy=True, cannot_read=False)
+                return DatabaseError(_BUSY, busy=self.paced, cannot_read=False)
         if self._sockets.is_cut:
             reason = "no answer from the database in the time there was"
         elif is_canceled:
@@ -2383,7 +2383,7 @@ class Ledger:
     def claim(self, alerts: Sequence[Alert], to: Destination, until: Deadline, rules: Row) -> Iterator[News | None]:
         """Claims the news of the first alert (`alert`) that has some for the destination, and holds it until the block
         ends; None where no alert has news or the claim is rate-limited. A claim whose connection breaks is made again;
-        one that is too slow takes only the oldest tasks. DatabaseError, `busy` if another run reports there."""
+        one that is too slow takes only the oldest tasks. DatabaseError if another run reports there."""
         own = {"destination": to.fingerprint, "destinations": [to.fingerprint], "user": self.text(to.user)}
         limits = {"listed": MAX_CAUSES, "each": MAX_READ_TASKS, "part": CLAIM_TASKS, "with_facts": True}
         parameters = {**rules, **own, **limits}
@@ -2433,7 +2433,7 @@ class Ledger:
             if not wait.seconds_left:
                 # A call with many destinations does not wait for each of them.
                 self.call_wait = 0.0
-                raise DatabaseError(_BUSY, busy=True, cannot_read=False)
+                raise DatabaseError(_BUSY, busy=self.paced, cannot_read=False)
             sleep(LOCK_PAUSE_SECONDS)
             (state,) = self.fetch(LOCK)
         return True
@@ -2876,14 +2876,11 @@ def _print(text: str) -> None:
 class Outcome:
     """The result of an attempt, which is the block below `with`: its errors end here, at the public edge. `total`:
     tasks in the reports. `error`: what went wrong, in one line that was logged. `cannot_read`: the tasks were not read.
-    Where it `may_leave` the rest to a run that is reporting, or to the next one, that one is no error."""
+    What a call leaves to another run (`busy`) is no error."""
 
     total = 0
     error: str | None = None
     cannot_read = False
-
-    def __init__(self, *, may_leave: bool = False) -> None:
-        self._may_leave = may_leave
 
     def __enter__(self) -> Outcome:
         return self
@@ -2891,7 +2888,7 @@ class Outcome:
     def __exit__(self, kind: object, error: BaseException | None, stack: object) -> bool:
         if not isinstance(error, Exception) or _comes_from_a_signal_handler(error):
             return False
-        if self._may_leave and isinstance(error, DatabaseError) and error.busy:
+        if isinstance(error, DatabaseError) and error.busy:
             logger.info("%s", error)
             return True
         self.cannot_read = isinstance(error, DatabaseError) and error.cannot_read
@@ -2965,7 +2962,7 @@ class Run:
         """Reports each alert to each of its destinations; returns an outcome for each alert."""
         until = until or self.deadline
         self.paced = not self.patient and FAILED in alerts
-        whole = Outcome(may_leave=self.paced)
+        whole = Outcome()
         if not self.has_destinations():
             whole.error = NO_WEBHOOK
             return [whole] * len(alerts)
@@ -3049,7 +3046,7 @@ class Run:
         """Reports the alerts to one destination, each for at most `seconds`; after one that fails, none of its kind."""
         totals = {alert.kind: 0 for alert in alerts}
         while alerts:
-            outcome = Outcome(may_leave=self.paced)
+            outcome = Outcome()
             ledger.alert = alerts[0]
             reported = self._report_first(ledger, destination, alerts, until.capped(seconds), outcome)
             kind = ledger.alert.kind
