@@ -1416,8 +1416,8 @@ CASE WHEN octet_length(tasks.error::text) > {SHOWN_CHARACTERS} AND length(tasks.
 # varies. OFFSET 0 keeps the planner from computing the parts several times.
 _READ = "CASE WHEN octet_length({0}) > 1000 THEN left({0}, 650) || right({0}, 350) ELSE {0} END"
 CAUSE = rf"""(
-    SELECT to_hex(hashtextextended(regexp_replace(regexp_replace(text, %(varying_words)s, '~', 'g'),
-        %(varying_numbers)s, '~', 'g') || coalesce(substring(text FROM '{CODE}'), ''), 0))
+    SELECT to_hex(hashtextextended(regexp_replace(regexp_replace(text, $${VARYING_WORDS}$$, '~', 'g'),
+        $${VARYING_NUMBERS}$$, '~', 'g') || coalesce(substring(text FROM '{CODE}'), ''), 0))
     FROM (SELECT coalesce({SHOWN_ERROR}, '') AS error OFFSET 0) AS shown
     CROSS JOIN LATERAL (
         SELECT {_READ.format(f"split_part(error, '{TRACEBACK}', 1)")} AS said,
@@ -1766,9 +1766,9 @@ _LISTED = f"""groups AS (
     SELECT * FROM (
         SELECT id, task_id, event_at, began, rank, groups.*,
                row_number() OVER (PARTITION BY cause ORDER BY rank, task_id)
-        FROM claimed JOIN groups USING (cause) WHERE place <= %(listed)s
+        FROM claimed JOIN groups USING (cause) WHERE place <= {MAX_CAUSES}
     ) AS numbered
-    WHERE row_number <= %(each)s LIMIT %(listed)s * %(each)s
+    WHERE row_number <= {MAX_READ_TASKS} LIMIT {MAX_CAUSES * MAX_READ_TASKS}
 ), shown AS MATERIALIZED (
     SELECT tasks.id AS key, {_SHOWN_TASK} FROM tasks WHERE tasks.id = ANY(ARRAY(SELECT id FROM listed))
 )"""
@@ -2174,8 +2174,6 @@ class Ledger:
         self.parameters = {
             **own,
             "columns": COLUMNS_READ,
-            "varying_words": VARYING_WORDS,
-            "varying_numbers": VARYING_NUMBERS,
             "window": timedelta(minutes=FAILED_WINDOW_MINUTES),
             **parameters,
             "hold_milliseconds": CLAIM_HOLD_SECONDS * 1000,
@@ -2385,8 +2383,7 @@ class Ledger:
         ends; None where no alert has news or the claim is rate-limited. A claim whose connection breaks is made again;
         one that is too slow takes only the oldest tasks. DatabaseError if another run reports there."""
         own = {"destination": to.fingerprint, "destinations": [to.fingerprint], "user": self.text(to.user)}
-        limits = {"listed": MAX_CAUSES, "each": MAX_READ_TASKS, "part": CLAIM_TASKS, "with_facts": True}
-        parameters = {**rules, **own, **limits}
+        parameters = {**rules, **own, "part": CLAIM_TASKS, "with_facts": True}
         claim_by = until.before(POST_SECONDS)
         try:
             # Two fifths of the time are for a second try with fewer tasks.

@@ -12,7 +12,7 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_833
+MOST_LINES = 3_830
 MOST_LINES_OF_A_PART = {
     "head": 196,
     "Deadlines": 114,
@@ -21,7 +21,7 @@ MOST_LINES_OF_A_PART = {
     "Secrets": 128,
     "Messages": 406,
     "SQL": 659,
-    "Database": 490,
+    "Database": 487,
     "Delivery": 339,
     "Run": 368,
     "SlackNotifier": 113,
