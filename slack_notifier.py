@@ -3207,10 +3207,9 @@ class Note:
         folder = state if os.access(state, os.W_OK) else os.environ.get("TMPDIR") or "/tmp"
         self._path = os.path.join(folder, name)
         self.times: list[datetime] = []
-        if os.path.lexists(self._path):
-            with suppress(OSError, ValueError, OverflowError), self._opened(0) as file:
-                began, said = map(float, file.read(99).split())
-                self.times = [datetime.fromtimestamp(moment, timezone.utc) for moment in (began, said)]
+        with suppress(OSError, ValueError, OverflowError), self._opened(0) as file:
+            began, said = map(float, file.read(99).split())
+            self.times = [datetime.fromtimestamp(moment, timezone.utc) for moment in (began, said)]
 
     @contextmanager
     def _opened(self, flags: int) -> Iterator[io.TextIOWrapper]:

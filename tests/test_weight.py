@@ -12,7 +12,7 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_830
+MOST_LINES = 3_829
 MOST_LINES_OF_A_PART = {
     "head": 196,
     "Deadlines": 114,
@@ -23,7 +23,7 @@ MOST_LINES_OF_A_PART = {
     "SQL": 659,
     "Database": 487,
     "Delivery": 339,
-    "Run": 368,
+    "Run": 367,
     "SlackNotifier": 113,
     "Check": 183,
     "Explain and mute": 113,
