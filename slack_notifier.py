@@ -3387,11 +3387,11 @@ def _check_database(settings: Settings, until: Deadline, timeout: float) -> Iter
                 yield Finding(GOOD, f"{state['role']} can read the table {table}")
                 for other in others:
                     remedy = f"is it the worker's? Then ALTER ROLE {state['role']} SET search_path = …"
-                    yield Finding(DOUBTFUL, f"Another table in the search_path is not read: {other}", remedy)
+                    yield _doubt(f"Another table in the search_path is not read: {other}", remedy)
                 yield from doubts(state)
                 if not state["indexed"]:
                     found = "No index on tasks (status, updated_at): each run reads the whole table"
-                    yield Finding(DOUBTFUL, found, "CREATE INDEX CONCURRENTLY ON tasks (status, updated_at)")
+                    yield _doubt(found, "CREATE INDEX CONCURRENTLY ON tasks (status, updated_at)")
                 if not ledger_remedy(state):
                     yield _check_ledger(ledger, state)
             # Without a ledger, what is rolled back takes a temporary one.
@@ -3452,8 +3452,7 @@ def _check_connection(info: psycopg2.extensions.ConnectionInfo) -> Finding:
     database = f"Database {info.dbname} at {info.host}:{info.port} as {info.user}: {version}"
     if info.ssl_in_use or info.host.startswith("/") or info.host in ("localhost", "127.0.0.1", "::1"):
         return Finding(GOOD, f"{database}, {'TLS' if info.ssl_in_use else 'no TLS'}")
-    remedy = "add sslmode=verify-full (or require) to DATABASE_URL"
-    return Finding(DOUBTFUL, f"{database}, no TLS across a network", remedy)
+    return _doubt(f"{database}, no TLS across a network", "add sslmode=verify-full (or require) to DATABASE_URL")
 
 
 def _check_ledger(ledger: Ledger, state: Row) -> Finding:
@@ -3498,7 +3497,7 @@ def _check_host(name: str, url: str, until: Deadline) -> Finding:
         _request("HEAD", f"{url.partition(':')[0]}://{server}/", until.capped(PROBE_SECONDS))
     except DeliveryError as error:
         return Finding(BAD, f"{name}: {server}: {error.reason}", error.remedy or "is it the right address?")
-    return Finding(DOUBTFUL, f"{name}: {server} answers; nothing more was tried")
+    return _doubt(f"{name}: {server} answers; nothing more was tried")
 
 
 def _server(url: str) -> str:
@@ -3796,16 +3795,15 @@ def _exposed_files() -> Iterator[Finding]:
     """Yields a finding for each file of settings that others can read or change, and for a .env that is no file."""
     others = {os.path.abspath(path) for path in _ENV_FILES if os.path.lexists(path) and not os.path.isfile(path)}
     for path in sorted(others):
-        yield Finding(DOUBTFUL, f"{path} is no file and was not read", "make it one, or rename it")
+        yield _doubt(f"{path} is no file and was not read", "make it one, or rename it")
     users = set_variables(os.environ).get("SLACK_USER_WEBHOOKS_FILE", "")
     for path in filter(os.path.isfile, (_env_file(), users)):
         file = os.stat(path)
         if file.st_uid not in (os.geteuid(), 0, os.stat(__file__).st_uid):
             what = f"{path} belongs to another user (uid {file.st_uid}), who can read and change the settings"
-            yield Finding(DOUBTFUL, what, "run this as that user, or chown it to the one that runs the notifier")
+            yield _doubt(what, "run this as that user, or chown it to the one that runs the notifier")
         elif file.st_mode & 0o066:
-            what = f"{path} can be read or changed by other users of this machine"
-            yield Finding(DOUBTFUL, what, f"chmod 600 {path}")
+            yield _doubt(f"{path} can be read or changed by other users of this machine", f"chmod 600 {path}")
 
 
 def _unknown_variables(names: Iterable[str]) -> Iterator[Finding]:
@@ -3816,8 +3814,7 @@ def _unknown_variables(names: Iterable[str]) -> Iterator[Finding]:
 
         meant = get_close_matches(name.upper(), VARIABLES, 1, 0.85)
         if meant or name.startswith("SLACK_"):
-            remedy = f"did you mean {meant[0]}?" if meant else "see .env.example"
-            yield Finding(DOUBTFUL, f"{name} is no setting", remedy)
+            yield _doubt(f"{name} is no setting", f"did you mean {meant[0]}?" if meant else "see .env.example")
 
 
 if __name__ == "__main__":

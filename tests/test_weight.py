@@ -12,7 +12,7 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_829
+MOST_LINES = 3_826
 MOST_LINES_OF_A_PART = {
     "head": 196,
     "Deadlines": 114,
@@ -25,9 +25,9 @@ MOST_LINES_OF_A_PART = {
     "Delivery": 339,
     "Run": 367,
     "SlackNotifier": 113,
-    "Check": 183,
+    "Check": 182,
     "Explain and mute": 113,
-    "Command line": 184,
+    "Command line": 182,
 }
 MOST_LINES_OF_A_FUNCTION = 40
 
