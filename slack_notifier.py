@@ -2131,8 +2131,7 @@ class Ledger:
     def _connect(self, pauses: Sequence[float]) -> None:
         for pause in (*pauses, None):
             try:
-                left = self.deadline.seconds_left
-                self.connection = _run_within(left, lambda _: psycopg2.connect(**self._options))
+                self.connection = _run_within(self.deadline.seconds_left, lambda _: psycopg2.connect(**self._options))
                 # The driver would wait for ever on a server that falls silent after the login.
                 self._sockets = Sockets()
                 self._sockets.add(self.connection)
@@ -3119,8 +3118,7 @@ class Run:
         grace = timedelta(minutes=settings.grace_minutes)
         longest = grace + timedelta(minutes=FAILED_WINDOW_MINUTES)
         is_young = news.claimed_at - news.oldest < grace and news.claimed_at - news.complete < longest
-        wait = "Grace" if grace and alert is FAILED and is_young else ""
-        return "", wait
+        return "", "Grace" if grace and alert is FAILED and is_young else ""
 
     def has_destinations(self) -> bool:
         return bool(self.settings.webhooks or self.settings.user_webhooks or self.dry_run)
@@ -3151,8 +3149,7 @@ class Run:
             for number, destination in enumerate(destinations):
                 share = until.seconds_left / (len(destinations) - number)
                 with Outcome() as one:
-                    by = until.capped(max(share, least))
-                    self.outbox.post(destination, message, subject, by, or_mail=or_mail)
+                    self.outbox.post(destination, message, subject, until.capped(max(share, least)), or_mail=or_mail)
                     taken += 1
                 outcome.add(one)
             return taken > 0 and (or_mail or not outcome.error)

@@ -12,7 +12,7 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_826
+MOST_LINES = 3_823
 MOST_LINES_OF_A_PART = {
     "head": 196,
     "Deadlines": 114,
@@ -21,9 +21,9 @@ MOST_LINES_OF_A_PART = {
     "Secrets": 128,
     "Messages": 406,
     "SQL": 659,
-    "Database": 487,
+    "Database": 486,
     "Delivery": 339,
-    "Run": 367,
+    "Run": 365,
     "SlackNotifier": 113,
     "Check": 182,
     "Explain and mute": 113,

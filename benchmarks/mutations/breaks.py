@@ -625,8 +625,8 @@ TEXT = r'''
 +WHEN recorded.at <= now() OR recorded.event_at > coalesce(
 ? tests/test_restraint.py::test_what_heals_within_its_grace_is_not_told_and_the_rest_once
 # failures do not wait for their grace
--wait = "Grace" if grace
-+wait = "" if grace
+-return "", "Grace" if grace
++return "", "" if grace
 ? tests/test_restraint.py::test_a_task_that_fails_every_few_minutes_ends_its_grace
 # a grace has no end
 - and news.claimed_at - news.complete < longest
