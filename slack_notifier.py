@@ -76,7 +76,6 @@ __version__ = "3.0.0"
 __all__ = ["Settings", "SlackNotifier"]
 
 logger = logging.getLogger(__name__)
-logger.handle = lambda record: _log(record)  # type: ignore[method-assign]
 
 SLACK_HOSTS = ("hooks.slack.com", "hooks.slack-gov.com")
 NO_WEBHOOK = "SLACK_WEBHOOK environment variable not set"
@@ -162,7 +161,8 @@ class NotifierError(Exception):
 
     def __init__(self, reason: str, remedy: str = "", **details: Any) -> None:
         super().__init__(reason, remedy)
-        self.reason, self.remedy = reason, remedy
+        self.reason = reason
+        self.remedy = remedy
         vars(self).update(details)
 
     def __str__(self) -> str:
@@ -174,8 +174,8 @@ class SettingError(NotifierError, ValueError):
 
 
 class DatabaseError(NotifierError):
-    """Raised if the database fails. `lost`: the connection broke. `too_slow`: a statement ran out of time. `busy`:
-    another run holds the destination; it or the next one reports the rest. `cannot_read`: the tasks were not read."""
+    """Raised if the database fails. `lost`: the connection broke. `too_slow`: a statement ran out of time. `busy`: the
+    run that holds the destination, or the next, does what is left of a call. `cannot_read`: the tasks were not read."""
 
     lost, too_slow, busy, cannot_read = False, False, False, True
 
@@ -439,12 +439,8 @@ class Settings(NamedTuple):
                 errors.append(f"{error}, not '{value}'" if value else str(error))
         return cls(**fields), list(dict.fromkeys(errors))
 
-    def with_webhook(self, url: str) -> Settings:
-        """Returns these settings with every message sent to this webhook only."""
-        return self._replace(webhooks=Settings.from_environment({}, url).webhooks, user_webhooks={})
-
-    def destinations(self, kind: str, *, users: bool = True) -> list[Destination]:
-        """Returns where messages of this kind go: "failed", "stuck", "created", "started", or "" for any other."""
+    def destinations(self, kind: str) -> list[Destination]:
+        """Returns where all messages of this kind go: "failed", "stuck", "created", "started", or "" for any other."""
         variable, webhooks = self.webhook_name, self.webhooks.get("", ())
         if kind and self.webhooks.get(kind):
             variable, webhooks = f"SLACK_WEBHOOK_{kind.upper()}", self.webhooks[kind]
@@ -452,8 +448,6 @@ class Settings(NamedTuple):
         for number, webhook in enumerate(webhooks, 1):
             name = f"{variable}, URL {number}" if len(webhooks) > 1 else variable
             found.append(Destination(webhook, name=name))
-        if users and kind in ("failed", "stuck"):
-            found += self.user_destinations()
         return list(dict.fromkeys(found))
 
     def limits(self, timeout: float) -> Limits:
@@ -977,7 +971,7 @@ def redact(text: str) -> str:
     """Masks what looks like a credential: by its place, by the name before it (api_key=…), or by its own shape."""
     folded = text.casefold()
     for words, pattern, replacement in _RULES:
-        if any(word in folded for word in words):
+        if any(map(folded.__contains__, words)):
             text = re.sub(pattern, replacement, text)
     return text
 
@@ -1422,8 +1416,8 @@ CASE WHEN octet_length(tasks.error::text) > {SHOWN_CHARACTERS} AND length(tasks.
 # varies. OFFSET 0 keeps the planner from computing the parts several times.
 _READ = "CASE WHEN octet_length({0}) > 1000 THEN left({0}, 650) || right({0}, 350) ELSE {0} END"
 CAUSE = rf"""(
-    SELECT to_hex(hashtextextended(regexp_replace(regexp_replace(text, %(varying_words)s, '~', 'g'),
-        %(varying_numbers)s, '~', 'g') || coalesce(substring(text FROM '{CODE}'), ''), 0))
+    SELECT to_hex(hashtextextended(regexp_replace(regexp_replace(text, $${VARYING_WORDS}$$, '~', 'g'),
+        $${VARYING_NUMBERS}$$, '~', 'g') || coalesce(substring(text FROM '{CODE}'), ''), 0))
     FROM (SELECT coalesce({SHOWN_ERROR}, '') AS error OFFSET 0) AS shown
     CROSS JOIN LATERAL (
         SELECT {_READ.format(f"split_part(error, '{TRACEBACK}', 1)")} AS said,
@@ -1469,14 +1463,13 @@ READ_TASKS = 2_000
 
 def _first_tasks(condition: str, order: str) -> str:
     """Returns the statement that reads these tasks. Their ids are sorted without the columns, which may be long."""
+    order += ", tasks.id"
     first = f"SELECT tasks.id FROM tasks WHERE {condition} ORDER BY {order} LIMIT {READ_TASKS + 1}"
     return f"SELECT {_SHOWN_TASK} FROM tasks WHERE {condition} AND tasks.id = ANY(ARRAY({first})) ORDER BY {order}"
 
 
 # Tasks that failed within the window, newest first.
-FAILED_TASKS = _first_tasks(
-    "tasks.status::text = 'failed' AND tasks.updated_at >= now() - %(window)s", "tasks.updated_at DESC, tasks.id"
-)
+FAILED_TASKS = _first_tasks("status::text = 'failed' AND updated_at >= now() - %(window)s", "tasks.updated_at DESC")
 
 # A task's last sign of life. One that is run again keeps created_at and started_at. A time ahead is a mistake.
 _SIGN_OF_LIFE = """greatest(CASE WHEN tasks.created_at <= now() + interval '1 hour' THEN tasks.created_at END,
@@ -1489,7 +1482,7 @@ _IS_STUCK = f"""({_IS_OPEN} AND {_SIGN_OF_LIFE} < now() - {_LIMIT}
 
 _STUCK_STATUS = "CASE tasks.status::text WHEN 'queued' THEN 'queued' ELSE 'in_progress' END"
 # The stuck tasks, oldest first.
-STUCK_TASKS = _first_tasks(_IS_STUCK, f"{_SIGN_OF_LIFE}, tasks.id")
+STUCK_TASKS = _first_tasks(_IS_STUCK, _SIGN_OF_LIFE)
 
 # What this role may do with tasks and ledger, and what these lack. pg_get_indexdef() would wait for locks.
 STATE = r"""
@@ -1635,8 +1628,7 @@ USERS = "users"
 
 
 def _missing(rows: str) -> str:
-    """Returns the statement that adds those of the `rows` that the ledger lacks. An insert of one that is there would
-    wait for the run that changes it."""
+    """Returns the statement that adds the `rows` that the ledger lacks; to insert another would wait for its run."""
     return f"""
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
 SELECT destination, alert, task_id, event_at, '-infinity' FROM ({rows}
@@ -1702,7 +1694,8 @@ _USERS_ROW = f"destination = '{USERS}' AND alert = %(alert)s AND task_id = %(des
 
 _SEEN = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 # A time until which an alert was complete. If it lies ahead, a clock was wrong, and the look begins a week ago.
-_COMPLETE = "CASE WHEN event_at <= now() + interval '1 minute' THEN event_at ELSE now() - interval '166 hours' END"
+_COMPLETE = f"""CASE WHEN event_at <= now() + interval '1 minute' THEN event_at
+            ELSE now() - interval '7 days' + interval '{LATE_MINUTES} minutes' END"""
 # Until when an alert is complete, and where the look for news begins: two hours before that, for what was committed
 # late or by a skewed clock, but never earlier than one window before the destination's first run.
 _STATE = f"""state AS (
@@ -1729,21 +1722,29 @@ _IS_UNSEEN = """(tasks.updated_at >= (SELECT complete FROM state)
     OR coalesce((nullif(%(version)s::text, '0')::bigint - (SELECT seen FROM state)) & 4294967295 < 2147483648, true))"""
 
 
+# Notes until when the alert is complete. After a part of a recovery the next look goes on where that ends (two hours
+# before it may be just as many tasks), or a microsecond later, where very many have one updated_at.
+_COMPLETED = f"""completed AS (
+    UPDATE slack_notifications
+    SET event_at = CASE WHEN is_held THEN event_at WHEN partial THEN greatest(complete, last) ELSE now() END,
+        notified_at = CASE WHEN %(reported_as)s = '' OR is_held THEN notified_at
+            WHEN partial THEN greatest(last, beginning + interval '1 microsecond') ELSE '-infinity' END,
+        times = CASE WHEN partial OR is_held THEN seen ELSE {_SEEN} END
+    FROM figures WHERE {_ALERT_ROW}
+), finished AS (
+    DELETE FROM slack_notifications WHERE {_USERS_ROW} AND (SELECT NOT (partial OR is_held) FROM figures)
+)"""
+
+
 def _look(news: str, is_held: str = "false") -> str:
     """Returns the statement that looks whether there is `news`. If not, the alert is complete."""
     return f"""
 WITH {_STATE}, news AS ({news}
-), found AS (
-    SELECT EXISTS (SELECT FROM news WHERE is_news) AS has_news, {is_held} AS is_held
-), completed AS (
-    UPDATE slack_notifications
-    SET event_at = now(), notified_at = CASE %(reported_as)s WHEN '' THEN notified_at ELSE '-infinity' END,
-        times = {_SEEN}
-    FROM found WHERE {_ALERT_ROW} AND NOT has_news AND NOT is_held
-), finished AS (
-    DELETE FROM slack_notifications WHERE {_USERS_ROW} AND NOT (SELECT has_news OR is_held FROM found)
-)
-SELECT has_news FROM found
+), figures AS (
+    SELECT {is_held} AS is_held, false AS partial, NULL::timestamptz AS last, state.* FROM state
+    WHERE NOT EXISTS (SELECT FROM news WHERE is_news)
+), {_COMPLETED}
+SELECT NOT EXISTS (SELECT FROM figures) AS has_news
 """
 
 
@@ -1771,9 +1772,9 @@ _LISTED = f"""groups AS (
     SELECT * FROM (
         SELECT id, task_id, event_at, began, rank, groups.*,
                row_number() OVER (PARTITION BY cause ORDER BY rank, task_id)
-        FROM claimed JOIN groups USING (cause) WHERE place <= %(listed)s
+        FROM claimed JOIN groups USING (cause) WHERE place <= {MAX_CAUSES}
     ) AS numbered
-    WHERE row_number <= %(each)s LIMIT %(listed)s * %(each)s
+    WHERE row_number <= {MAX_READ_TASKS} LIMIT {MAX_CAUSES * MAX_READ_TASKS}
 ), shown AS MATERIALIZED (
     SELECT tasks.id AS key, {_SHOWN_TASK} FROM tasks WHERE tasks.id = ANY(ARRAY(SELECT id FROM listed))
 )"""
@@ -1797,19 +1798,8 @@ _STUCK_FACTS = f"""
            count(*) FILTER (WHERE status::text <> 'queued') AS in_progress, count(*) FILTER (WHERE {_IS_STUCK}) AS stuck
     FROM tasks WHERE {_IS_OPEN} AND {_IS_OF_USER}"""
 
-# What a claim changes beside the rows of its tasks: until when the alert is complete, the pace, the counts of causes.
-# After a part of a recovery the next look goes on where that ends (two hours before it may be just as many tasks), or a
-# microsecond later, where very many have one updated_at.
-_CLAIMED_STATE = f"""completed AS (
-    UPDATE slack_notifications
-    SET event_at = CASE WHEN is_held THEN event_at WHEN partial THEN greatest(complete, last) ELSE now() END,
-        notified_at = CASE WHEN %(reported_as)s = '' OR is_held THEN notified_at
-            WHEN partial THEN greatest(last, beginning + interval '1 microsecond') ELSE '-infinity' END,
-        times = CASE WHEN partial OR is_held THEN seen ELSE {_SEEN} END
-    FROM figures WHERE {_ALERT_ROW}
-), finished AS (
-    DELETE FROM slack_notifications WHERE {_USERS_ROW} AND NOT (SELECT partial OR is_held FROM figures)
-), paced AS (
+# What a claim changes beside: the pace, the counts of causes.
+_PACED_AND_COUNTED = f"""paced AS (
     UPDATE slack_notifications
     SET notified_at = CASE WHEN notified_at > now() + interval '{STORM_BURST * STORM_SECONDS} seconds' THEN now()
         ELSE greatest(notified_at, now()) END + interval '{STORM_SECONDS} seconds'
@@ -1851,7 +1841,7 @@ WITH {_STATE}, news AS (
     CROSS JOIN (SELECT count(nullif(cause, '')) AS claimed, count(*) - count(nullif(cause, '')) AS muted
                 FROM recorded) AS counted
     CROSS JOIN state
-), {_CLAIMED_STATE}, {_LISTED}
+), {_COMPLETED}, {_PACED_AND_COUNTED}, {_LISTED}
 SELECT claimed, muted, partial, oldest, complete, span, now() AS claimed_at, CASE WHEN claimed > 0 AND %(with_facts)s
            THEN (SELECT row_to_json(facts) FROM ({facts}) AS facts) END AS facts,
        %(alert)s AS alert, cause, total, users, causes,
@@ -1895,8 +1885,7 @@ _IS_NEWLY_STUCK = """(recorded.at IS NULL OR recorded.cause <> stuck.cause
 STUCK_NEWS = f"""
     SELECT stuck.*, true AS is_news FROM {_STUCK} WHERE {_IS_NEWLY_STUCK}"""
 
-# A reminder is due after SLACK_REMIND_MINUTES, then when the task has been stuck about twice as long as it was at the
-# last report, at most a day later.
+# A reminder is due after SLACK_REMIND_MINUTES, then once stuck twice as long as at the last report, or a day later.
 _IS_DUE = """(recorded.notified_at <= now() - interval '1 minute' * %(remind)s
         AND recorded.notified_at <= now() - least(interval '1 day', recorded.notified_at - recorded.event_at))"""
 # One that is due brings all that are still stuck, but for those reported just now; only the due ones of very many.
@@ -1911,8 +1900,7 @@ SELECT EXISTS (SELECT FROM slack_notifications AS recorded
 """
 
 # Tasks that were reported as failed or stuck (`reported_as`) and have ended well lately. While a younger task is stuck
-# in the status in which this one was, it merely got its turn: it and the alert's completeness are held (NULL) for a
-# day at most.
+# in this one's former status, it merely got its turn: it and the alert's completeness are held (NULL), a day at most.
 RECOVERED_NEWS = f"""
     SELECT ended.*, 'ended' AS cause,
            CASE WHEN recorded.ctid IS NULL OR recorded.cause = '' THEN false
@@ -2090,9 +2078,7 @@ ALERTS = (FAILED, *FAILED.followers, STUCK, *STUCK.followers)
 _doubt = partial(Finding, DOUBTFUL)
 _BUSY = "Another run is reporting to this destination, or a session holds its rows in slack_notifications"
 # Errors that trying again does not heal. The driver has no code for them, only the server's words.
-_IS_FINAL_ERROR = (
-    r"password authentication failed|no password supplied|(?:database|role) \".*\" does not exist|no pg_hba.conf entry"
-)
+_IS_FINAL_ERROR = 'password authentication failed|no password supplied|" does not exist|no pg_hba.conf entry'
 
 
 def _moment(text: Any, cursor: Any) -> Any:
@@ -2113,17 +2099,14 @@ class Ledger:
     """A connection to the database, its transactions, one at a time, and the claims that a run makes by them.
 
     All of it ends by the deadline. A failed connection is tried again after each of the `pauses` (seconds), one that
-    breaks with the next transaction. Claims that are `paced` are rate-limited in a storm.
-    """
+    breaks with the next transaction. Claims that are `paced` are rate-limited in a storm."""
 
-    def __init__(
-        self, url: str, deadline: Deadline, pauses: Sequence[float] = (), *, dry_run: bool = False, paced: bool = False
-    ) -> None:
+    def __init__(self, url: str, deadline: Deadline, pauses: Sequence[float] = (), *, dry_run: bool = False) -> None:
         if not url:
             raise DatabaseError("DATABASE_URL environment variable not set")
         # Whether it looks for what is odd about the tasks, which a worker's call need not.
         self.thorough, self.is_indexed = False, False
-        self.deadline, self.dry_run, self.paced = deadline, dry_run, paced
+        self.deadline, self.dry_run, self.paced = deadline, dry_run, False
         # What each transaction begins with; the names of the alerts that get state rows.
         self.opening: list[str] = []
         self.alerts: list[str] = []
@@ -2154,8 +2137,7 @@ class Ledger:
     def _connect(self, pauses: Sequence[float]) -> None:
         for pause in (*pauses, None):
             try:
-                left = self.deadline.seconds_left
-                self.connection = _run_within(left, lambda _: psycopg2.connect(**self._options))
+                self.connection = _run_within(self.deadline.seconds_left, lambda _: psycopg2.connect(**self._options))
                 # The driver would wait for ever on a server that falls silent after the login.
                 self._sockets = Sockets()
                 self._sockets.add(self.connection)
@@ -2187,8 +2169,7 @@ class Ledger:
     @contextmanager
     def transaction(self, *statements: str, until: Deadline | None = None, **parameters: object) -> Iterator[None]:
         """Runs the statements in one round trip with BEGIN, then the block; commits, or rolls back if that raises or
-        sets `keeps` to False. A DatabaseError says that the tasks were not read, or, once `has_posted` is set, that a
-        report was not recorded."""
+        sets `keeps` to False. DatabaseError: the tasks were not read; once it `has_posted`, a report not recorded."""
         if self.connection.closed:
             self.__exit__()
             self._connect(DATABASE_PAUSES_SECONDS)
@@ -2198,8 +2179,6 @@ class Ledger:
         self.parameters = {
             **own,
             "columns": COLUMNS_READ,
-            "varying_words": VARYING_WORDS,
-            "varying_numbers": VARYING_NUMBERS,
             "window": timedelta(minutes=FAILED_WINDOW_MINUTES),
             **parameters,
             "hold_milliseconds": CLAIM_HOLD_SECONDS * 1000,
@@ -2278,7 +2257,7 @@ class Ledger:
         if isinstance(error, psycopg2.errors.LockNotAvailable):
             reason = self._table_lock()
             if not reason:
-                return DatabaseError(_BUSY, busy=True, cannot_read=False)
+                return DatabaseError(_BUSY, busy=self.paced, cannot_read=False)
         if self._sockets.is_cut:
             reason = "no answer from the database in the time there was"
         elif is_canceled:
@@ -2358,8 +2337,7 @@ class Ledger:
         Returns what is wrong all the same.
 
         Where the role may not write, transactions work with a temporary table and a finding says what to grant;
-        DatabaseError where the server does not allow that, or if this is a call and the ledger is `busy`.
-        """
+        DatabaseError where the server does not allow that, or if this is a call and the ledger is `busy`."""
         self.alerts = list(dict.fromkeys(alert.name for alert in alerts))
         with self.transaction(STATE, destinations=list(destinations)):
             state = self.read_state()
@@ -2392,8 +2370,7 @@ class Ledger:
             raise DatabaseError("Rate-limited in a storm: a later run reports what failed", busy=True)
 
     def users_with_news(self, settings: Settings, rules: Row) -> list[Destination]:
-        """Returns the users' channels for which there is news, or which an earlier run has not finished, and notes
-        that they are to be served."""
+        """Returns the users' channels with news and those that an earlier run left unfinished; notes them as begun."""
         with self.transaction(ACTIVE_USERS, destinations=[USERS], **rules):
             hash_of = {row["user_key"]: row["hash"] for row in self.rows()}
             active = {channel.fingerprint: channel for channel in settings.user_destinations(hash_of)}
@@ -2406,17 +2383,12 @@ class Ledger:
             return [active[name] for name in found & active.keys()]
 
     @contextmanager
-    def claim(
-        self, alerts: Sequence[Alert], destination: Destination, until: Deadline, rules: Row
-    ) -> Iterator[News | None]:
+    def claim(self, alerts: Sequence[Alert], to: Destination, until: Deadline, rules: Row) -> Iterator[News | None]:
         """Claims the news of the first alert (`alert`) that has some for the destination, and holds it until the block
         ends; None where no alert has news or the claim is rate-limited. A claim whose connection breaks is made again;
-        one that takes too long takes only the oldest tasks. DatabaseError, `busy` if another run reports to the
-        destination."""
-        names = {"destination": destination.fingerprint, "destinations": [destination.fingerprint]}
-        own = {**names, "user": self.text(destination.user)}
-        limits = {"listed": MAX_CAUSES, "each": MAX_READ_TASKS, "part": CLAIM_TASKS, "with_facts": True}
-        parameters = {**rules, **own, **limits}
+        one that is too slow takes only the oldest tasks. DatabaseError if another run reports there."""
+        own = {"destination": to.fingerprint, "destinations": [to.fingerprint], "user": self.text(to.user)}
+        parameters = {**rules, **own, "part": CLAIM_TASKS, "with_facts": True}
         claim_by = until.before(POST_SECONDS)
         try:
             # Two fifths of the time are for a second try with fewer tasks.
@@ -2463,7 +2435,7 @@ class Ledger:
             if not wait.seconds_left:
                 # A call with many destinations does not wait for each of them.
                 self.call_wait = 0.0
-                raise DatabaseError(_BUSY, busy=True, cannot_read=False)
+                raise DatabaseError(_BUSY, busy=self.paced, cannot_read=False)
             sleep(LOCK_PAUSE_SECONDS)
             (state,) = self.fetch(LOCK)
         return True
@@ -2691,7 +2663,7 @@ def _request(method: str, url: str, until: Deadline, payload: object = None) -> 
         logging.getLogger(name).addFilter(_may_be_logged)
 
     def send(sockets: Sockets) -> tuple[int, Mapping[str, str], str]:
-        # Most runs have nothing to report, and requests takes longer to load than they take to run.
+        # Most runs post nothing, and requests takes longer to load than they take: on a busy machine, too long.
         import requests
 
         # A compressed answer of a few bytes could become endlessly many.
@@ -2699,15 +2671,14 @@ def _request(method: str, url: str, until: Deadline, payload: object = None) -> 
         request = requests.Request(method, url, headers, json=payload).prepare()
         options: Any = {"timeout": timeout, **requests.Session().merge_environment_settings(url, {}, True, None, None)}
         if payload is not None and until.seconds_left < LEAST_POST_SECONDS:
-            # To load requests may take long on a busy machine.
             raise DeliveryError("no time left for it in this run")
         # A session would follow a redirect, where a POST becomes a GET that finds a friendly 200, or load all of it.
         with closing(_adapter(sockets)) as adapter, _untraced(), adapter.send(request, **options) as response:
-            # The first lines of a refusal say enough. Other hosts than Slack's accept with the status alone.
+            # The first lines of a refusal say enough. Other hosts than Slack's accept by the status alone.
             body, is_accepted = b"", response.status_code < 300 and not _is_slack(url)
-            with suppress(*[Exception] * is_accepted):
+            with suppress(Exception) if is_accepted else nullcontext():
                 body = response.raw.read(500, decode_content=False)
-        return response.status_code, response.headers, body.decode(errors="replace")
+            return response.status_code, response.headers, body.decode(errors="replace")
 
     # The exceptions' own texts and their chains hold the webhook's path.
     return _run_within(until.seconds_left, send, lambda error, sockets: _network_error(error, url, sockets.ready))
@@ -2834,7 +2805,8 @@ class Outbox:
     """The way out for a run's messages: a webhook, an e-mail where that fails; or, with a `preview`, stdout."""
 
     def __init__(self, email: Email | None, preview: Preview | None = None) -> None:
-        self._email, self._preview = email, preview
+        self._email = email
+        self._preview = preview
         self._mailed: set[str] = set()
         self._mail_error = ""
         self._lock = threading.Lock()
@@ -2906,14 +2878,11 @@ def _print(text: str) -> None:
 class Outcome:
     """The result of an attempt, which is the block below `with`: its errors end here, at the public edge. `total`:
     tasks in the reports. `error`: what went wrong, in one line that was logged. `cannot_read`: the tasks were not read.
-    Where it `may_leave` the rest to a run that is reporting, or to the next one, that one is no error."""
+    What a call leaves to another run (`busy`) is no error."""
 
     total = 0
     error: str | None = None
     cannot_read = False
-
-    def __init__(self, *, may_leave: bool = False) -> None:
-        self._may_leave = may_leave
 
     def __enter__(self) -> Outcome:
         return self
@@ -2921,7 +2890,7 @@ class Outcome:
     def __exit__(self, kind: object, error: BaseException | None, stack: object) -> bool:
         if not isinstance(error, Exception) or _comes_from_a_signal_handler(error):
             return False
-        if self._may_leave and isinstance(error, DatabaseError) and error.busy:
+        if isinstance(error, DatabaseError) and error.busy:
             logger.info("%s", error)
             return True
         self.cannot_read = isinstance(error, DatabaseError) and error.cannot_read
@@ -2938,7 +2907,8 @@ class Outcome:
     def add(self, other: Outcome) -> None:
         """Adds the outcome for another destination of the same alert."""
         self.total = max(self.total, other.total)
-        self.error, self.cannot_read = self.error or other.error, self.cannot_read or other.cannot_read
+        self.error = self.error or other.error
+        self.cannot_read = self.cannot_read or other.cannot_read
 
 
 def _comes_from_a_signal_handler(error: Exception) -> bool:
@@ -2958,24 +2928,27 @@ def _log(record: logging.LogRecord) -> None:
             raise
 
 
+logger.handle = _log  # type: ignore[method-assign]
+
+
 class Run:
     """One run, from the settings to its outcome. All that changes meanwhile is here and nowhere else.
 
-    With a `preview` it is a dry run, which prints that of each message. `timeout` is in minutes. `patient`: it waits
-    for a database that is away. `paced`: it is rate-limited in a storm.
-    """
+    With a `preview` it is a dry run, which prints that of each message. `timeout` is in minutes. A `patient` run,
+    the monitor's, waits for a database that is away. A `paced` one, a call about failures, is limited in a storm."""
 
-    def __init__(
-        self, settings: Settings, seconds: float, preview: Preview | None, timeout: float, patient: bool, paced: bool
-    ) -> None:
-        self.settings, self.timeout_minutes = settings, timeout
+    def __init__(self, settings: Settings, seconds: float, preview: Preview | None, timeout: float) -> None:
+        self.settings = settings
         self.deadline = Deadline.after(seconds - LEEWAY_SECONDS)
+        self.timeout_minutes = timeout
         # Failed tasks are reported also if the timeout is none.
         self.limits = settings.limits(DEFAULT_TIMEOUT_MINUTES)
         with suppress(SettingError):
             self.limits = settings.limits(timeout)
+        # What the statements need to know.
         self.rules = {**self.limits._asdict(), "remind": settings.remind_minutes or None}
-        self.dry_run, self.patient, self.paced = preview is not None, patient, paced
+        self.dry_run = preview is not None
+        self.patient, self.paced = False, False
         self.outbox = Outbox(settings.email, preview)
         self.outcomes: dict[str, Outcome] = {}
         self._lock = threading.Lock()
@@ -2983,6 +2956,7 @@ class Run:
     def watch(self, alerts: Sequence[Alert]) -> list[Outcome]:
         """Runs as the monitor: reports, says so where the tasks cannot be read, and sends the heartbeat."""
         started = monotonic()
+        self.patient = True
         outcomes = self.report(alerts, self.deadline.before(CANNOT_READ_SECONDS))
         errors = [outcome.error for outcome in outcomes if outcome.cannot_read and outcome.error]
         with Outcome() as said:
@@ -3001,19 +2975,24 @@ class Run:
 
     def report(self, alerts: Sequence[Alert], until: Deadline | None = None) -> list[Outcome]:
         """Reports each alert to each of its destinations; returns an outcome for each alert."""
-        until, whole = until or self.deadline, Outcome(may_leave=self.paced)
+        until = until or self.deadline
+        self.paced = not self.patient and FAILED in alerts
+        whole = Outcome()
         if not self.has_destinations():
             whole.error = NO_WEBHOOK
             return [whole] * len(alerts)
         with whole:
             work, wanted = self.work(alerts)
             pauses = DATABASE_PAUSES_SECONDS if self.patient else ()
-            url, how = self.settings.database_url, {"dry_run": self.dry_run, "paced": self.paced}
-            with Ledger(url, until, pauses, **how) as ledger:
-                ledger.thorough = self.patient
+            with Ledger(self.settings.database_url, until, pauses, dry_run=self.dry_run) as ledger:
+                ledger.thorough, ledger.paced = self.patient, self.paced
                 for doubt in [*ledger.once_more_if_lost(lambda: self.open(ledger, work, wanted)), *mutes_of(ledger)]:
                     logger.warning("%s: %s", doubt.what, doubt.remedy)
-                work |= dict.fromkeys(self._users_with_news(ledger, wanted), wanted)
+                if self.settings.user_webhooks and wanted:
+                    # If those with news cannot be found, the others are served.
+                    with Outcome() as search:
+                        work |= dict.fromkeys(ledger.users_with_news(self.settings, self.rules), wanted)
+                    self._add(search, wanted)
                 self._report_all(ledger, deque(work.items()), until)
         return [whole] * len(alerts) if whole.error else list(self.outcomes.values())
 
@@ -3038,15 +3017,6 @@ class Run:
                 wanted += chain
             self.outcomes.setdefault(alert.kind, Outcome()).add(outcome)
         return work, wanted
-
-    def _users_with_news(self, ledger: Ledger, alerts: Sequence[Alert]) -> list[Destination]:
-        """Returns the users' channels for which there is news. If they cannot be found, the others are served."""
-        if not self.settings.user_webhooks or not alerts:
-            return []
-        with Outcome() as outcome:
-            return ledger.users_with_news(self.settings, self.rules)
-        self._add(outcome, alerts)
-        return []
 
     def _add(self, outcome: Outcome, alerts: Iterable[Alert]) -> None:
         with self._lock:
@@ -3091,7 +3061,7 @@ class Run:
         """Reports the alerts to one destination, each for at most `seconds`; after one that fails, none of its kind."""
         totals = {alert.kind: 0 for alert in alerts}
         while alerts:
-            outcome = Outcome(may_leave=self.paced)
+            outcome = Outcome()
             ledger.alert = alerts[0]
             reported = self._report_first(ledger, destination, alerts, until.capped(seconds), outcome)
             kind = ledger.alert.kind
@@ -3100,7 +3070,8 @@ class Run:
             self._add(outcome, [ledger.alert])
             if not reported and not outcome.error:
                 return
-            alerts = [one for one in alerts[alerts.index(ledger.alert) + 1 :] if not outcome.error or one.kind != kind]
+            later = alerts[alerts.index(ledger.alert) + 1 :]
+            alerts = [alert for alert in later if not outcome.error or alert.kind != kind]
 
     def _report_first(
         self, ledger: Ledger, destination: Destination, alerts: Sequence[Alert], until: Deadline, outcome: Outcome
@@ -3116,8 +3087,7 @@ class Run:
         6. Commit. Nothing else stands between Slack's answer and the commit.
 
         A crash or an error before Slack's answer rolls back, so the next run reports the same tasks; one between the
-        answer and the commit makes the next run repeat the message. Steps 1 to 3 are Ledger.claim().
-        """
+        answer and the commit makes the next run repeat the message. Steps 1 to 3 are Ledger.claim()."""
         with outcome:
             if until.seconds_left < POST_SECONDS + COMMIT_SECONDS:
                 late = [alert for alert in alerts if alert.followers]
@@ -3173,7 +3143,7 @@ class Run:
         return bool(self.settings.webhooks or self.settings.user_webhooks or self.dry_run)
 
     def destinations(self, kind: str) -> list[Destination]:
-        destinations = self.settings.destinations(kind, users=False)
+        destinations = self.settings.destinations(kind)
         if destinations or (self.settings.user_webhooks and kind in ("failed", "stuck")):
             return destinations
         if not self.dry_run:
@@ -3198,8 +3168,7 @@ class Run:
             for number, destination in enumerate(destinations):
                 share = until.seconds_left / (len(destinations) - number)
                 with Outcome() as one:
-                    by = until.capped(max(share, least))
-                    self.outbox.post(destination, message, subject, by, or_mail=or_mail)
+                    self.outbox.post(destination, message, subject, until.capped(max(share, least)), or_mail=or_mail)
                     taken += 1
                 outcome.add(one)
             return taken > 0 and (or_mail or not outcome.error)
@@ -3247,17 +3216,16 @@ class Note:
     away. The file holds these two times only and is the user's own. Where none can be kept, each run says it."""
 
     def __init__(self, trouble: str, settings: Settings, alerts: Sequence[Alert]) -> None:
-        webhooks = {to.webhook for alert in alerts for to in settings.destinations(alert.kind, users=False)}
+        webhooks = {to.webhook for alert in alerts for to in settings.destinations(alert.kind)}
         installation = [trouble, _ENV_FILES[1], str(os.geteuid()), *sorted(webhooks)]
         name = f"slack_notifier-{hashlib.sha256(chr(10).join(installation).encode()).hexdigest()[:16]}"
         state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
         folder = state if os.access(state, os.W_OK) else os.environ.get("TMPDIR") or "/tmp"
         self._path = os.path.join(folder, name)
         self.times: list[datetime] = []
-        if os.path.lexists(self._path):
-            with suppress(OSError, ValueError, OverflowError), self._opened(0) as file:
-                began, said = map(float, file.read(99).split())
-                self.times = [datetime.fromtimestamp(moment, timezone.utc) for moment in (began, said)]
+        with suppress(OSError, ValueError, OverflowError), self._opened(0) as file:
+            began, said = map(float, file.read(99).split())
+            self.times = [datetime.fromtimestamp(moment, timezone.utc) for moment in (began, said)]
 
     @contextmanager
     def _opened(self, flags: int) -> Iterator[io.TextIOWrapper]:
@@ -3297,7 +3265,8 @@ class SlackNotifier:
         if settings is None:
             settings = Settings.from_environment(webhook_url=webhook_url)
         elif webhook_url:
-            settings = settings.with_webhook(webhook_url)
+            webhooks = Settings.from_environment({}, webhook_url).webhooks
+            settings = settings._replace(webhooks=webhooks, user_webhooks={})
         self.settings = settings
         self.dry_run = dry_run
         self.preview: Preview = preview_as_text
@@ -3341,7 +3310,7 @@ class SlackNotifier:
 
     def send_failed_tasks_notification(self) -> bool:
         """Reports failed tasks, and those that recovered; True: delivered, or nothing to report."""
-        return self.run(CALL_SECONDS, paced=True).report([FAILED])[0].error is None
+        return self.run(CALL_SECONDS).report([FAILED])[0].error is None
 
     def send_stuck_tasks_notification(self, timeout_minutes: float = DEFAULT_TIMEOUT_MINUTES) -> bool:
         """Reports stuck tasks, and those that recovered; True: delivered, or nothing to report."""
@@ -3367,7 +3336,7 @@ class SlackNotifier:
         Returns failed_tasks_count, stuck_tasks_count (tasks in this run's reports), failed_notification_sent,
         stuck_notification_sent (delivered, or nothing to report), error (None, or one line). It also says where the
         tasks cannot be read, and sends the heartbeat."""
-        failed, stuck = self.watch([FAILED, STUCK], timeout_minutes)
+        failed, stuck = self.run(RUN_SECONDS, timeout_minutes).watch([FAILED, STUCK])
         errors = dict.fromkeys(outcome.error for outcome in (failed, stuck) if outcome.error)
         return {
             "failed_tasks_count": failed.total,
@@ -3382,10 +3351,6 @@ class SlackNotifier:
         build = partial(event_message, event, task, datetime.now(timezone.utc), self.settings.environment)
         return self.run(EVENT_SECONDS).send([event.kind], f"a {event.kind} task", build)
 
-    def watch(self, alerts: Sequence[Alert], timeout_minutes: float) -> list[Outcome]:
-        """Runs as the monitor, which is what the command line does."""
-        return self.run(RUN_SECONDS, timeout_minutes, patient=True).watch(alerts)
-
     def say_unusable(self, alerts: Sequence[Alert], error: str) -> None:
         """Says that a setting is wrong, wherever those that are right lead to: it silences nobody."""
         run = self.run(CANNOT_READ_SECONDS)
@@ -3394,10 +3359,8 @@ class SlackNotifier:
         run.say(alerts, Note(error, self.settings, alerts), message)
         run.send_heartbeat(good=False)
 
-    def run(
-        self, seconds: float, timeout: float = DEFAULT_TIMEOUT_MINUTES, *, patient: bool = False, paced: bool = False
-    ) -> Run:
-        return Run(self.settings, seconds, self.preview if self.dry_run else None, timeout, patient, paced)
+    def run(self, seconds: float, timeout: float = DEFAULT_TIMEOUT_MINUTES) -> Run:
+        return Run(self.settings, seconds, self.preview if self.dry_run else None, timeout)
 
 
 # ---- Check -----------------------------------------------------------------------------------------------------------
@@ -3440,16 +3403,16 @@ def _check_database(settings: Settings, until: Deadline, timeout: float) -> Iter
                 yield Finding(GOOD, f"{state['role']} can read the table {table}")
                 for other in others:
                     remedy = f"is it the worker's? Then ALTER ROLE {state['role']} SET search_path = …"
-                    yield Finding(DOUBTFUL, f"Another table in the search_path is not read: {other}", remedy)
+                    yield _doubt(f"Another table in the search_path is not read: {other}", remedy)
                 yield from doubts(state)
                 if not state["indexed"]:
                     found = "No index on tasks (status, updated_at): each run reads the whole table"
-                    yield Finding(DOUBTFUL, found, "CREATE INDEX CONCURRENTLY ON tasks (status, updated_at)")
+                    yield _doubt(found, "CREATE INDEX CONCURRENTLY ON tasks (status, updated_at)")
                 if not ledger_remedy(state):
                     yield _check_ledger(ledger, state)
                 if state["open_schema"]:
                     remedy = f"REVOKE CREATE ON SCHEMA {state['open_schema']} FROM PUBLIC"
-                    yield Finding(DOUBTFUL, "Everybody may create tables in the schema of the ledger", remedy)
+                    yield _doubt("Everybody may create tables in the schema of the ledger", remedy)
             # Without a ledger, what is rolled back takes a temporary one.
             if state["may_create_temporary"] or not state["unborn"]:
                 yield from _check_runs(ledger, settings, until, timeout)
@@ -3459,7 +3422,7 @@ def _check_database(settings: Settings, until: Deadline, timeout: float) -> Iter
 
 def _check_runs(ledger: Ledger, settings: Settings, until: Deadline, timeout: float) -> Iterator[Finding]:
     """Yields when a run last completed for the first destinations, and what one would report to them now."""
-    run = Run(settings, RUN_SECONDS, None, timeout, patient=False, paced=False)
+    run = Run(settings, RUN_SECONDS, None, timeout)
     if not run.has_destinations():
         return
     ledger.thorough = False
@@ -3508,8 +3471,7 @@ def _check_connection(info: psycopg2.extensions.ConnectionInfo) -> Finding:
     database = f"Database {info.dbname} at {info.host}:{info.port} as {info.user}: {version}"
     if info.ssl_in_use or info.host.startswith("/") or info.host in ("localhost", "127.0.0.1", "::1"):
         return Finding(GOOD, f"{database}, {'TLS' if info.ssl_in_use else 'no TLS'}")
-    remedy = "add sslmode=verify-full (or require) to DATABASE_URL"
-    return Finding(DOUBTFUL, f"{database}, no TLS across a network", remedy)
+    return _doubt(f"{database}, no TLS across a network", "add sslmode=verify-full (or require) to DATABASE_URL")
 
 
 def _check_ledger(ledger: Ledger, state: Row) -> Finding:
@@ -3524,8 +3486,8 @@ def _check_destinations(settings: Settings, until: Deadline) -> Iterator[Finding
     """Checks several destinations at the same time, as each may take PROBE_SECONDS."""
     from concurrent.futures import ThreadPoolExecutor
 
-    # Failed tasks are reported to single users, too.
-    found = [destination for kind in (*settings.webhooks, "failed") for destination in settings.destinations(kind)]
+    found = [destination for kind in settings.webhooks for destination in settings.destinations(kind)]
+    found += settings.user_destinations()
     with ThreadPoolExecutor(MAX_CONNECTIONS) as pool:
         yield from pool.map(partial(_check_destination, until=until), dict.fromkeys(found))
 
@@ -3554,7 +3516,7 @@ def _check_host(name: str, url: str, until: Deadline) -> Finding:
         _request("HEAD", f"{url.partition(':')[0]}://{server}/", until.capped(PROBE_SECONDS))
     except DeliveryError as error:
         return Finding(BAD, f"{name}: {server}: {error.reason}", error.remedy or "is it the right address?")
-    return Finding(DOUBTFUL, f"{name}: {server} answers; nothing more was tried")
+    return _doubt(f"{name}: {server} answers; nothing more was tried")
 
 
 def _server(url: str) -> str:
@@ -3678,8 +3640,7 @@ def _mute_of(task: Row, rows: Rows) -> str:
 
 
 def mute(run: Run, words: str, hours: float) -> int:
-    """Mutes failures whose error holds the words, or ends that (0 hours), for the webhooks of the settings. Returns the
-    exit code."""
+    """Mutes failures whose error holds the words, for the settings' webhooks; 0 hours end it. Returns the exit code."""
     with Outcome() as outcome, Ledger(run.settings.database_url, run.deadline, dry_run=run.dry_run) as ledger:
         names = [place.fingerprint for place in run.destinations("failed")]
         if not names:
@@ -3804,7 +3765,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     if arguments.timeout and settings.queued_minutes and settings.in_progress_minutes:
         logger.warning("--timeout is not used: SLACK_QUEUED_MINUTES and SLACK_IN_PROGRESS_MINUTES are set")
-    outcomes = notifier.watch(arguments.alerts, timeout)
+    outcomes = notifier.run(RUN_SECONDS, timeout).watch(arguments.alerts)
     if not any(outcome.error or outcome.total for outcome in outcomes):
         logger.info("No %s tasks to report", " or ".join(alert.kind for alert in arguments.alerts))
     return int(any(outcome.error for outcome in outcomes))
@@ -3853,16 +3814,15 @@ def _exposed_files() -> Iterator[Finding]:
     """Yields a finding for each file of settings that others can read or change, and for a .env that is no file."""
     others = {os.path.abspath(path) for path in _ENV_FILES if os.path.lexists(path) and not os.path.isfile(path)}
     for path in sorted(others):
-        yield Finding(DOUBTFUL, f"{path} is no file and was not read", "make it one, or rename it")
+        yield _doubt(f"{path} is no file and was not read", "make it one, or rename it")
     users = set_variables(os.environ).get("SLACK_USER_WEBHOOKS_FILE", "")
     for path in filter(os.path.isfile, (_env_file(), users)):
         file = os.stat(path)
         if file.st_uid not in (os.geteuid(), 0, os.stat(__file__).st_uid):
             what = f"{path} belongs to another user (uid {file.st_uid}), who can read and change the settings"
-            yield Finding(DOUBTFUL, what, "run this as that user, or chown it to the one that runs the notifier")
+            yield _doubt(what, "run this as that user, or chown it to the one that runs the notifier")
         elif file.st_mode & 0o066:
-            what = f"{path} can be read or changed by other users of this machine"
-            yield Finding(DOUBTFUL, what, f"chmod 600 {path}")
+            yield _doubt(f"{path} can be read or changed by other users of this machine", f"chmod 600 {path}")
 
 
 def _unknown_variables(names: Iterable[str]) -> Iterator[Finding]:
@@ -3873,8 +3833,7 @@ def _unknown_variables(names: Iterable[str]) -> Iterator[Finding]:
 
         meant = get_close_matches(name.upper(), VARIABLES, 1, 0.85)
         if meant or name.startswith("SLACK_"):
-            remedy = f"did you mean {meant[0]}?" if meant else "see .env.example"
-            yield Finding(DOUBTFUL, f"{name} is no setting", remedy)
+            yield _doubt(f"{name} is no setting", f"did you mean {meant[0]}?" if meant else "see .env.example")
 
 
 if __name__ == "__main__":

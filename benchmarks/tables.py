@@ -58,10 +58,6 @@ CLAIM_PARAMETERS: dict[str, Any] = {
     "paced": False,
     "with_facts": True,
     "version": AsIs("tasks.xmin"),
-    "listed": slack_notifier.MAX_CAUSES,
-    "each": slack_notifier.MAX_READ_TASKS,
-    "varying_words": slack_notifier.VARYING_WORDS,
-    "varying_numbers": slack_notifier.VARYING_NUMBERS,
 }
 
 A_YEAR = 365 * 24 * 60

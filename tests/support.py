@@ -320,7 +320,6 @@ ORDER BY number
 
 def causes_in_sql(database_url: str, errors: Sequence[str | None]) -> list[str]:
     """The cause of each error as PostgreSQL finds it."""
-    patterns = {"varying_words": slack_notifier.VARYING_WORDS, "varying_numbers": slack_notifier.VARYING_NUMBERS}
     with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
-        cursor.execute(CAUSES, {"errors": list(errors), **patterns})
+        cursor.execute(CAUSES, {"errors": list(errors)})
         return [cause for (cause,) in cursor.fetchall()]

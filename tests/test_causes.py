@@ -347,7 +347,7 @@ def critical(database_url: str, slack: SlackStandIn, **changes: Any) -> SlackNot
     """A notifier in quiet hours, which only what is critical breaks."""
     all_day = slack_notifier.QuietHours(datetime.min.time(), datetime.max.time(), timezone.utc)
     settings = Settings(database_url=database_url, critical_mention="<!here>", quiet_hours=all_day, **changes)
-    return SlackNotifier(settings=settings.with_webhook(slack.webhook()))
+    return SlackNotifier(slack.webhook(), settings=settings)
 
 
 FAILURE, LATELY = task("failed", started=59, updated=5), task("finished", updated=5)

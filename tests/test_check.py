@@ -206,6 +206,9 @@ MISTAKES = {
         "! No index on tasks (status, updated_at): each run reads the whole table → "
         "CREATE INDEX CONCURRENTLY ON tasks (status, updated_at)"
     ),
+    "GRANT CREATE ON SCHEMA public TO PUBLIC": (
+        "! Everybody may create tables in the schema of the ledger → REVOKE CREATE ON SCHEMA public FROM PUBLIC"
+    ),
     "REVOKE CREATE ON SCHEMA public FROM READER": f"{FORGETS} → GRANT CREATE ON SCHEMA public TO READER",
     slack_notifier.CREATE_LEDGER: f"{FORGETS} → GRANT SELECT, INSERT, UPDATE, DELETE ON slack_notifications TO READER",
     "ALTER ROLE READER SET default_transaction_read_only = on": (
@@ -403,8 +406,8 @@ def test_dead_webhooks_are_told_from_living_ones_by_name_and_nothing_is_posted(
         f"✓ SLACK_WEBHOOK, URL 1 ({fingerprint(one)}): Slack knows the webhook",
         f"✓ SLACK_WEBHOOK, URL 2 ({fingerprint(two)}): Slack knows the webhook",
         f"✗ SLACK_WEBHOOK_FAILED ({fingerprint(dead)}): {refused}",
-        f"✗ the channel of user test-api... ({fingerprint(of_user, 'test-api-key-0001')}): {refused}",
         f"✗ SLACK_WEBHOOK_STUCK ({fingerprint(down)}): HTTP 503 → see slack-status.com, DNS, firewall",
+        f"✗ the channel of user test-api... ({fingerprint(of_user, 'test-api-key-0001')}): {refused}",
     ]
     assert {request.body for request in slack.requests} == {b'{"text": ""}'}
 

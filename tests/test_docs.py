@@ -354,7 +354,7 @@ def test_the_example_of_a_users_file_is_one(tmp_path):
     path.write_text(example, encoding="utf-8")
     path.chmod(0o600)
     settings = Settings.from_environment({"SLACK_USER_WEBHOOKS_FILE": str(path)})
-    assert [destination.user for destination in settings.destinations("failed")] == ["pr_live_4c81f0a27be94d6f"]
+    assert [destination.user for destination in settings.user_destinations()] == ["pr_live_4c81f0a27be94d6f"]
 
 
 def anchors(page: str) -> set[str]:

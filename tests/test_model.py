@@ -656,7 +656,7 @@ PATCHES: dict[str, tuple[Patch, list[Step]]] = {
         [("begin", [100], "failed", True)],
     ),
     "a storm passes": (
-        Patch("_CLAIMED_STATE", "greatest(notified_at, now())", "now()"),
+        Patch("_PACED_AND_COUNTED", "greatest(notified_at, now())", "now()"),
         [*[CREATE] * (BURST + 1), ("fail_one_after_the_other", "codec")],
     ),
     "a storm is held too early": (
@@ -682,7 +682,7 @@ PATCHES: dict[str, tuple[Patch, list[Step]]] = {
         [("begin", [100, 31], "queued", True), ("finish", 0, "finished"), RUN],
     ),
     "a task that got its turn is never told as recovered": (
-        Patch("_look", "AND NOT has_news AND NOT is_held", "AND NOT has_news"),
+        Patch("_look", "SELECT {is_held} AS is_held", "SELECT false AS is_held"),
         [
             ("begin", [100, 31], "queued", True),
             *(("finish", 0, "finished"), RUN, ("a_long_while", 14401), RUN, ("finish", 1, "finished"), RUN),

@@ -81,7 +81,6 @@ LIMITS = dict.fromkeys(["statement_milliseconds", "lock_milliseconds", "hold_mil
 # Of a claim with tasks.
 CLAIM: dict[str, object] = {
     **{"since": None, "first": datetime.now(timezone.utc), "nullable": True},
-    **{"listed": slack_notifier.MAX_LISTED_TASKS, "each": slack_notifier.MAX_TASKS_OF_A_CAUSE},
 }
 ALERTS = {alert.name: {"alert": alert.name, "reported_as": alert.reported_as} for alert in slack_notifier.ALERTS}
 

@@ -7,6 +7,7 @@ import os
 import re
 import resource
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -574,7 +575,6 @@ def test_explain_says_what_was_reported_where_and_when(cli, notifier, tasks, bec
         ({}, {"updated": 5}, "not reported: the next run does"),
         ({}, {"updated": 100}, "changed too early. Runs look back to .* not beyond 20.*, 30 minutes before the first"),
         ({"SLACK_GRACE_MINUTES": "10"}, {"updated": 5}, "grace until 20.* UTC at the latest, unless the alert is crit"),
-        ({"SLACK_QUIET_HOURS": "00:00-23:59"}, {"updated": 5}, "quiet hours until 23:59 UTC, unless the alert is crit"),
         ({}, {"updated": 5, "error": LOUD}, "'http 429' is muted until 20"),
         ({}, {"status": "queued", "created": 10}, "It is stuck from 20[^,]* on, unless it gives a sign of life"),
         ({}, {"status": "queued", "created": 40}, "not reported: the next run does"),
@@ -586,6 +586,14 @@ def test_explain_says_why_a_task_was_not_reported(cli, notifier, tasks, environm
     assert slack_notifier.mute(notifier.run(10), "http 429", 1) == 0
     task_id = tasks.add(**{"status": "failed", "error": "disk full", **task})
     assert re.search(words, explained(cli, task_id, **environment))
+
+
+def test_explain_says_until_when_quiet_hours_hold_a_task(cli, notifier, tasks):
+    now, hour = datetime.now(timezone.utc), timedelta(hours=1)
+    end = f"{now + hour:%H:%M}"
+    report(notifier)
+    text = explained(cli, tasks.fail(), SLACK_QUIET_HOURS=f"{now - hour:%H:%M}-{end}")
+    assert f"not reported: quiet hours until {end} UTC, unless the alert is critical" in text
 
 
 def test_explain_of_a_task_that_failed_again(cli, notifier, tasks, pass_time):

@@ -147,7 +147,8 @@ def test_webhook_argument_goes_before_every_variable_of_a_webhook_even_where_the
     wrong = {name: "wrong" for name, variable in VARIABLES.items() if "webhooks" in variable.field}
     assert len(wrong) == 6
     assert Settings.read(wrong, WEBHOOK) == (Settings(webhooks={"": [WEBHOOK]}), [])
-    assert Settings(user_webhooks={"key": "x"}).with_webhook(WEBHOOK) == Settings(webhooks={"": [WEBHOOK]})
+    notifier = SlackNotifier(WEBHOOK, settings=Settings(user_webhooks={"key": "x"}))
+    assert notifier.settings == Settings(webhooks={"": [WEBHOOK]})
     settings, (error,) = Settings.read({"SLACK_WEBHOOK": WEBHOOK}, "topsecret")
     assert error == "webhook_url must be an incoming webhook: https://hooks.slack.com/services/…"
     assert settings == Settings()

@@ -456,7 +456,7 @@ def test_a_channel_that_was_told_of_nothing_does_not_look_for_what_has_mended(no
 
 @pytest.mark.parametrize(("alerts", "late"), [(["HEALED", "STUCK", "RECOVERED"], "STUCK"), (["RECOVERED"], None)])
 def test_an_alert_for_which_no_time_is_left_is_an_error_and_a_recovery_waits(settings, alerts, late):
-    run, outcome = slack_notifier.Run(settings, 90, None, 30, False, False), slack_notifier.Outcome()
+    run, outcome = slack_notifier.Run(settings, 90, None, 30), slack_notifier.Outcome()
     ledger = SimpleNamespace(alert=None)
     (destination,) = settings.destinations("stuck")
     left = [getattr(slack_notifier, name) for name in alerts]

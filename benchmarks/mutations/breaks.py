@@ -86,8 +86,8 @@ TEXT = r'''
 -self.total = max(self.total, other.total)
 +self.total = self.total + other.total
 # the other alert's error is forgotten
--self.error, self.cannot_read = self.error or other.error,
-+self.error, self.cannot_read = other.error,
+-self.error = self.error or other.error
++self.error = other.error
 ? tests/test_routes.py::test_quiet_hours_hold_the_recovery_which_calls_nobody
 # in quiet hours what is held counts as told
  kept for later", wait, subject)
@@ -373,8 +373,8 @@ TEXT = r'''
 -CASE WHEN is_held THEN event_at WHEN partial THEN greatest(complete, last) ELSE now() END
 +now()
 # a user's channel is finished with a part
--DELETE FROM slack_notifications WHERE {_USERS_ROW} AND NOT (SELECT partial OR is_held FROM figures)
-+DELETE FROM slack_notifications WHERE {_USERS_ROW}
+-DELETE FROM slack_notifications WHERE {_USERS_ROW} AND (SELECT NOT (partial OR is_held) FROM figures)
++DELETE FROM slack_notifications WHERE {_USERS_ROW} AND EXISTS (SELECT FROM figures)
 # a user's channel begins now
 -           greatest(event_at, (SELECT event_at FROM shared WHERE alert = '')) AS event_at
 +           now() AS event_at
@@ -491,7 +491,7 @@ TEXT = r'''
 +if True
 ? tests/test_ledger.py::test_a_recovery_waits_for_the_alert_that_was_refused
 # the recovery of an alert that fails goes out before it
-- if not outcome.error or one.kind != kind]
+- if not outcome.error or alert.kind != kind]
 +]
 ? tests/test_ledger.py::test_a_task_that_finished_is_named_once_as_recovered_and_is_not_counted
 # a recovery counts as a stuck task
@@ -531,11 +531,12 @@ TEXT = r'''
 +)
 ? tests/test_silence.py::test_a_clock_that_was_ahead_once_hides_nothing
 # what is complete lies ahead
--CASE WHEN event_at <= now() + interval '1 minute' THEN event_at ELSE now() - interval '166 hours' END
+-CASE WHEN event_at <= now() + interval '1 minute' THEN event_at
+-            ELSE now() - interval '7 days' + interval '{LATE_MINUTES} minutes' END
 +event_at
 # a wrong clock is made up for with a day alone
--THEN event_at ELSE now() - interval '166 hours' END
-+THEN event_at ELSE now() - interval '1 hour' END
+-ELSE now() - interval '7 days' + interval '{LATE_MINUTES} minutes' END
++ELSE now() - interval '1 hour' END
 ? tests/test_silence.py::test_no_later_run_reports_what_the_first_one_left_out
 # a later run reports what the first one left out
 -complete - interval '{LATE_MINUTES} minutes', first_run - %(window)s,
@@ -675,8 +676,7 @@ TEXT = r'''
 +}
 ? tests/test_check.py::test_webhooks_of_users_are_looked_at_where_no_kind_has_one_of_its_own
 # the webhooks of users are not looked at
--for kind in (*settings.webhooks, "failed")
-+for kind in settings.webhooks
+-    found += settings.user_destinations()
 ? tests/test_check.py::test_dead_webhooks_are_told_from_living_ones_by_name_and_nothing_is_posted
 # a dead webhook is a good one
 -if error.word != "no_text":
