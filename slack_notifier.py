@@ -2922,7 +2922,7 @@ def _comes_from_a_signal_handler(error: Exception) -> bool:
 def _log(record: logging.LogRecord) -> None:
     """Logs for the program that called us: a handler or filter of it that raises ends no call, and repeats no alert."""
     try:
-        logging.Logger.handle(logger, record)
+        type(logger).handle(logger, record)
     except Exception as error:
         if _comes_from_a_signal_handler(error):
             raise

@@ -453,6 +453,19 @@ def test_a_log_that_raises_costs_no_call_and_repeats_no_alert(notifier, slack, t
     assert told(slack) == [[failed]]
 
 
+def test_a_logger_class_of_the_program_handles_our_records_too(monkeypatch, caplog):
+    class Own(logging.Logger):
+        """One that does more with a record than to log it."""
+
+        def handle(self, record: logging.LogRecord) -> None:
+            record.msg = f"protoreel: {record.msg}"
+            super().handle(record)
+
+    monkeypatch.setattr(slack_notifier.logger, "__class__", Own)
+    slack_notifier.logger.warning("a word")
+    assert caplog.messages == ["protoreel: a word"]
+
+
 def test_an_exception_of_a_handler_that_comes_while_a_thread_starts_is_none_of_a_lack_of_threads():
     class Starting(threading.Thread):
         """Its start is interrupted, as the handler runs in the thread that starts it."""
