@@ -1628,7 +1628,7 @@ USERS = "users"
 
 
 def _missing(rows: str) -> str:
-    """Returns the statement that adds the `rows` that the ledger lacks; to insert another would wait for its run."""
+    """Returns the statement that adds those `rows` that the ledger lacks: for any other it might wait for a run."""
     return f"""
 INSERT INTO slack_notifications (destination, alert, task_id, event_at, notified_at)
 SELECT destination, alert, task_id, event_at, '-infinity' FROM ({rows}
@@ -1692,6 +1692,7 @@ def _record(alert: str, task_id: str) -> str:
 
 _USERS_ROW = f"destination = '{USERS}' AND alert = %(alert)s AND task_id = %(destination)s"
 
+# All transactions before this number have ended.
 _SEEN = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 # A time until which an alert was complete. If it lies ahead, a clock was wrong, and the look begins a week ago.
 _COMPLETE = f"""CASE WHEN event_at <= now() + interval '1 minute' THEN event_at
@@ -1720,7 +1721,6 @@ _IS_MUTED = f"""EXISTS (SELECT FROM mutes WHERE least({_CHANGED_AT}, now()) <= u
 # what was reported lately. `seen`: all before that had ended (NULL: another server's). Half of the numbers are later.
 _IS_UNSEEN = """(tasks.updated_at >= (SELECT complete FROM state)
     OR coalesce((nullif(%(version)s::text, '0')::bigint - (SELECT seen FROM state)) & 4294967295 < 2147483648, true))"""
-
 
 # Notes until when the alert is complete. After a part of a recovery the next look goes on where that ends (two hours
 # before it may be just as many tasks), or a microsecond later, where very many have one updated_at.
@@ -1798,7 +1798,7 @@ _STUCK_FACTS = f"""
            count(*) FILTER (WHERE status::text <> 'queued') AS in_progress, count(*) FILTER (WHERE {_IS_STUCK}) AS stuck
     FROM tasks WHERE {_IS_OPEN} AND {_IS_OF_USER}"""
 
-# What a claim changes beside: the pace, the counts of causes.
+# What else a claim changes: the pace, the counts of causes.
 _PACED_AND_COUNTED = f"""paced AS (
     UPDATE slack_notifications
     SET notified_at = CASE WHEN notified_at > now() + interval '{STORM_BURST * STORM_SECONDS} seconds' THEN now()
@@ -2663,7 +2663,7 @@ def _request(method: str, url: str, until: Deadline, payload: object = None) -> 
         logging.getLogger(name).addFilter(_may_be_logged)
 
     def send(sockets: Sockets) -> tuple[int, Mapping[str, str], str]:
-        # Most runs post nothing, and requests takes longer to load than they take: on a busy machine, too long.
+        # Loaded late, as most runs post nothing. On a busy machine that may take all the time there was.
         import requests
 
         # A compressed answer of a few bytes could become endlessly many.
@@ -2935,7 +2935,7 @@ class Run:
     """One run, from the settings to its outcome. All that changes meanwhile is here and nowhere else.
 
     With a `preview` it is a dry run, which prints that of each message. `timeout` is in minutes. A `patient` run,
-    the monitor's, waits for a database that is away. A `paced` one, a call about failures, is limited in a storm."""
+    the monitor's, waits for a database that is away. Any other one about failures is rate-limited in a storm."""
 
     def __init__(self, settings: Settings, seconds: float, preview: Preview | None, timeout: float) -> None:
         self.settings = settings
@@ -2948,7 +2948,7 @@ class Run:
         # What the statements need to know.
         self.rules = {**self.limits._asdict(), "remind": settings.remind_minutes or None}
         self.dry_run = preview is not None
-        self.patient, self.paced = False, False
+        self.patient = False
         self.outbox = Outbox(settings.email, preview)
         self.outcomes: dict[str, Outcome] = {}
         self._lock = threading.Lock()
@@ -2976,7 +2976,6 @@ class Run:
     def report(self, alerts: Sequence[Alert], until: Deadline | None = None) -> list[Outcome]:
         """Reports each alert to each of its destinations; returns an outcome for each alert."""
         until = until or self.deadline
-        self.paced = not self.patient and FAILED in alerts
         whole = Outcome()
         if not self.has_destinations():
             whole.error = NO_WEBHOOK
@@ -2985,7 +2984,7 @@ class Run:
             work, wanted = self.work(alerts)
             pauses = DATABASE_PAUSES_SECONDS if self.patient else ()
             with Ledger(self.settings.database_url, until, pauses, dry_run=self.dry_run) as ledger:
-                ledger.thorough, ledger.paced = self.patient, self.paced
+                ledger.thorough, ledger.paced = self.patient, FAILED in alerts and not self.patient
                 for doubt in [*ledger.once_more_if_lost(lambda: self.open(ledger, work, wanted)), *mutes_of(ledger)]:
                     logger.warning("%s: %s", doubt.what, doubt.remedy)
                 if self.settings.user_webhooks and wanted:

@@ -12,7 +12,7 @@ SOURCE = Path(slack_notifier.__file__).read_text("utf-8")
 LINES = SOURCE.splitlines()
 
 # Lines of the whole module, and of each part under its banner; what stands before the first is the head.
-MOST_LINES = 3_845
+MOST_LINES = 3_844
 MOST_LINES_OF_A_PART = {
     "head": 196,
     "Deadlines": 114,
@@ -23,7 +23,7 @@ MOST_LINES_OF_A_PART = {
     "SQL": 665,
     "Database": 486,
     "Delivery": 339,
-    "Run": 378,
+    "Run": 377,
     "SlackNotifier": 113,
     "Check": 185,
     "Explain and mute": 113,
