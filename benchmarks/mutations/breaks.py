@@ -666,7 +666,11 @@ TEXT = r'''
 # a note of somebody else's is believed
 -if (found.st_uid, found.st_nlink, found.st_mode) != (os.geteuid(), 1, 0o100600):
 +if False:
-? tests/test_restraint.py::test_runs_with_a_channel_each_share_no_note
+? tests/test_restraint.py::test_a_run_for_one_kind_does_not_end_what_one_for_the_other_says
+# a run for one kind of alert ends what one for the other said
+-Note(str([alert.kind for alert in alerts])
++Note("cannot read"
+? tests/test_restraint.py::test_two_installations_share_no_note
 # two installations share a note
 -str(os.geteuid()), *sorted(webhooks)]
 +str(os.geteuid())]
