@@ -1726,11 +1726,11 @@ _IS_UNSEEN = """(tasks.updated_at >= (SELECT complete FROM state)
 # before it may be just as many tasks), or a microsecond later, where very many have one updated_at.
 _COMPLETED = f"""completed AS (
     UPDATE slack_notifications
-    SET event_at = CASE WHEN is_held THEN event_at WHEN partial THEN greatest(complete, last) ELSE now() END,
-        notified_at = CASE WHEN %(reported_as)s = '' OR is_held THEN notified_at
+    SET event_at = CASE WHEN partial THEN greatest(complete, last) ELSE now() END,
+        notified_at = CASE WHEN %(reported_as)s = '' THEN notified_at
             WHEN partial THEN greatest(last, beginning + interval '1 microsecond') ELSE '-infinity' END,
-        times = CASE WHEN partial OR is_held THEN seen ELSE {_SEEN} END
-    FROM figures WHERE {_ALERT_ROW}
+        times = CASE WHEN partial THEN seen ELSE {_SEEN} END
+    FROM figures WHERE {_ALERT_ROW} AND NOT is_held
 ), finished AS (
     DELETE FROM slack_notifications WHERE {_USERS_ROW} AND (SELECT NOT (partial OR is_held) FROM figures)
 )"""
