@@ -78,10 +78,6 @@ PARAMETERS: dict[str, object] = {
     "reported_as": "failed",
 }
 LIMITS = dict.fromkeys(["statement_milliseconds", "lock_milliseconds", "hold_milliseconds"], 60_000)
-# Of a claim with tasks.
-CLAIM: dict[str, object] = {
-    **{"since": None, "first": datetime.now(timezone.utc), "nullable": True},
-}
 ALERTS = {alert.name: {"alert": alert.name, "reported_as": alert.reported_as} for alert in slack_notifier.ALERTS}
 
 
@@ -139,7 +135,7 @@ def test_the_statements_that_read_tasks_are_found():
 def test_no_statement_reads_all_tasks(tables, name):
     asks = re.search(r"%\((user|alert|reported_as)\)s", STATEMENTS[name])
     for user, alert in itertools.product(["", "user-7"], ALERTS.values()) if asks else [("", {})]:
-        parameters = {**PARAMETERS, **CLAIM, **alert, "user": user}
+        parameters = {**PARAMETERS, **alert, "user": user}
         assert "tasks" not in scanned_whole(plan(tables, STATEMENTS[name], parameters)), (user, alert)
 
 
